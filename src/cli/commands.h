@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The subcommands. Each gets its own argv, argv[0] being "bulkhead COMMAND", and returns an exit status. */
+#pragma once
+
+int cmd_attach(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_kill(int argc, char **argv);
+int cmd_logs(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_stop(int argc, char **argv);

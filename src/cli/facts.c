@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/facts.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "os/capability.h"
+#include "os/file.h"
+
+static void read_id(const char *path, char ret[33])
+{
+        CLEAN_TEXT struct text t = { 0 };
+        size_t n = 0;
+        if (file_read(AT_FDCWD, path, 128, &t) == 0)
+                for (const char *p = t.data; *p && n < 32; p++)
+                        if (*p != '-' && *p != '\n')
+                                ret[n++] = *p;
+        ret[n] = 0;
+}
+
+static const char *home_folder(struct host_facts *f, const char *below)
+{
+        char *path = xprintf("%s/%s", f->account.home, below);
+        strings_take(&f->folders, path);
+        return path;
+}
+
+void facts_gather(struct host_facts *f, const char *unit, bool user_mode)
+{
+        CLEAN_FREE char *uid = xprintf("%u", geteuid());
+        *f = (struct host_facts){ 0 };
+        (void)account_find(uid, &f->account); /* a number always gives an account */
+        read_id("/proc/sys/kernel/random/boot_id", f->boot_id);
+        read_id("/etc/machine-id", f->machine_id);
+        if (gethostname(f->hostname, sizeof f->hostname - 1) < 0)
+                f->hostname[0] = 0;
+        const char *runtime = getenv("XDG_RUNTIME_DIR");
+        f->facts = (struct facts){
+                .unit = unit, .boot_id = f->boot_id, .machine_id = f->machine_id, .hostname = f->hostname,
+                .user_name = f->account.name, .home = f->account.home, .shell = f->account.shell,
+                .runtime_folder = user_mode && runtime ? runtime : "/run",
+                .state_folder = user_mode ? home_folder(f, ".local/state") : "/var/lib",
+                .cache_folder = user_mode ? home_folder(f, ".cache") : "/var/cache",
+                .logs_folder = user_mode ? home_folder(f, ".local/state/log") : "/var/log",
+                .configuration_folder = user_mode ? home_folder(f, ".config") : "/etc",
+                .uid = geteuid(), .gid = getegid(), .capabilities = capability_all(),
+                .memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
+                .pids_max = 4194304, .user_mode = user_mode,
+        };
+}
+
+void facts_done(struct host_facts *f)
+{
+        account_done(&f->account);
+        strings_clear(&f->folders);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The options that run and explain share. */
+#pragma once
+
+#include "plan/directive.h"
+
+struct run_options {
+        const char *verb; /* for errors: "start" or "explain" */
+        struct strings properties, variables, argv;
+        const char *unit, *description;
+        char *unit_name;
+        bool pty, pipe, shell, wait, collect, quiet, same_dir, expand, user_mode, lenient, json;
+        enum plan_seal seal;
+};
+
+int run_options_compile(struct run_options *o, struct plan *p, struct error *e);
+void run_options_done(struct run_options *o);
+int run_options_parse(struct run_options *o, int argc, char **argv, const char *doc);

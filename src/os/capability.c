@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "os/capability.h"
+
+#include <linux/capability.h>
+#include <stddef.h>
+#include <strings.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "base/text.h"
+
+static const char *const names[] = {
+        "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
+        "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN",
+        "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT",
+        "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
+        "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
+        "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
+        "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
+};
+
+const char *capability_name(unsigned n)
+{
+        return n < ELEMENTS(names) ? names[n] : NULL;
+}
+
+int capability_parse(const char *s, unsigned *ret)
+{
+        uint64_t n;
+        if (text_parse_uint(s, CAPABILITY_MAX - 1, &n) == 0) {
+                *ret = (unsigned)n;
+                return 0;
+        }
+        for (unsigned i = 0; i < ELEMENTS(names); i++)
+                if (!strcasecmp(s, names[i])) {
+                        *ret = i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+uint64_t capability_all(void)
+{
+        static uint64_t all;
+        for (unsigned n = 0; !all && n < CAPABILITY_MAX; n++)
+                if (prctl(PR_CAPBSET_READ, n) < 0)
+                        all = (UINT64_C(1) << n) - 1;
+        return all;
+}
+
+uint64_t capability_effective(void)
+{
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[2] = { 0 };
+        if (syscall(SYS_capget, &header, data) < 0)
+                return 0;
+        return data[0].effective | (uint64_t)data[1].effective << 32;
+}
+
+int capability_bound(uint64_t keep)
+{
+        uint64_t all = capability_all();
+        for (unsigned n = 0; all >> n; n++)
+                if (!(keep >> n & 1) && prctl(PR_CAPBSET_READ, n) == 1 && prctl(PR_CAPBSET_DROP, n) < 0)
+                        return -errno;
+        return 0;
+}
+
+int capability_set(uint64_t effective, uint64_t permitted, uint64_t inheritable)
+{
+        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        struct __user_cap_data_struct data[2];
+        for (int i = 0; i < 2; i++)
+                data[i] = (struct __user_cap_data_struct){ .effective = (uint32_t)(effective >> 32 * i),
+                                                           .permitted = (uint32_t)(permitted >> 32 * i),
+                                                           .inheritable = (uint32_t)(inheritable >> 32 * i) };
+        return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}

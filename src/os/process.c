@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "os/process.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "base/cleanup.h"
+
+#ifndef AT_EXECVE_CHECK
+#define AT_EXECVE_CHECK 0x10000
+#endif
+
+pid_t process_clone(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
+{
+        int pidfd = -EBADF;
+        struct clone_args args = {
+                .flags = namespaces | CLONE_PIDFD | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+                .pidfd = (uintptr_t)&pidfd,
+                .exit_signal = SIGCHLD,
+                .cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
+        };
+        long pid = syscall(SYS_clone3, &args, sizeof args);
+        if (pid < 0)
+                return -errno;
+        if (pid > 0)
+                *ret_pidfd = pidfd;
+        return (pid_t)pid;
+}
+
+int process_open(pid_t pid)
+{
+        long fd = syscall(SYS_pidfd_open, pid, 0);
+        return fd < 0 ? -errno : (int)fd;
+}
+
+int process_signal(int pidfd, int signal)
+{
+        return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+int process_cloexec_from(unsigned first)
+{
+        return syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
+}
+
+int process_exec_check(const char *path)
+{
+        char *const none[] = { NULL };
+        if (syscall(SYS_execveat, AT_FDCWD, path, none, none, AT_EXECVE_CHECK) == 0)
+                return 0;
+        return errno == EINVAL ? -ENOSYS : -errno;
+}
+
+const char *process_namespace_name(uint64_t flag)
+{
+        static const struct {
+                uint64_t flag;
+                const char *name;
+        } names[] = {
+                { CLONE_NEWNS, "mount" }, { CLONE_NEWPID, "pid" }, { CLONE_NEWNET, "network" }, { CLONE_NEWIPC, "ipc" },
+                { CLONE_NEWUTS, "uts" },  { CLONE_NEWUSER, "user" }, { CLONE_NEWCGROUP, "cgroup" },
+        };
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                if (names[i].flag == flag)
+                        return names[i].name;
+        return "unknown";
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Processes by descriptor: clone3, pidfds, namespaces. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * As fork, into new namespaces (CLONE_NEW*) and, unless negative, into the cgroup v2 folder cgroup_fd.
+ * In the parent: the pid, and a pidfd in *ret_pidfd.  In the child: 0.  Else -errno.
+ */
+pid_t process_clone(uint64_t namespaces, int cgroup_fd, int *ret_pidfd);
+int process_open(pid_t pid);             /* a pidfd or -errno */
+int process_signal(int pidfd, int signal); /* 0 or -errno */
+/* Marks every descriptor from first up close-on-exec, without a limit to miss one. */
+int process_cloexec_from(unsigned first);
+/* Whether path could be executed here: 0, -errno, or -ENOSYS where the kernel cannot tell (before 6.14). */
+int process_exec_check(const char *path);
+/* CLONE_NEW* flag of a name ("mnt", "net"...) for messages. */
+const char *process_namespace_name(uint64_t flag);

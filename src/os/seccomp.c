@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "os/seccomp.h"
+
+#include <linux/audit.h>
+#include <linux/mount.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include "base/cleanup.h"
+
+int seccomp_install(const struct sock_filter *code, unsigned short count, bool listener)
+{
+        struct sock_fprog program = { count, (struct sock_filter *)code };
+        unsigned long flags = listener ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+        long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+        return r < 0 ? -errno : (int)r;
+}
+
+#define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
+#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, action)
+#define REFUSE RETURN(SECCOMP_RET_ERRNO | EPERM)
+#define SKIP_UNLESS(value, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, n)
+#define IF_EQUAL_SKIP(value, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, n, 0)
+#define IF_BITS_SKIP(value, n) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, value, n, 0)
+/* The low half of an argument, which is all that the kernel looks at in flags and ioctl numbers. */
+#define LOW_HALF(n) (offsetof(struct seccomp_data, args) + 8 * (n))
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "LOW_HALF is for little endian"
+#endif
+
+/*
+ * Numbers above 423 are the same everywhere.  The rest is one table per architecture; x32 (bit 30 set) has
+ * those of x86-64 except for a few calls from 512 on, of which ioctl is one.
+ */
+enum {
+        NR_OPEN_TREE = 428,
+        NR_MOVE_MOUNT = 429,
+        NR_FSOPEN = 430,
+        NR_FSMOUNT = 432,
+        NR_FSPICK = 433,
+        NR_MOUNT_SETATTR = 442,
+        NR_OPEN_TREE_ATTR = 467,
+};
+
+/* clang-format off */
+#define SEAL_REFUSE(nr) SKIP_UNLESS(nr, 1), REFUSE
+#define SEAL_IOCTL(nr)                                                  \
+        SKIP_UNLESS(nr, 5),                                             \
+        LOAD(LOW_HALF(1)),                                              \
+        IF_EQUAL_SKIP(TIOCSTI, 1),                                      \
+        SKIP_UNLESS(TIOCLINUX, 1),                                      \
+        REFUSE,                                                         \
+        RETURN(SECCOMP_RET_ALLOW)
+#define SEAL_OPEN_TREE                                                  \
+        SKIP_UNLESS(NR_OPEN_TREE, 4),                                   \
+        LOAD(LOW_HALF(2)),                                              \
+        IF_BITS_SKIP(OPEN_TREE_CLONE, 1),                               \
+        RETURN(SECCOMP_RET_ALLOW),                                      \
+        REFUSE
+#define SEAL_COMMON                                                     \
+        SEAL_REFUSE(NR_MOVE_MOUNT),                                     \
+        SEAL_REFUSE(NR_FSOPEN),                                         \
+        SEAL_REFUSE(NR_FSMOUNT),                                        \
+        SEAL_REFUSE(NR_FSPICK),                                         \
+        SEAL_REFUSE(NR_MOUNT_SETATTR),                                  \
+        SEAL_REFUSE(NR_OPEN_TREE_ATTR),                                 \
+        SEAL_OPEN_TREE,                                                 \
+        RETURN(SECCOMP_RET_ALLOW)
+enum { COMMON_LENGTH = 6 * 2 + 5 + 1, IOCTL_LENGTH = 6, REFUSE_LENGTH = 2 };
+
+#if defined(__x86_64__)
+/* One block per architecture; each ends with a return, and the test before it skips it as a whole. */
+enum { BLOCK_64 = 2 + 2 * IOCTL_LENGTH + REFUSE_LENGTH + COMMON_LENGTH,
+       BLOCK_32 = 1 + IOCTL_LENGTH + REFUSE_LENGTH + COMMON_LENGTH };
+static const struct sock_filter seal[] = {
+        LOAD(offsetof(struct seccomp_data, arch)),
+        SKIP_UNLESS(AUDIT_ARCH_X86_64, BLOCK_64),
+        LOAD(offsetof(struct seccomp_data, nr)),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~0x40000000U),
+        SEAL_IOCTL(16),
+        SEAL_IOCTL(514),
+        SEAL_REFUSE(304), /* open_by_handle_at */
+        SEAL_COMMON,
+        SKIP_UNLESS(AUDIT_ARCH_I386, BLOCK_32),
+        LOAD(offsetof(struct seccomp_data, nr)),
+        SEAL_IOCTL(54),
+        SEAL_REFUSE(342),
+        SEAL_COMMON,
+        RETURN(SECCOMP_RET_KILL_PROCESS),
+};
+_Static_assert(ELEMENTS(seal) == 4 + BLOCK_64 + BLOCK_32, "a block's length is wrong");
+#elif defined(__aarch64__)
+enum { BLOCK = 1 + IOCTL_LENGTH + REFUSE_LENGTH + COMMON_LENGTH };
+static const struct sock_filter seal[] = {
+        LOAD(offsetof(struct seccomp_data, arch)),
+        SKIP_UNLESS(AUDIT_ARCH_AARCH64, BLOCK),
+        LOAD(offsetof(struct seccomp_data, nr)),
+        SEAL_IOCTL(29),
+        SEAL_REFUSE(265), /* open_by_handle_at */
+        SEAL_COMMON,
+        SKIP_UNLESS(AUDIT_ARCH_ARM, BLOCK),
+        LOAD(offsetof(struct seccomp_data, nr)),
+        SEAL_IOCTL(54),
+        SEAL_REFUSE(371),
+        SEAL_COMMON,
+        RETURN(SECCOMP_RET_KILL_PROCESS),
+};
+_Static_assert(ELEMENTS(seal) == 4 + 2 * BLOCK, "a block's length is wrong");
+#else
+#error "no seal for this architecture"
+#endif
+/* clang-format on */
+
+int seccomp_install_seal(void)
+{
+        return seccomp_install(seal, ELEMENTS(seal), false);
+}

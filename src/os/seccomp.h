@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Installing system call filters on the calling thread. */
+#pragma once
+
+#include <linux/filter.h>
+#include <stdbool.h>
+
+/*
+ * Adds a filter to those in force.  Needs CAP_SYS_ADMIN in the user namespace or no_new_privs.  Returns 0, or
+ * with listener the descriptor (close-on-exec) that answers SECCOMP_RET_USER_NOTIF, or -errno.  There can be
+ * only one listener in a process and its ancestors' filters: -EBUSY.
+ */
+int seccomp_install(const struct sock_filter *code, unsigned short count, bool listener);
+
+/*
+ * Closes what a Landlock domain leaves open to a payload with CAP_SYS_ADMIN: Landlock refuses mount(2) and
+ * umount, but not the descriptor-based mount calls, which make read-only mounts writable and show what is
+ * under a mount; nor file handles and input faked on a terminal.  Returns 0 or -errno.
+ */
+int seccomp_install_seal(void);

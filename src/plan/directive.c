@@ -1,0 +1,887 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan/directive.h"
+
+#include <ctype.h>
+#include <sched.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/path.h"
+#include "os/capability.h"
+#include "plan/specifier.h"
+
+struct reader;
+
+struct directive {
+        const char *name;
+        int (*read)(const struct reader *r, const char *value, struct error *e);
+        const char *const *words; /* READ_WORD: the values by index */
+        int (*compile)(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p,
+                       struct error *e);
+        const char *summary;
+};
+
+/* What a reader function works on. */
+struct reader {
+        const struct directive *row;
+        struct settings *all;
+        struct setting *v;
+        const struct facts *facts;
+        const char *origin;
+};
+
+/* ---- reading values ---- */
+
+static int bad_value(struct error *e, const char *value, const char *expected)
+{
+        error_set(e, EINVAL, "directive.value", "invalid value \"%.80s\"", value);
+        error_hint(e, "expected %s", expected);
+        return -EINVAL;
+}
+
+static void set_number(const struct reader *r, uint64_t n)
+{
+        r->v->set = true;
+        r->v->number = n;
+        r->v->origin = r->origin;
+}
+
+static int read_bool(const struct reader *r, const char *value, struct error *e)
+{
+        bool b;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        if (text_parse_bool(value, &b) < 0)
+                return bad_value(e, value, "a boolean: yes or no");
+        set_number(r, b);
+        return 0;
+}
+
+/* One of row->words; booleans stand for the first two words. */
+static int read_word(const struct reader *r, const char *value, struct error *e)
+{
+        CLEAN_TEXT struct text known = { 0 };
+        bool b;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        if (text_parse_bool(value, &b) == 0) {
+                set_number(r, b);
+                return 0;
+        }
+        for (unsigned i = 0; r->row->words[i]; i++) {
+                if (text_equal(value, r->row->words[i])) {
+                        set_number(r, i);
+                        return 0;
+                }
+                text_addf(&known, "%s%s", i ? ", " : "", r->row->words[i]);
+        }
+        return bad_value(e, value, known.data);
+}
+
+static void add_value(const struct reader *r, char *text)
+{
+        struct setting *v = r->v;
+        v->list = xgrow(v->list, &v->room, v->count + 1, sizeof *v->list);
+        v->list[v->count++] = (struct value){ text, r->origin };
+        v->set = true;
+        v->origin = r->origin;
+}
+
+static void reset_list(struct setting *v)
+{
+        for (size_t i = 0; i < v->count; i++)
+                free(v->list[i].text);
+        v->count = 0;
+        v->set = false;
+}
+
+typedef int (*word_check)(const char *word, char **ret, struct error *e);
+
+/* Words, expanded and checked one by one; the empty assignment resets. All or nothing. */
+static int read_checked_words(const struct reader *r, const char *value, word_check check, struct error *e)
+{
+        CLEAN_STRINGS struct strings words = { 0 };
+        size_t had = r->v->count;
+        if (!*value) {
+                reset_list(r->v);
+                return 0;
+        }
+        if (text_split_words(value, &words) < 0)
+                return bad_value(e, value, "words, with quotes closed and C escapes");
+        for (size_t i = 0; i < words.count; i++) {
+                CLEAN_FREE char *expanded = NULL;
+                char *checked = NULL;
+                int k = specifier_expand(words.items[i], r->facts, &expanded, e);
+                if (k == 0)
+                        k = check(expanded, &checked, e);
+                if (k < 0) {
+                        while (r->v->count > had)
+                                free(r->v->list[--r->v->count].text);
+                        return k;
+                }
+                add_value(r, checked);
+        }
+        return 0;
+}
+
+/* "[-][+]/path": prefixes are kept in front of the normalized path. */
+static int check_path(const char *word, char **ret, struct error *e)
+{
+        CLEAN_FREE char *path = NULL;
+        const char *p = word;
+        bool optional = *p == '-';
+        p += optional;
+        p += *p == '+';
+        if (path_normalize(p, &path) < 0)
+                return bad_value(e, word, "an absolute path without \"..\", shorter than 4096 bytes");
+        *ret = xprintf("%s%s", optional ? "-" : "", path);
+        return 0;
+}
+
+static int read_paths(const struct reader *r, const char *value, struct error *e)
+{
+        return read_checked_words(r, value, check_path, e);
+}
+
+/* "[-]source[:destination[:rbind|norbind]]" with "\:" for a colon, kept as "[-]source\ndestination\n[n]". */
+static int check_bind(const char *word, char **ret, struct error *e)
+{
+        CLEAN_FREE char *source = NULL, *target = NULL, *copy = xstrdup(word[0] == '-' ? word + 1 : word);
+        char *part[3] = { copy, NULL, NULL };
+        unsigned n = 0;
+        char *out = copy;
+        for (const char *in = copy; *in; in++) {
+                if (*in == ':' && n < 2) {
+                        *out++ = 0;
+                        part[++n] = out;
+                } else if (*in == '\\' && in[1] == ':') {
+                        *out++ = *++in;
+                } else
+                        *out++ = *in;
+        }
+        *out = 0;
+        bool plain = part[2] && text_equal(part[2], "norbind");
+        if (path_normalize(part[0], &source) < 0 || path_normalize(part[1] && *part[1] ? part[1] : part[0], &target) < 0 ||
+            (part[2] && *part[2] && !plain && !text_equal(part[2], "rbind")) || strchr(source, '\n') || strchr(target, '\n'))
+                return bad_value(e, word, "SOURCE[:DESTINATION[:rbind|norbind]] with absolute paths");
+        *ret = xprintf("%s%s\n%s\n%s", word[0] == '-' ? "-" : "", source, target, plain ? "n" : "");
+        return 0;
+}
+
+static int read_binds(const struct reader *r, const char *value, struct error *e)
+{
+        return read_checked_words(r, value, check_bind, e);
+}
+
+/* "/path[:options]", kept as "path\noptions". */
+static int check_tmpfs(const char *word, char **ret, struct error *e)
+{
+        CLEAN_FREE char *path = NULL, *copy = xstrdup(word);
+        char *colon = strchr(copy, ':');
+        if (colon)
+                *colon++ = 0;
+        if (path_normalize(copy, &path) < 0 || strchr(path, '\n'))
+                return bad_value(e, word, "PATH[:OPTIONS] with an absolute path");
+        *ret = xprintf("%s\n%s", path, colon ? colon : "");
+        return 0;
+}
+
+static int read_tmpfs(const struct reader *r, const char *value, struct error *e)
+{
+        return read_checked_words(r, value, check_tmpfs, e);
+}
+
+static int check_folder(const char *word, char **ret, struct error *e)
+{
+        CLEAN_FREE char *absolute = xprintf("/%s", word), *normal = NULL;
+        if (*word == '/' || path_normalize(absolute, &normal) < 0 || text_equal(normal, "/") || strchr(word, ':') ||
+            path_is_below(normal, "/private"))
+                return bad_value(e, word, "a relative path without \"..\", not \"private\"");
+        *ret = xstrdup(normal + 1);
+        return 0;
+}
+
+static int read_folders(const struct reader *r, const char *value, struct error *e)
+{
+        return read_checked_words(r, value, check_folder, e);
+}
+
+static int check_assignment(const char *word, char **ret, struct error *e)
+{
+        const char *eq = strchr(word, '=');
+        bool ok = eq && eq != word && !isdigit((unsigned char)*word);
+        for (const char *p = word; ok && p < eq; p++)
+                ok = isalnum((unsigned char)*p) || *p == '_';
+        if (!ok)
+                return bad_value(e, word, "NAME=VALUE with a valid variable name");
+        *ret = xstrdup(word);
+        return 0;
+}
+
+static int read_environment(const struct reader *r, const char *value, struct error *e)
+{
+        return read_checked_words(r, value, check_assignment, e);
+}
+
+bool directive_user_name_valid(const char *s)
+{
+        size_t n = strlen(s);
+        if (!n || n > 31 || !(isalpha((unsigned char)*s) || *s == '_'))
+                return false;
+        for (const char *p = s; *p; p++)
+                if (!isalnum((unsigned char)*p) && *p != '_' && *p != '-')
+                        return false;
+        return true;
+}
+
+static int check_user(const char *word, char **ret, struct error *e)
+{
+        uint64_t id;
+        bool digits = word[strspn(word, "0123456789")] == 0;
+        /* 65535 and 4294967295 mean "no id" to parts of the kernel. */
+        if (digits && *word ? text_parse_uint(word, UINT32_MAX - 1, &id) < 0 || id == 65535 : !directive_user_name_valid(word))
+                return bad_value(e, word, "a user or group name, or an id from 0 to 4294967294 other than 65535");
+        *ret = xstrdup(word);
+        return 0;
+}
+
+static int read_text_checked(const struct reader *r, const char *value, word_check check, struct error *e)
+{
+        CLEAN_FREE char *expanded = NULL;
+        char *checked = NULL;
+        if (!*value) {
+                free(r->v->text);
+                r->v->text = NULL;
+                r->v->set = false;
+                return 0;
+        }
+        int k = specifier_expand(value, r->facts, &expanded, e);
+        if (k == 0)
+                k = check(expanded, &checked, e);
+        if (k < 0)
+                return k;
+        free(r->v->text);
+        r->v->text = checked;
+        r->v->set = true;
+        r->v->origin = r->origin;
+        return 0;
+}
+
+static int read_user(const struct reader *r, const char *value, struct error *e)
+{
+        return read_text_checked(r, value, check_user, e);
+}
+
+static int read_users(const struct reader *r, const char *value, struct error *e)
+{
+        return read_checked_words(r, value, check_user, e);
+}
+
+static int check_working_directory(const char *word, char **ret, struct error *e)
+{
+        const char *p = word + (*word == '-');
+        CLEAN_FREE char *path = NULL;
+        if (!text_equal(p, "~") && path_normalize(p, &path) < 0)
+                return bad_value(e, word, "an absolute path, or ~, with an optional - before it");
+        *ret = xprintf("%s%s", p == word ? "" : "-", path ? path : "~");
+        return 0;
+}
+
+static int read_working_directory(const struct reader *r, const char *value, struct error *e)
+{
+        return read_text_checked(r, value, check_working_directory, e);
+}
+
+static int read_umask(const struct reader *r, const char *value, struct error *e)
+{
+        unsigned n = 0;
+        size_t digits = strspn(value, "01234567");
+        if (!digits || digits > 4 || value[digits])
+                return bad_value(e, value, "an octal mode up to 0777");
+        for (size_t i = 0; i < digits; i++)
+                n = n * 8 + (unsigned)(value[i] - '0');
+        if (n > 0777)
+                return bad_value(e, value, "an octal mode up to 0777");
+        set_number(r, n);
+        return 0;
+}
+
+/* A percentage of whole, with up to two places, at *ret; -EINVAL when value is none. */
+static int parse_percent(const char *value, uint64_t scale, uint64_t *ret)
+{
+        size_t n = strlen(value), dot;
+        if (n < 2 || n > 12 || value[n - 1] != '%')
+                return -EINVAL;
+        uint64_t hundredths = 0, places = 0;
+        for (dot = 0; dot < n - 1; dot++) {
+                if (value[dot] == '.' && !places && dot) {
+                        places = 1;
+                        continue;
+                }
+                if (!isdigit((unsigned char)value[dot]) || places > 2)
+                        return -EINVAL;
+                hundredths = hundredths * 10 + (uint64_t)(value[dot] - '0');
+                places += places ? 1 : 0;
+        }
+        for (uint64_t have = places ? places - 1 : 0; have < 2; have++)
+                hundredths *= 10;
+        *ret = (uint64_t)((unsigned __int128)hundredths * scale / 10000);
+        return 0;
+}
+
+static int read_limit(const struct reader *r, const char *value, uint64_t whole, bool size, struct error *e)
+{
+        uint64_t n;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        int k = parse_percent(value, whole, &n);
+        if (k < 0 && size)
+                k = text_parse_size_bytes(value, &n);
+        else if (k < 0 && text_equal(value, "infinity"))
+                n = UINT64_MAX, k = 0;
+        else if (k < 0)
+                k = text_parse_uint(value, UINT64_MAX - 1, &n);
+        if (k < 0 || n == 0)
+                return bad_value(e, value, size ? "a size above 0 (K, M, G, T), a percentage, or infinity"
+                                                : "a number above 0, a percentage, or infinity");
+        set_number(r, n);
+        return 0;
+}
+
+static int read_memory(const struct reader *r, const char *value, struct error *e)
+{
+        return read_limit(r, value, r->facts->memory_bytes, true, e);
+}
+
+static int read_tasks(const struct reader *r, const char *value, struct error *e)
+{
+        return read_limit(r, value, r->facts->pids_max, false, e);
+}
+
+static int read_cpu_quota(const struct reader *r, const char *value, struct error *e)
+{
+        uint64_t permille;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        if (parse_percent(value, 1000, &permille) < 0 || permille == 0)
+                return bad_value(e, value, "a percentage of one CPU above 0%, such as 20% or 150%");
+        set_number(r, permille);
+        return 0;
+}
+
+/*
+ * A capability mask.  Assignments merge as in a unit file, on the command line too: plain lines add, "~" lines
+ * take away; the first line replaces the full set; an empty line empties; a lone "~" fills.
+ */
+static int read_capabilities(const struct reader *r, const char *value, struct error *e)
+{
+        CLEAN_STRINGS struct strings words = { 0 };
+        bool invert = *value == '~';
+        uint64_t mask = 0, all = r->facts->capabilities;
+        if (text_split_words(value + invert, &words) < 0)
+                return bad_value(e, value, "capability names");
+        for (size_t i = 0; i < words.count; i++) {
+                unsigned n;
+                if (capability_parse(words.items[i], &n) < 0) {
+                        if (!r->all->lenient) {
+                                error_set(e, EINVAL, "directive.capability", "unknown capability \"%.80s\"", words.items[i]);
+                                error_hint(e, "names are as in capabilities(7), such as CAP_NET_BIND_SERVICE");
+                                return -EINVAL;
+                        }
+                        strings_take(&r->all->notes, xprintf("%s: unknown capability %s ignored", r->origin, words.items[i]));
+                        continue;
+                }
+                mask |= UINT64_C(1) << n;
+        }
+        uint64_t had = r->v->set ? r->v->number : all;
+        if (!words.count)
+                set_number(r, invert ? all : 0);
+        else if (invert)
+                set_number(r, had & ~mask);
+        else
+                set_number(r, (!r->v->set || had == all ? 0 : had) | (mask & all));
+        return 0;
+}
+
+/* Filter lines are kept as they are; the compiler reads them in order. */
+static int read_filter(const struct reader *r, const char *value, struct error *e)
+{
+        (void)e;
+        if (!*value)
+                reset_list(r->v);
+        else
+                add_value(r, xstrdup(value));
+        return 0;
+}
+
+static int read_errno(const struct reader *r, const char *value, struct error *e)
+{
+        int n = FILTER_KILL;
+        if (*value && !text_equal(value, "kill") && errno_parse(value, &n) < 0)
+                return bad_value(e, value, "an errno name or number from 1 to 4095, or kill");
+        set_number(r, (uint64_t)(int64_t)n);
+        return 0;
+}
+
+/* ---- compiling ---- */
+
+#define COMPILER(name)                                                                                       \
+        static int name(__attribute__((unused)) const struct settings *s,                                    \
+                        __attribute__((unused)) const struct setting *v,                                     \
+                        __attribute__((unused)) const struct facts *facts, struct plan *p,                   \
+                        __attribute__((unused)) struct error *e)
+
+/* A path entry of every list directive. */
+static void add_paths(struct plan *p, const struct setting *v, enum plan_mount_kind kind)
+{
+        for (size_t i = 0; i < v->count; i++) {
+                bool optional = v->list[i].text[0] == '-';
+                plan_add_mount(p, kind, v->list[i].text + optional, v->list[i].origin)->optional = optional;
+        }
+}
+
+struct fixed_path {
+        const char *path;
+        enum plan_mount_kind kind;
+        bool optional;
+};
+
+static void add_fixed(struct plan *p, const struct fixed_path *rows, const char *origin)
+{
+        for (; rows->path; rows++)
+                plan_add_mount(p, rows->kind, rows->path, origin)->optional = rows->optional;
+}
+
+COMPILER(compile_read_write) { add_paths(p, v, PLAN_READ_WRITE); return 0; }
+COMPILER(compile_read_only) { add_paths(p, v, PLAN_READ_ONLY); return 0; }
+COMPILER(compile_inaccessible) { add_paths(p, v, PLAN_INACCESSIBLE); return 0; }
+COMPILER(compile_exec) { add_paths(p, v, PLAN_EXEC); return 0; }
+COMPILER(compile_no_exec) { add_paths(p, v, PLAN_NOEXEC); return 0; }
+
+static void add_binds(struct plan *p, const struct setting *v, bool read_only)
+{
+        for (size_t i = 0; i < v->count; i++) {
+                const char *text = v->list[i].text, *line = strchr(text, '\n'), *end = strchr(line + 1, '\n');
+                bool optional = *text == '-';
+                CLEAN_FREE char *target = xstrndup(line + 1, (size_t)(end - line - 1));
+                struct plan_mount *m = plan_add_mount(p, PLAN_BIND, target, v->list[i].origin);
+                m->source = xstrndup(text + optional, (size_t)(line - text) - optional);
+                m->optional = optional;
+                m->read_only = read_only;
+                m->recursive = end[1] != 'n';
+        }
+}
+
+COMPILER(compile_bind) { add_binds(p, v, false); return 0; }
+COMPILER(compile_bind_read_only) { add_binds(p, v, true); return 0; }
+
+COMPILER(compile_tmpfs)
+{
+        for (size_t i = 0; i < v->count; i++) {
+                const char *line = strchr(v->list[i].text, '\n');
+                CLEAN_FREE char *path = xstrndup(v->list[i].text, (size_t)(line - v->list[i].text));
+                plan_add_mount(p, PLAN_TMPFS, path, v->list[i].origin)->source = xstrdup(line + 1);
+        }
+        return 0;
+}
+
+COMPILER(compile_protect_system)
+{
+        static const struct fixed_path usr[] = { { "/usr", PLAN_READ_ONLY, false }, { "/boot", PLAN_READ_ONLY, true },
+                                                 { "/efi", PLAN_READ_ONLY, true }, { 0 } };
+        static const struct fixed_path full[] = { { "/etc", PLAN_READ_ONLY, false }, { 0 } };
+        static const struct fixed_path strict[] = {
+                { "/", PLAN_READ_ONLY, false },
+                { "/proc", PLAN_READ_WRITE_IMPLICIT, false }, { "/sys", PLAN_READ_WRITE_IMPLICIT, false },
+                { "/dev", PLAN_READ_WRITE_IMPLICIT, false },  { "/home", PLAN_READ_WRITE_IMPLICIT, true },
+                { "/root", PLAN_READ_WRITE_IMPLICIT, true },  { "/run/user", PLAN_READ_WRITE_IMPLICIT, true }, { 0 } };
+        if (v->number == 3)
+                add_fixed(p, strict, v->origin);
+        else if (v->number)
+                add_fixed(p, usr, v->origin);
+        if (v->number == 2)
+                add_fixed(p, full, v->origin);
+        return 0;
+}
+
+COMPILER(compile_protect_home)
+{
+        static const char *const homes[] = { "/home", "/root", "/run/user" };
+        static const enum plan_mount_kind kinds[] = { 0, PLAN_INACCESSIBLE, PLAN_READ_ONLY, PLAN_TMPFS };
+        for (size_t i = 0; v->number && i < ELEMENTS(homes); i++) {
+                struct plan_mount *m = plan_add_mount(p, kinds[v->number], homes[i], v->origin);
+                m->optional = true;
+                if (m->kind == PLAN_TMPFS) {
+                        m->source = xstrdup(i == 1 ? "mode=0700,size=4m" : "mode=0755,size=4m");
+                        m->read_only = true;
+                }
+        }
+        return 0;
+}
+
+COMPILER(compile_private_tmp)
+{
+        p->tmp = (enum plan_tmp)v->number;
+        if (!v->number)
+                return 0;
+        plan_add_mount(p, PLAN_PRIVATE_TMP, "/tmp", v->origin)->source = xstrdup("tmp");
+        struct plan_mount *m = plan_add_mount(p, PLAN_PRIVATE_TMP, "/var/tmp", v->origin);
+        m->source = xstrdup("var-tmp");
+        m->optional = true; /* a minimal root may lack it */
+        return 0;
+}
+
+COMPILER(compile_private_devices)
+{
+        if (!v->number)
+                return 0;
+        plan_add_mount(p, PLAN_PRIVATE_DEV, "/dev", v->origin);
+        plan_drop_capability(p, CAP_MKNOD, v->origin);
+        plan_drop_capability(p, CAP_SYS_RAWIO, v->origin);
+        plan_add_denial(p, "@raw-io", EPERM, v->origin);
+        p->devices_closed = true;
+        p->devices_origin = v->origin;
+        return 0;
+}
+
+COMPILER(compile_private_network)
+{
+        if (!v->number)
+                return 0;
+        plan_need_namespace(p, CLONE_NEWNET, v->origin);
+        if (!s->of[D_PRIVATE_MOUNTS].set || s->of[D_PRIVATE_MOUNTS].number)
+                plan_add_mount(p, PLAN_SYSFS, "/sys", v->origin)->optional = true;
+        return 0;
+}
+
+COMPILER(compile_private_ipc)
+{
+        if (v->number)
+                plan_need_namespace(p, CLONE_NEWIPC, v->origin);
+        return 0;
+}
+
+COMPILER(compile_private_pids)
+{
+        if (!v->number)
+                return 0;
+        plan_need_namespace(p, CLONE_NEWPID, v->origin);
+        plan_add_mount(p, PLAN_PROC, "/proc", v->origin);
+        return 0;
+}
+
+COMPILER(compile_private_users)
+{
+        p->users = (enum plan_users)v->number;
+        p->users_origin = v->origin;
+        return 0;
+}
+
+COMPILER(compile_private_mounts)
+{
+        if (v->number)
+                plan_need_namespace(p, CLONE_NEWNS, v->origin);
+        return 0;
+}
+
+COMPILER(compile_protect_hostname)
+{
+        if (!v->number)
+                return 0;
+        plan_need_namespace(p, CLONE_NEWUTS, v->origin);
+        plan_add_denial(p, "sethostname", EPERM, v->origin);
+        plan_add_denial(p, "setdomainname", EPERM, v->origin);
+        return 0;
+}
+
+COMPILER(compile_user)
+{
+        p->user = xstrdup(v->text);
+        p->identity_origin = v->origin;
+        return 0;
+}
+
+COMPILER(compile_group)
+{
+        p->group = xstrdup(v->text);
+        if (!p->identity_origin)
+                p->identity_origin = v->origin;
+        return 0;
+}
+
+COMPILER(compile_supplementary)
+{
+        for (size_t i = 0; i < v->count; i++)
+                strings_add(&p->supplementary, v->list[i].text);
+        return 0;
+}
+
+COMPILER(compile_dynamic_user)
+{
+        p->dynamic_user = v->number;
+        if (v->number)
+                p->identity_origin = v->origin;
+        return 0;
+}
+
+COMPILER(compile_capabilities)
+{
+        p->bounding &= v->number;
+        p->bounding_origin = v->origin;
+        return 0;
+}
+
+static int add_folders(struct plan *p, const struct setting *v, enum plan_folder_kind kind)
+{
+        for (size_t i = 0; i < v->count; i++) {
+                p->folders = xgrow(p->folders, &p->folder_room, p->folder_count + 1, sizeof *p->folders);
+                p->folders[p->folder_count++] =
+                        (struct plan_folder){ kind, xstrdup(v->list[i].text), 0755, v->list[i].origin };
+        }
+        return 0;
+}
+
+COMPILER(compile_runtime_directory) { return add_folders(p, v, PLAN_RUNTIME_FOLDER); }
+COMPILER(compile_state_directory) { return add_folders(p, v, PLAN_STATE_FOLDER); }
+COMPILER(compile_cache_directory) { return add_folders(p, v, PLAN_CACHE_FOLDER); }
+COMPILER(compile_logs_directory) { return add_folders(p, v, PLAN_LOGS_FOLDER); }
+COMPILER(compile_configuration_directory) { return add_folders(p, v, PLAN_CONFIGURATION_FOLDER); }
+
+COMPILER(compile_working_directory)
+{
+        p->working_directory_optional = v->text[0] == '-';
+        p->working_directory = xstrdup(v->text + p->working_directory_optional);
+        return 0;
+}
+
+COMPILER(compile_environment)
+{
+        for (size_t i = 0; i < v->count; i++)
+                strings_add(&p->environment, v->list[i].text);
+        return 0;
+}
+
+COMPILER(compile_umask) { p->umask = (mode_t)v->number; return 0; }
+
+COMPILER(compile_no_new_privileges)
+{
+        p->no_new_privileges = v->number;
+        p->no_new_privileges_origin = v->origin;
+        return 0;
+}
+
+COMPILER(compile_restrict_suid_sgid)
+{
+        p->restrict_suid_sgid = v->number;
+        p->restrict_suid_sgid_origin = v->origin;
+        return 0;
+}
+
+COMPILER(compile_remove_ipc) { p->remove_ipc = v->number; return 0; }
+
+COMPILER(compile_filter)
+{
+        for (size_t i = 0; i < v->count; i++) {
+                int r = filter_add(&p->filter, v->list[i].text, s->lenient, &p->notes, e);
+                if (r < 0)
+                        return error_while(e, "reading %s", v->list[i].origin);
+        }
+        const struct setting *error = &s->of[D_SYSTEM_CALL_ERROR_NUMBER];
+        p->filter.default_error = error->set ? (int)(int64_t)error->number : FILTER_KILL;
+        p->filter_origin = v->origin;
+        return 0;
+}
+
+COMPILER(compile_memory_max) { p->memory_max_bytes = v->number; p->memory_origin = v->origin; return 0; }
+COMPILER(compile_tasks_max) { p->tasks_max = v->number; p->tasks_origin = v->origin; return 0; }
+COMPILER(compile_cpu_quota) { p->cpu_quota_permille = v->number; p->cpu_origin = v->origin; return 0; }
+
+static const char *const words_private_tmp[] = { "no", "yes", "disconnected", NULL };
+static const char *const words_private_users[] = { "no", "self", "identity", "full", NULL };
+static const char *const words_protect_system[] = { "no", "yes", "full", "strict", NULL };
+static const char *const words_protect_home[] = { "no", "yes", "read-only", "tmpfs", NULL };
+
+static const struct directive table[DIRECTIVE_COUNT] = {
+        [D_DYNAMIC_USER] = { "DynamicUser", read_bool, NULL, compile_dynamic_user, "run as a user that exists only while it runs" },
+        [D_USER] = { "User", read_user, NULL, compile_user, "run as this user" },
+        [D_GROUP] = { "Group", read_user, NULL, compile_group, "run with this primary group" },
+        [D_SUPPLEMENTARY_GROUPS] = { "SupplementaryGroups", read_users, NULL, compile_supplementary, "further groups" },
+        [D_CAPABILITY_BOUNDING_SET] = { "CapabilityBoundingSet", read_capabilities, NULL, compile_capabilities,
+                                        "capabilities that may ever be held" },
+        [D_PRIVATE_TMP] = { "PrivateTmp", read_word, words_private_tmp, compile_private_tmp, "its own /tmp and /var/tmp" },
+        [D_PRIVATE_DEVICES] = { "PrivateDevices", read_bool, NULL, compile_private_devices, "a /dev without hardware" },
+        [D_PRIVATE_NETWORK] = { "PrivateNetwork", read_bool, NULL, compile_private_network, "a network with loopback only" },
+        [D_PRIVATE_IPC] = { "PrivateIPC", read_bool, NULL, compile_private_ipc, "its own SysV and POSIX message queues" },
+        [D_PRIVATE_PIDS] = { "PrivatePIDs", read_bool, NULL, compile_private_pids, "sees its own processes only" },
+        [D_PRIVATE_USERS] = { "PrivateUsers", read_word, words_private_users, compile_private_users, "a user namespace" },
+        [D_PRIVATE_MOUNTS] = { "PrivateMounts", read_bool, NULL, compile_private_mounts, "a mount namespace" },
+        [D_PROTECT_SYSTEM] = { "ProtectSystem", read_word, words_protect_system, compile_protect_system,
+                               "the operating system read-only" },
+        [D_PROTECT_HOME] = { "ProtectHome", read_word, words_protect_home, compile_protect_home, "home folders hidden or read-only" },
+        [D_PROTECT_HOSTNAME] = { "ProtectHostname", read_bool, NULL, compile_protect_hostname, "the host name cannot be changed" },
+        [D_READ_WRITE_PATHS] = { "ReadWritePaths", read_paths, NULL, compile_read_write, "paths that stay writable" },
+        [D_READ_ONLY_PATHS] = { "ReadOnlyPaths", read_paths, NULL, compile_read_only, "paths that are read-only" },
+        [D_INACCESSIBLE_PATHS] = { "InaccessiblePaths", read_paths, NULL, compile_inaccessible, "paths that are hidden" },
+        [D_EXEC_PATHS] = { "ExecPaths", read_paths, NULL, compile_exec, "paths from which programs may run" },
+        [D_NO_EXEC_PATHS] = { "NoExecPaths", read_paths, NULL, compile_no_exec, "paths from which nothing runs" },
+        [D_BIND_PATHS] = { "BindPaths", read_binds, NULL, compile_bind, "host paths shown elsewhere" },
+        [D_BIND_READ_ONLY_PATHS] = { "BindReadOnlyPaths", read_binds, NULL, compile_bind_read_only, "the same, read-only" },
+        [D_TEMPORARY_FILE_SYSTEM] = { "TemporaryFileSystem", read_tmpfs, NULL, compile_tmpfs, "empty tmpfs mounts" },
+        [D_RUNTIME_DIRECTORY] = { "RuntimeDirectory", read_folders, NULL, compile_runtime_directory, "folders below /run" },
+        [D_STATE_DIRECTORY] = { "StateDirectory", read_folders, NULL, compile_state_directory, "folders below /var/lib" },
+        [D_CACHE_DIRECTORY] = { "CacheDirectory", read_folders, NULL, compile_cache_directory, "folders below /var/cache" },
+        [D_LOGS_DIRECTORY] = { "LogsDirectory", read_folders, NULL, compile_logs_directory, "folders below /var/log" },
+        [D_CONFIGURATION_DIRECTORY] = { "ConfigurationDirectory", read_folders, NULL, compile_configuration_directory,
+                                        "folders below /etc" },
+        [D_WORKING_DIRECTORY] = { "WorkingDirectory", read_working_directory, NULL, compile_working_directory, "where it starts" },
+        [D_ENVIRONMENT] = { "Environment", read_environment, NULL, compile_environment, "variables" },
+        [D_UMASK] = { "UMask", read_umask, NULL, compile_umask, "file mode mask" },
+        [D_NO_NEW_PRIVILEGES] = { "NoNewPrivileges", read_bool, NULL, compile_no_new_privileges, "exec never gains privileges" },
+        [D_RESTRICT_SUID_SGID] = { "RestrictSUIDSGID", read_bool, NULL, compile_restrict_suid_sgid, "no set-id files can be made" },
+        [D_REMOVE_IPC] = { "RemoveIPC", read_bool, NULL, compile_remove_ipc, "IPC objects of its user are removed at the end" },
+        [D_SYSTEM_CALL_FILTER] = { "SystemCallFilter", read_filter, NULL, compile_filter, "system calls allowed, or with ~ denied" },
+        [D_SYSTEM_CALL_ERROR_NUMBER] = { "SystemCallErrorNumber", read_errno, NULL, NULL, "what a denied call returns" },
+        [D_MEMORY_MAX] = { "MemoryMax", read_memory, NULL, compile_memory_max, "memory limit" },
+        [D_TASKS_MAX] = { "TasksMax", read_tasks, NULL, compile_tasks_max, "limit of processes and threads" },
+        [D_CPU_QUOTA] = { "CPUQuota", read_cpu_quota, NULL, compile_cpu_quota, "CPU time limit, in percent of one CPU" },
+};
+
+const char *directive_name(unsigned i, const char **ret_summary)
+{
+        if (i >= DIRECTIVE_COUNT)
+                return NULL;
+        if (ret_summary)
+                *ret_summary = table[i].summary;
+        return table[i].name;
+}
+
+/* The row of a name, or of the nearest one for a hint. */
+static const struct directive *find_row(const char *name, size_t n)
+{
+        for (size_t i = 0; i < DIRECTIVE_COUNT; i++)
+                if (strlen(table[i].name) == n && !strncmp(table[i].name, name, n))
+                        return &table[i];
+        return NULL;
+}
+
+static int unknown_directive(struct error *e, const char *name, size_t n)
+{
+        error_set(e, EINVAL, "directive.unknown", "unknown directive \"%.*s\"", (int)(n > 80 ? 80 : n), name);
+        for (size_t i = 0; i < DIRECTIVE_COUNT; i++)
+                if (strlen(table[i].name) == n && !strncasecmp(table[i].name, name, n))
+                        error_hint(e, "did you mean %s?", table[i].name);
+        error_hint(e, "bulkhead.directives(5) lists all");
+        return -EINVAL;
+}
+
+int settings_assign(struct settings *s, const struct facts *facts, const char *assignment, struct error *e)
+{
+        const char *eq = strchr(assignment, '=');
+        size_t n = eq ? (size_t)(eq - assignment) : strlen(assignment);
+        if (!eq || !n) {
+                error_set(e, EINVAL, "directive.syntax", "\"%.80s\" is not NAME=VALUE", assignment);
+                return -EINVAL;
+        }
+        if (strlen(eq) > DIRECTIVE_VALUE_MAX || ++s->assignments > DIRECTIVE_ASSIGNMENTS_MAX)
+                return error_set(e, E2BIG, "directive.limit", "%s: over the limit of %d bytes a value and %d assignments",
+                                 "directives", DIRECTIVE_VALUE_MAX, DIRECTIVE_ASSIGNMENTS_MAX);
+        const struct directive *row = find_row(assignment, n);
+        if (!row)
+                return unknown_directive(e, assignment, n);
+
+        size_t shown = strlen(assignment);
+        char *origin = xstrndup(assignment, shown > 160 ? 160 : shown);
+        strings_take(&s->strings, origin);
+        const char *value = eq + 1 + strspn(eq + 1, " \t");
+        struct reader r = { row, s, &s->of[row - table], facts, origin };
+        struct error own = { 0 };
+        int k = row->read(&r, value, &own);
+        if (k == 0)
+                return 0;
+        if (s->lenient) {
+                strings_take(&s->notes, xprintf("%s: %s; ignored", origin, own.cause));
+                return 0;
+        }
+        if (e)
+                *e = own;
+        return error_while(e, "reading %s", origin);
+}
+
+/* What DynamicUser=yes switches on; NULL word: cannot be weakened. */
+static void imply(struct settings *s, enum directive_id id, uint64_t number, bool forced, const char *value)
+{
+        struct setting *v = &s->of[id];
+        if (!forced && v->set && !(id == D_PROTECT_HOME && !v->number) && !(id == D_PRIVATE_TMP && !v->number))
+                return;
+        if (forced && v->set && v->number == number)
+                return;
+        char *origin = xprintf("%s=%s (implied by %s)", table[id].name, value, s->of[D_DYNAMIC_USER].origin);
+        strings_take(&s->strings, origin);
+        v->set = true;
+        v->number = number;
+        v->origin = origin;
+}
+
+static void imply_dynamic_user(struct settings *s)
+{
+        imply(s, D_PROTECT_SYSTEM, 3, true, "strict");
+        imply(s, D_PROTECT_HOME, 2, false, "read-only");
+        imply(s, D_PRIVATE_TMP, PLAN_TMP_DISCONNECTED, false, "disconnected");
+        imply(s, D_REMOVE_IPC, 1, true, "yes");
+        imply(s, D_NO_NEW_PRIVILEGES, 1, true, "yes");
+        imply(s, D_RESTRICT_SUID_SGID, 1, true, "yes");
+}
+
+static bool is_root_read_only(const struct plan *p)
+{
+        for (size_t i = 0; i < p->mount_count; i++)
+                if (text_equal(p->mounts[i].path, "/") && p->mounts[i].kind == PLAN_READ_ONLY)
+                        return true;
+        return false;
+}
+
+int settings_compile(struct settings *s, const struct facts *facts, struct plan *p, struct error *e)
+{
+        *p = (struct plan){ .unit = xstrdup(facts->unit), .user_mode = facts->user_mode, .lenient = s->lenient,
+                            .bounding = facts->capabilities, .umask = 0022, .memory_max_bytes = UINT64_MAX,
+                            .tasks_max = UINT64_MAX, .cpu_quota_permille = UINT64_MAX };
+        if (s->of[D_DYNAMIC_USER].set && s->of[D_DYNAMIC_USER].number)
+                imply_dynamic_user(s);
+        for (size_t i = 0; i < DIRECTIVE_COUNT; i++) {
+                if (!s->of[i].set || !table[i].compile)
+                        continue;
+                int r = table[i].compile(s, &s->of[i], facts, p, e);
+                if (r < 0)
+                        return r;
+        }
+        /* Origins live as long as the plan. */
+        for (size_t i = 0; i < s->strings.count; i++)
+                strings_take(&p->strings, s->strings.items[i]);
+        s->strings.count = 0;
+        for (size_t i = 0; i < s->notes.count; i++)
+                strings_add(&p->notes, s->notes.items[i]);
+        plan_normalize_mounts(p);
+        p->root_read_only = is_root_read_only(p);
+        return 0;
+}
+
+void settings_done(struct settings *s)
+{
+        for (size_t i = 0; i < DIRECTIVE_COUNT; i++) {
+                reset_list(&s->of[i]);
+                free(s->of[i].list);
+                free(s->of[i].text);
+        }
+        strings_clear(&s->strings);
+        strings_clear(&s->notes);
+        *s = (struct settings){ 0 };
+}

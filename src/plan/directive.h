@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * systemd's directives.  One row of the table in directive.c names a directive, how its value is read and
+ * which function puts it into the plan; settings hold what was assigned, per row, with the words that did it.
+ * Pure: no system call, no privilege.
+ *
+ *      struct settings s = { 0 };
+ *      settings_assign(&s, "ProtectSystem=strict", &e);
+ *      settings_compile(&s, &facts, &plan, &e);
+ */
+#pragma once
+
+#include "base/error.h"
+#include "plan/plan.h"
+
+enum {
+        DIRECTIVE_VALUE_MAX = 1 << 20, /* bytes of one assignment */
+        DIRECTIVE_ASSIGNMENTS_MAX = 20000,
+};
+
+enum directive_id {
+        D_DYNAMIC_USER, D_USER, D_GROUP, D_SUPPLEMENTARY_GROUPS, D_CAPABILITY_BOUNDING_SET, D_PRIVATE_TMP, D_PRIVATE_DEVICES,
+        D_PRIVATE_NETWORK, D_PRIVATE_IPC, D_PRIVATE_PIDS, D_PRIVATE_USERS, D_PRIVATE_MOUNTS, D_PROTECT_SYSTEM, D_PROTECT_HOME,
+        D_PROTECT_HOSTNAME, D_READ_WRITE_PATHS, D_READ_ONLY_PATHS, D_INACCESSIBLE_PATHS, D_EXEC_PATHS, D_NO_EXEC_PATHS,
+        D_BIND_PATHS, D_BIND_READ_ONLY_PATHS, D_TEMPORARY_FILE_SYSTEM, D_RUNTIME_DIRECTORY, D_STATE_DIRECTORY,
+        D_CACHE_DIRECTORY, D_LOGS_DIRECTORY, D_CONFIGURATION_DIRECTORY, D_WORKING_DIRECTORY, D_ENVIRONMENT, D_UMASK,
+        D_NO_NEW_PRIVILEGES, D_RESTRICT_SUID_SGID, D_REMOVE_IPC, D_SYSTEM_CALL_FILTER, D_SYSTEM_CALL_ERROR_NUMBER, D_MEMORY_MAX,
+        D_TASKS_MAX, D_CPU_QUOTA, DIRECTIVE_COUNT
+};
+
+struct value {
+        char *text;
+        const char *origin; /* the assignment's own words, cut to a printable length */
+};
+
+struct setting {
+        bool set;
+        uint64_t number; /* bool, word index, mask or size */
+        char *text;
+        struct value *list;
+        size_t count, room;
+        const char *origin;
+};
+
+struct settings {
+        struct setting of[DIRECTIVE_COUNT];
+        struct strings strings; /* owns origins */
+        size_t assignments;
+        bool lenient; /* systemd's way with bad values: note and ignore */
+        struct strings notes;
+};
+
+/* What specifiers and defaults refer to; gathered by the caller. Strings are borrowed. */
+struct facts {
+        const char *unit, *boot_id, *machine_id, *hostname, *user_name, *home, *shell, *runtime_folder, *state_folder,
+                *cache_folder, *logs_folder, *configuration_folder;
+        uid_t uid;
+        gid_t gid;
+        uint64_t capabilities; /* the full bounding set */
+        uint64_t memory_bytes, pids_max;
+        bool user_mode;
+};
+
+/* One NAME=VALUE. An error names the directive and the value; ids "directive.unknown", "directive.value". */
+int settings_assign(struct settings *s, const struct facts *facts, const char *assignment, struct error *e);
+int settings_compile(struct settings *s, const struct facts *facts, struct plan *p, struct error *e);
+void settings_done(struct settings *s);
+#define CLEAN_SETTINGS CLEAN(settings_done)
+
+/* For help, completion and docs: name and summary of row i, NULL at the end. */
+const char *directive_name(unsigned i, const char **ret_summary);
+/* A valid user or group name, as systemd's strict rule has it. */
+bool directive_user_name_valid(const char *s);

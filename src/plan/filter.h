@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * System call filters: what SystemCallFilter= says, as data, and its translation to BPF.  Nothing here
+ * touches the running process; os/seccomp.h installs the result.
+ *
+ * Several filters may be installed one after another; the kernel takes the strictest answer.
+ */
+#pragma once
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+enum {
+        FILTER_KILL = -1,    /* end the whole process with SIGSYS */
+        FILTER_DEFAULT = -2, /* in an allow-list: allowed; in a deny-list: as default_error says */
+};
+
+struct filter_rule {
+        int nr; /* libseccomp's number: the native one, or a negative pseudo number if there is no native one
+                 */
+        int error; /* errno to return, FILTER_KILL or FILTER_DEFAULT */
+};
+
+/* All zero is a valid filter that filters nothing. */
+struct filter {
+        bool set;        /* false: no filter at all */
+        bool allow_list; /* decided by the first assignment */
+        struct filter_rule *rules;
+        size_t count, room;
+        int default_error; /* errno; FILTER_KILL or 0 (not configured): kill */
+};
+
+struct filter_program {
+        struct sock_filter *code;
+        unsigned short count;
+};
+
+/*
+ * One assignment of SystemCallFilter=, with systemd's meaning of "~", of later lines and of the empty value.
+ * With lenient, a word that cannot be used is left out and noted; otherwise it is an error, after which f may
+ * hold the words before it.  notes may be NULL.
+ */
+int filter_add(struct filter *f, const char *value, bool lenient, struct strings *notes, struct error *e);
+/*
+ * Denies one more name or @group in a deny-list of the program's own (for Protect*=).  error is an errno or
+ * FILTER_KILL.  Names unknown here are passed over: there is nothing to deny.  -EINVAL on an allow-list.
+ */
+int filter_deny_calls(struct filter *f, const char *group_or_name, int error);
+void filter_clear(struct filter *f);
+
+/* For the native architecture and its 32-bit siblings.  notify: ask the listener instead of denying. */
+int filter_compile(const struct filter *f, bool notify, struct filter_program *ret, struct error *e);
+/* Refuses to make set-user-id and set-group-id files, as RestrictSUIDSGID=. */
+int filter_restrict_suid_sgid(struct filter_program *ret, struct error *e);
+void filter_program_clear(struct filter_program *p);
+
+/* The number of a call as used in struct filter_rule; false if neither libseccomp nor our table knows it. */
+bool filter_call_number(const char *name, int *ret);
+/* "EPERM" or "1".."4095".  0 or -EINVAL. */
+int errno_parse(const char *s, int *ret);

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "os/seccomp.h"
+#include "plan/filter.h"
+#include "plan/syscalls.h"
+
+#define CLEAN_FILTER CLEAN(filter_clear)
+#define CLEAN_PROGRAM CLEAN(filter_program_clear)
+
+/* -1000: no rule. */
+static int rule_error(const struct filter *f, const char *name)
+{
+        int nr;
+        assert_true(filter_call_number(name, &nr));
+        for (size_t i = 0; i < f->count; i++)
+                if (f->rules[i].nr == nr)
+                        return f->rules[i].error;
+        return -1000;
+}
+
+static void add(struct filter *f, const char *value)
+{
+        struct error e = { 0 };
+        assert_int_equal(filter_add(f, value, false, NULL, &e), 0);
+}
+
+/* Runs what in a child behind the program; returns its wait status. */
+static int run_behind(const struct filter_program *p, bool (*what)(void))
+{
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                        _exit(101);
+                int r = p ? seccomp_install(p->code, p->count, false) : seccomp_install_seal();
+                _exit(r < 0 ? 102 : what() ? 0 : 103);
+        }
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        return status;
+}
+
+static void compile(const struct filter *f, struct filter_program *p)
+{
+        struct error e = { 0 };
+        if (filter_compile(f, false, p, &e) < 0)
+                fail_msg("%s", e.cause);
+        assert_true(p->count > 0);
+}
+
+#if defined(__x86_64__)
+/* A 32-bit call from 64-bit code, as a payload would make it to get around a filter. */
+static long call_i386(long nr, long a, long b, long c)
+{
+        long r;
+        __asm__ volatile("int $0x80"
+                         : "=a"(r)
+                         : "a"(nr), "b"(a), "c"(b), "d"(c)
+                         : "memory", "r8", "r9", "r10", "r11");
+        return (int)r;
+}
+
+static long call_native(long nr, long a, long b, long c)
+{
+        long r;
+        __asm__ volatile("syscall" : "=a"(r) : "a"(nr), "D"(a), "S"(b), "d"(c) : "memory", "rcx", "r11");
+        return r;
+}
+#endif
+
+static void all_groups_resolve(void **state)
+{
+        (void)state;
+        const struct syscall_group *g;
+        size_t unknown = 0, groups = 0;
+        for (; (g = syscall_group_at(groups)); groups++) {
+                assert_ptr_equal(syscall_group_find(g->name), g);
+                assert_true(*g->name == '@' && *g->summary && *g->members);
+                for (const char *const *m = g->members; *m; m++) {
+                        int nr;
+                        if (**m == '@') {
+                                assert_non_null(syscall_group_find(*m));
+                        } else if (!filter_call_number(*m, &nr)) {
+                                if (strcmp(g->name, "@known") != 0)
+                                        print_message("%s: %s is unknown to this libseccomp\n", g->name, *m);
+                                unknown++;
+                        }
+                }
+        }
+        assert_int_equal(groups, 30);
+        assert_true(unknown < 100); /* mostly calls that only Alpha, SPARC or ARC have */
+        assert_null(syscall_group_find("@nothing"));
+}
+
+static void an_allow_list_starts_with_the_default_calls(void **state)
+{
+        (void)state;
+        CLEAN_FILTER struct filter f = { 0 };
+        add(&f, "read @chown");
+        assert_true(f.set && f.allow_list);
+        assert_int_equal(rule_error(&f, "execve"), FILTER_DEFAULT);
+        assert_int_equal(rule_error(&f, "exit_group"), FILTER_DEFAULT);
+        assert_int_equal(rule_error(&f, "fchownat"), FILTER_DEFAULT);
+        assert_int_equal(rule_error(&f, "write"), -1000);
+        add(&f, "~@chown");
+        assert_int_equal(rule_error(&f, "fchownat"), -1000);
+        add(&f, "~read:EACCES");
+        assert_int_equal(rule_error(&f, "read"), EACCES);
+        add(&f, "");
+        assert_false(f.set);
+        assert_int_equal(f.count, 0);
+        add(&f, "~read");
+        assert_false(f.allow_list);
+}
+
+static void a_deny_list_takes_errors_and_later_plain_lines_remove(void **state)
+{
+        (void)state;
+        CLEAN_FILTER struct filter f = { 0 };
+        add(&f, "~@mount:EPERM getpid reboot:kill");
+        assert_true(f.set && !f.allow_list);
+        assert_int_equal(rule_error(&f, "mount"), EPERM);
+        assert_int_equal(rule_error(&f, "open_tree_attr"), EPERM);
+        assert_int_equal(rule_error(&f, "getpid"), FILTER_DEFAULT);
+        assert_int_equal(rule_error(&f, "reboot"), FILTER_KILL);
+        add(&f, "mount");
+        assert_int_equal(rule_error(&f, "mount"), -1000);
+        assert_int_equal(rule_error(&f, "umount2"), EPERM);
+        add(&f, "~getpid:5");
+        assert_int_equal(rule_error(&f, "getpid"), 5);
+}
+
+static void unknown_names_are_errors_or_notes(void **state)
+{
+        (void)state;
+        CLEAN_FILTER struct filter f = { 0 };
+        CLEAN_STRINGS struct strings notes = { 0 };
+        struct error e = { 0 };
+        assert_int_equal(filter_add(&f, "~getpidd", false, &notes, &e), -EINVAL);
+        assert_string_equal(e.id, "seccomp.unknown-call");
+        assert_non_null(strstr(e.hint, "\"getpid\""));
+        e = (struct error){ 0 };
+        assert_int_equal(filter_add(&f, "~@system-servic", false, &notes, &e), -EINVAL);
+        assert_non_null(strstr(e.hint, "@system-service"));
+        e = (struct error){ 0 };
+        assert_int_equal(filter_add(&f, "getpid:EPERM", false, &notes, &e), -EINVAL);
+        assert_string_equal(e.id, "seccomp.bad-errno");
+        assert_int_equal(filter_add(&f, "~getpid:ENOSUCH", false, &notes, NULL), -EINVAL);
+        assert_int_equal(notes.count, 0);
+        assert_int_equal(filter_add(&f, "~getpidd getppid:4096 getuid", true, &notes, &e), 0);
+        assert_int_equal(notes.count, 2);
+        assert_int_equal(rule_error(&f, "getuid"), FILTER_DEFAULT);
+        assert_int_equal(filter_add(&f, "~riscv_flush_icache bogus_call", true, NULL, &e), 0);
+}
+
+static void errno_names_and_numbers(void **state)
+{
+        (void)state;
+        int n = 0;
+        assert_int_equal(errno_parse("EPERM", &n), 0);
+        assert_int_equal(n, EPERM);
+        assert_int_equal(errno_parse("EWOULDBLOCK", &n), 0);
+        assert_int_equal(n, EAGAIN);
+        assert_int_equal(errno_parse("4095", &n), 0);
+        assert_int_equal(n, 4095);
+        assert_int_equal(errno_parse("0", &n), -EINVAL);
+        assert_int_equal(errno_parse("4096", &n), -EINVAL);
+        assert_int_equal(errno_parse("EBOGUS", &n), -EINVAL);
+        assert_int_equal(errno_parse("", &n), -EINVAL);
+}
+
+static bool uname_works(void)
+{
+        struct utsname u;
+        return uname(&u) == 0;
+}
+
+static bool getpid_is_denied(void)
+{
+        bool denied = getpid() == -EACCES && uname_works(); /* the C library does not expect it to fail */
+#if defined(__x86_64__)
+        denied = denied && call_i386(20, 0, 0, 0) == -EACCES;
+        denied = denied && call_native(39 | 0x40000000, 0, 0, 0) == -EACCES;
+        /* cachestat is younger than libseccomp; 600 is younger than us */
+        denied = denied && call_native(451, -1, 0, 0) == -EPERM && call_i386(451, -1, 0, 0) == -EPERM;
+        denied = denied && call_native(451 | 0x40000000, -1, 0, 0) == -EPERM;
+        denied = denied && call_native(452, -1, 0, 0) == -EPERM && call_i386(452, -1, 0, 0) == -EPERM;
+        denied = denied && call_native(600, 0, 0, 0) == -ENOSYS;
+#endif
+        return denied;
+}
+
+static void a_deny_list_holds_on_every_architecture(void **state)
+{
+        (void)state;
+        CLEAN_FILTER struct filter f = { 0 };
+        CLEAN_PROGRAM struct filter_program p = { 0 };
+        f.default_error = EPERM;
+        add(&f, "~getpid:EACCES fchmodat2 cachestat vm86");
+        compile(&f, &p);
+        assert_int_equal(run_behind(&p, getpid_is_denied), 0);
+}
+
+static bool allow_list_behaves(void)
+{
+        bool ok = chdir("/") == -1 && errno == EPERM && uname_works();
+        ok = ok && mkdir("/nonexistent/x", 0) == -1 && errno == EROFS;
+#if defined(__x86_64__)
+        ok = ok && call_native(600, 0, 0, 0) == -ENOSYS && call_i386(600, 0, 0, 0) == -ENOSYS;
+        ok = ok && call_i386(12, (long)0, 0, 0) == -EPERM; /* chdir */
+        ok = ok && call_i386(20, 0, 0, 0) > 0;             /* getpid, of @default */
+        ok = ok && call_native(456, 0, 0, 0) != -ENOSYS;   /* futex_requeue, of @default */
+        ok = ok && call_native(467, -1, 0, 0) == -ENOSYS;  /* open_tree_attr, young and not listed */
+        ok = ok && call_i386(102, 99, 0, 0) == -ENOSYS;    /* socketcall with no such call in it */
+#endif
+        return ok;
+}
+
+static void an_allow_list_denies_the_known_and_hides_the_unknown(void **state)
+{
+        (void)state;
+        CLEAN_FILTER struct filter f = { 0 };
+        CLEAN_PROGRAM struct filter_program p = { 0 };
+        f.default_error = EPERM;
+        add(&f, "uname sigaltstack"); /* the sanitizers call sigaltstack on the way out */
+        add(&f, "~mkdir:EROFS");
+        compile(&f, &p);
+        print_message("allow-list: %u instructions\n", p.count);
+        assert_int_equal(run_behind(&p, allow_list_behaves), 0);
+}
+
+static bool change_directory(void)
+{
+        return chdir("/") == 0;
+}
+
+static void the_default_is_to_kill(void **state)
+{
+        (void)state;
+        CLEAN_FILTER struct filter f = { 0 };
+        CLEAN_PROGRAM struct filter_program p = { 0 }, q = { 0 };
+        add(&f, "@system-service");
+        compile(&f, &p);
+        print_message("@system-service: %u instructions\n", p.count);
+        assert_int_equal(run_behind(&p, change_directory), 0);
+        add(&f, "~chdir");
+        compile(&f, &q);
+        int status = run_behind(&q, change_directory);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+        filter_program_clear(&q);
+}
+
+static bool has_return(const struct filter_program *p, uint32_t action)
+{
+        for (size_t i = 0; i < p->count; i++)
+                if (p->code[i].code == (BPF_RET | BPF_K) && p->code[i].k == action)
+                        return true;
+        return false;
+}
+
+static void notify_replaces_every_denial(void **state)
+{
+        (void)state;
+        static const char *const lines[] = { "~getpid:EACCES reboot:kill open_tree_attr", "uname" };
+        for (size_t i = 0; i < ELEMENTS(lines); i++) {
+                CLEAN_FILTER struct filter f = { 0 };
+                CLEAN_PROGRAM struct filter_program p = { 0 };
+                struct error e = { 0 };
+                add(&f, lines[i]);
+                add(&f, "~getpid:EACCES");
+                assert_int_equal(filter_compile(&f, true, &p, &e), 0);
+                assert_true(has_return(&p, SCMP_ACT_NOTIFY));
+                assert_false(has_return(&p, SCMP_ACT_ERRNO(EACCES)));
+        }
+}
+
+static void own_deny_lists_combine(void **state)
+{
+        (void)state;
+        static const char *const names[] = {
+                "@raw-io", "@module", "@clock", "@obsolete", "@known", "syslog"
+        };
+        for (size_t i = 0; i < ELEMENTS(names); i++) {
+                CLEAN_FILTER struct filter f = { 0 };
+                CLEAN_PROGRAM struct filter_program p = { 0 };
+                assert_int_equal(filter_deny_calls(&f, names[i], EPERM), 0);
+                assert_true(f.count > 0);
+                compile(&f, &p);
+        }
+        CLEAN_FILTER struct filter allow = { 0 };
+        add(&allow, "read");
+        assert_int_equal(filter_deny_calls(&allow, "@clock", EPERM), -EINVAL);
+}
+
+static bool special_modes_are_refused(void)
+{
+        char path[] = "/tmp/filter-test-XXXXXX";
+        int fd = mkstemp(path);
+        bool ok = fd >= 0 && chmod(path, 0755) == 0;
+        ok = ok && chmod(path, 04755) == -1 && errno == EPERM;
+        ok = ok && fchmod(fd, 02755) == -1 && errno == EPERM;
+        ok = ok && fchmodat(AT_FDCWD, path, 06755, 0) == -1 && errno == EPERM;
+        ok = ok && open("/tmp/filter-test-suid", O_CREAT | O_WRONLY, 04755) == -1 && errno == EPERM;
+        ok = ok && open("/tmp", O_TMPFILE | O_WRONLY, 04755) == -1 && errno == EPERM;
+        ok = ok && mkdir("/tmp/filter-test-suid", 02755) == -1 && errno == EPERM;
+#if defined(__x86_64__)
+        ok = ok && call_native(437, -1, 0, 0) == -ENOSYS && call_native(452, -1, 0, 0) == -ENOSYS;
+        ok = ok && call_i386(437, -1, 0, 0) == -ENOSYS && call_i386(452, -1, 0, 0) == -ENOSYS;
+        ok = ok && call_i386(94, fd, 04755, 0) == -EPERM && call_i386(94, fd, 0755, 0) == 0; /* fchmod */
+        ok = ok && call_i386(5, 0, O_CREAT, 04755) == -EPERM && call_i386(5, 0, 0, 04755) == -EFAULT;
+#endif
+        (void)unlink(path);
+        return ok;
+}
+
+static void suid_and_sgid_files_cannot_be_made(void **state)
+{
+        (void)state;
+        CLEAN_PROGRAM struct filter_program p = { 0 };
+        struct error e = { 0 };
+        assert_int_equal(filter_restrict_suid_sgid(&p, &e), 0);
+        assert_int_equal(run_behind(&p, special_modes_are_refused), 0);
+}
+
+static bool the_seal_is_tight(void)
+{
+        int fd = open_tree(AT_FDCWD, "/", 0);
+        bool ok = fd >= 0 && uname_works();
+        ok = ok && open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE) == -1 && errno == EPERM;
+        ok = ok && mount_setattr(-1, "", 0, NULL, 0) == -1 && errno == EPERM;
+        ok = ok && fsopen("tmpfs", 0) == -1 && errno == EPERM;
+        ok = ok && fsmount(-1, 0, 0) == -1 && errno == EPERM;
+        ok = ok && fspick(-1, "", 0) == -1 && errno == EPERM;
+        ok = ok && move_mount(-1, "", -1, "", 0) == -1 && errno == EPERM;
+        struct file_handle handle = { 0 };
+        ok = ok && open_by_handle_at(-1, &handle, 0) == -1 && errno == EPERM;
+        ok = ok && ioctl(-1, TIOCSTI, "x") == -1 && errno == EPERM;
+        ok = ok && ioctl(-1, TIOCLINUX | 0xffffffff00000000UL, "x") == -1 && errno == EPERM;
+        ok = ok && ioctl(-1, TIOCGWINSZ, NULL) == -1 && errno == EBADF;
+#if defined(__x86_64__)
+        static const int always[] = { 429, 430, 432, 433, 442, 467 };
+        for (size_t i = 0; i < ELEMENTS(always); i++) {
+                ok = ok && call_native(always[i], -1, 0, 0) == -EPERM;
+                ok = ok && call_native(always[i] | 0x40000000, -1, 0, 0) == -EPERM;
+                ok = ok && call_i386(always[i], -1, 0, 0) == -EPERM;
+        }
+        ok = ok && call_i386(342, -1, 0, 0) == -EPERM && call_i386(54, -1, TIOCSTI, 0) == -EPERM;
+        ok = ok && call_i386(54, -1, TIOCGWINSZ, 0) == -EBADF;
+        ok = ok && call_i386(428, -1, 0, 1) == -EPERM && call_i386(428, -1, 0, 0) == -EFAULT;
+        ok = ok && call_native(514 | 0x40000000, -1, TIOCSTI, 0) == -EPERM;
+        ok = ok && call_native(16 | 0x40000000, -1, TIOCSTI, 0) == -EPERM;
+        ok = ok && call_native(428 | 0x40000000, -1, 0, 1) == -EPERM;
+#endif
+        return ok;
+}
+
+static void the_seal_closes_what_landlock_leaves_open(void **state)
+{
+        (void)state;
+        assert_int_equal(run_behind(NULL, the_seal_is_tight), 0);
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(all_groups_resolve),
+                cmocka_unit_test(an_allow_list_starts_with_the_default_calls),
+                cmocka_unit_test(a_deny_list_takes_errors_and_later_plain_lines_remove),
+                cmocka_unit_test(unknown_names_are_errors_or_notes),
+                cmocka_unit_test(errno_names_and_numbers),
+                cmocka_unit_test(a_deny_list_holds_on_every_architecture),
+                cmocka_unit_test(an_allow_list_denies_the_known_and_hides_the_unknown),
+                cmocka_unit_test(the_default_is_to_kill),
+                cmocka_unit_test(notify_replaces_every_denial),
+                cmocka_unit_test(own_deny_lists_combine),
+                cmocka_unit_test(suid_and_sgid_files_cannot_be_made),
+                cmocka_unit_test(the_seal_closes_what_landlock_leaves_open),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

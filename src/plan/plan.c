@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan/plan.h"
+
+#include <sched.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "os/capability.h"
+
+unsigned plan_namespace_slot(uint64_t flag)
+{
+        static const uint64_t flags[] = { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP };
+        for (unsigned i = 0; i < ELEMENTS(flags); i++)
+                if (flags[i] == flag)
+                        return i;
+        return 7;
+}
+
+const char *plan_keep(struct plan *p, char *s)
+{
+        strings_take(&p->strings, s);
+        return s;
+}
+
+struct plan_mount *plan_add_mount(struct plan *p, enum plan_mount_kind kind, const char *path, const char *origin)
+{
+        p->mounts = xgrow(p->mounts, &p->mount_room, p->mount_count + 1, sizeof *p->mounts);
+        struct plan_mount *m = &p->mounts[p->mount_count++];
+        *m = (struct plan_mount){ .kind = kind, .path = xstrdup(path), .origin = origin };
+        plan_need_namespace(p, CLONE_NEWNS, origin);
+        return m;
+}
+
+void plan_add_denial(struct plan *p, const char *calls, int error, const char *origin)
+{
+        p->denials = xgrow(p->denials, &p->denial_room, p->denial_count + 1, sizeof *p->denials);
+        p->denials[p->denial_count++] = (struct plan_denial){ calls, error, origin };
+}
+
+void plan_need_namespace(struct plan *p, uint64_t flag, const char *origin)
+{
+        if (!(p->namespaces & flag))
+                p->namespace_origin[plan_namespace_slot(flag)] = origin;
+        p->namespaces |= flag;
+}
+
+void plan_drop_capability(struct plan *p, unsigned capability, const char *origin)
+{
+        p->bounding &= ~(UINT64_C(1) << capability);
+        strings_take(&p->bounding_removed, xprintf("%s: %s", capability_name(capability), origin));
+}
+
+bool plan_has_mounts(const struct plan *p)
+{
+        return p->namespaces & CLONE_NEWNS;
+}
+
+bool plan_is_sealed(const struct plan *p)
+{
+        return p->seal != PLAN_SEAL_OFF && p->namespaces;
+}
+
+static int compare_mounts(const void *a, const void *b)
+{
+        const struct plan_mount *x = a, *y = b;
+        /* Byte order with '/' first, so that a folder comes before all below it. */
+        const char *p = x->path, *q = y->path;
+        while (*p && *p == *q)
+                p++, q++;
+        unsigned char c = (unsigned char)*p, d = (unsigned char)*q;
+        if (c == d)
+                return (int)x->kind - (int)y->kind;
+        c = c == '/' ? 1 : c, d = d == '/' ? 1 : d;
+        return c - d;
+}
+
+static bool is_access(enum plan_mount_kind k)
+{
+        return k == PLAN_READ_ONLY || k == PLAN_READ_WRITE || k == PLAN_READ_WRITE_IMPLICIT;
+}
+
+static void drop_mount(struct plan_mount *m)
+{
+        free(m->path);
+        free(m->source);
+        m->path = m->source = NULL;
+}
+
+/* Whether entry m adds nothing to what the kept entries before it do. */
+static bool is_redundant(const struct plan_mount *m, struct plan_mount *kept, size_t count)
+{
+        for (size_t i = count; i-- > 0;) {
+                struct plan_mount *k = &kept[i];
+                if (!path_is_below(m->path, k->path))
+                        continue;
+                if (k->kind == PLAN_INACCESSIBLE)
+                        return true;
+                if (text_equal(m->path, k->path)) {
+                        /* The winner inherits the losers' restrictions. */
+                        k->read_only |= m->kind == PLAN_READ_ONLY || m->read_only;
+                        k->no_exec |= m->kind == PLAN_NOEXEC || m->no_exec;
+                        return true;
+                }
+                if (is_access(m->kind) && is_access(k->kind))
+                        return (m->kind == PLAN_READ_ONLY) == (k->kind == PLAN_READ_ONLY) && !m->no_exec && !k->no_exec;
+                return false;
+        }
+        return false;
+}
+
+void plan_normalize_mounts(struct plan *p)
+{
+        if (!p->mount_count)
+                return;
+        qsort(p->mounts, p->mount_count, sizeof *p->mounts, compare_mounts);
+        size_t kept = 0;
+        for (size_t i = 0; i < p->mount_count; i++) {
+                if (is_redundant(&p->mounts[i], p->mounts, kept))
+                        drop_mount(&p->mounts[i]);
+                else
+                        p->mounts[kept++] = p->mounts[i];
+        }
+        p->mount_count = kept;
+}
+
+void plan_done(struct plan *p)
+{
+        for (size_t i = 0; i < p->mount_count; i++)
+                drop_mount(&p->mounts[i]);
+        for (size_t i = 0; i < p->folder_count; i++)
+                free(p->folders[i].name);
+        free(p->mounts);
+        free(p->folders);
+        free(p->denials);
+        free(p->unit);
+        free(p->user);
+        free(p->group);
+        free(p->working_directory);
+        filter_clear(&p->filter);
+        strings_clear(&p->supplementary);
+        strings_clear(&p->bounding_removed);
+        strings_clear(&p->environment);
+        strings_clear(&p->argv);
+        strings_clear(&p->notes);
+        strings_clear(&p->strings);
+        *p = (struct plan){ 0 };
+}

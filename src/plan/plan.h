@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The plan: everything that isolates a process, as one pure value.  Fronts compile to it, executors walk it,
+ * explain prints it.  It holds names, not descriptors or looked-up ids: those are found when it is applied.
+ *
+ * Every part that a reader may ask about carries its origin: the directive or the implied default that asked
+ * for it ("ReadOnlyPaths=/etc", "ProtectSystem=strict (implied by DynamicUser=yes)").
+ * All strings belong to the plan.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/text.h"
+#include "plan/filter.h"
+
+enum plan_mount_kind {
+        /* By strength, strongest first: of two entries on one path the first wins. */
+        PLAN_INACCESSIBLE,
+        PLAN_BIND,
+        PLAN_FILE,         /* a file with text of the plan's own, bound read-only */
+        PLAN_PRIVATE_TMP,  /* a folder of the run's own */
+        PLAN_PRIVATE_DEV,
+        PLAN_PROC,
+        PLAN_SYSFS,
+        PLAN_TMPFS,
+        PLAN_READ_ONLY,
+        PLAN_READ_WRITE,
+        PLAN_NOEXEC,
+        PLAN_EXEC,
+        PLAN_READ_WRITE_IMPLICIT, /* re-opened by a default: anything explicit on the path wins */
+        PLAN_MOUNT_KINDS
+};
+
+struct plan_mount {
+        enum plan_mount_kind kind;
+        char *path;        /* normalized, absolute */
+        char *source;      /* BIND: host path; TMPFS: options; PRIVATE_TMP: "tmp" or "var-tmp"; FILE: the text's name */
+        bool optional;     /* "-": a missing path is no error */
+        bool read_only;
+        bool no_exec;
+        bool recursive;    /* BIND: with what is mounted below */
+        const char *origin;
+};
+
+enum plan_users { PLAN_USERS_HOST, PLAN_USERS_SELF, PLAN_USERS_IDENTITY, PLAN_USERS_FULL };
+enum plan_tmp { PLAN_TMP_HOST, PLAN_TMP_HOST_FOLDERS, PLAN_TMP_DISCONNECTED };
+enum plan_folder_kind { PLAN_RUNTIME_FOLDER, PLAN_STATE_FOLDER, PLAN_CACHE_FOLDER, PLAN_LOGS_FOLDER, PLAN_CONFIGURATION_FOLDER,
+                        PLAN_FOLDER_KINDS };
+enum plan_seal { PLAN_SEAL_AUTO, PLAN_SEAL_LANDLOCK, PLAN_SEAL_USERNS, PLAN_SEAL_OFF };
+
+struct plan_folder {
+        enum plan_folder_kind kind;
+        char *name; /* relative */
+        mode_t mode;
+        const char *origin;
+};
+
+/* A system call filter beside the user's own: what a Private or Protect directive denies. */
+struct plan_denial {
+        const char *calls; /* a group or a call */
+        int error;
+        const char *origin;
+};
+
+struct plan {
+        char *unit;
+        bool user_mode; /* an ordinary user: the user namespace comes first */
+        bool lenient;
+
+        uint64_t namespaces; /* CLONE_NEW*, without the user namespace */
+        const char *namespace_origin[8]; /* by plan_namespace_slot */
+        enum plan_users users;
+        const char *users_origin;
+
+        struct plan_mount *mounts;
+        size_t mount_count, mount_room;
+        enum plan_tmp tmp;
+        bool root_read_only; /* "/" is read-only: the writable places form an allow list, so Landlock backs it */
+
+        char *user, *group; /* name or number; NULL: unchanged */
+        struct strings supplementary;
+        bool dynamic_user;
+        const char *identity_origin;
+        bool remove_ipc;
+
+        uint64_t bounding; /* capabilities kept */
+        const char *bounding_origin;
+        struct strings bounding_removed; /* "CAP_MKNOD: PrivateDevices=yes" lines for explain */
+        uint64_t ambient;
+        bool no_new_privileges;
+        const char *no_new_privileges_origin;
+        bool restrict_suid_sgid;
+        const char *restrict_suid_sgid_origin;
+
+        struct filter filter;
+        const char *filter_origin;
+        struct plan_denial *denials;
+        size_t denial_count, denial_room;
+
+        uint64_t memory_max_bytes, tasks_max; /* UINT64_MAX: no limit */
+        uint64_t cpu_quota_permille;          /* of one CPU; UINT64_MAX: none */
+        bool devices_closed;
+        const char *memory_origin, *tasks_origin, *cpu_origin, *devices_origin;
+
+        struct plan_folder *folders;
+        size_t folder_count, folder_room;
+
+        char *working_directory; /* NULL: "/" (user mode: home); "~": home */
+        bool working_directory_optional;
+        struct strings environment;
+        mode_t umask;
+        enum plan_seal seal;
+
+        struct strings argv;
+        struct strings notes;   /* what was ignored, for lenient */
+        struct strings strings; /* owns origins and the like */
+};
+
+unsigned plan_namespace_slot(uint64_t flag);
+/* Keeps s with the plan. */
+const char *plan_keep(struct plan *p, char *s);
+struct plan_mount *plan_add_mount(struct plan *p, enum plan_mount_kind kind, const char *path, const char *origin);
+void plan_add_denial(struct plan *p, const char *calls, int error, const char *origin);
+void plan_need_namespace(struct plan *p, uint64_t flag, const char *origin);
+void plan_drop_capability(struct plan *p, unsigned capability, const char *origin);
+/* Sorts the mounts, parents first, and leaves of each path only what has an effect. */
+void plan_normalize_mounts(struct plan *p);
+/* Whether the payload needs a mount namespace of its own. */
+bool plan_has_mounts(const struct plan *p);
+/* Whether the seal applies: there is something that a payload could undo. */
+bool plan_is_sealed(const struct plan *p);
+void plan_done(struct plan *p);
+#define CLEAN_PLAN CLEAN(plan_done)

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan/specifier.h"
+
+#include <string.h>
+
+/* The unit's name without its suffix; of a template's instance the part before or behind the '@'. */
+static char *name_part(const char *unit, char which)
+{
+        const char *dot = strrchr(unit, '.');
+        size_t n = dot ? (size_t)(dot - unit) : strlen(unit);
+        const char *at = memchr(unit, '@', n);
+        switch (which) {
+        case 'p':
+                return xstrndup(unit, at ? (size_t)(at - unit) : n);
+        case 'i':
+                return at ? xstrndup(at + 1, (size_t)(unit + n - at - 1)) : xstrdup("");
+        case 'n':
+                return xstrdup(unit);
+        default:
+                return xstrndup(unit, n);
+        }
+}
+
+static char *final_component(const char *unit)
+{
+        CLEAN_FREE char *prefix = name_part(unit, 'p');
+        const char *dash = strrchr(prefix, '-');
+        return xstrdup(dash ? dash + 1 : prefix);
+}
+
+static char *expand_one(char c, const struct facts *f)
+{
+        switch (c) {
+        case '%': return xstrdup("%");
+        case 'n': case 'N': case 'p': case 'P': case 'i': case 'I':
+                return name_part(f->unit, c == 'P' ? 'p' : c == 'I' ? 'i' : c);
+        case 'j': case 'J': return final_component(f->unit);
+        case 't': return xstrdup(f->runtime_folder);
+        case 'S': return xstrdup(f->state_folder);
+        case 'C': return xstrdup(f->cache_folder);
+        case 'L': return xstrdup(f->logs_folder);
+        case 'E': return xstrdup(f->configuration_folder);
+        case 'T': return xstrdup("/tmp");
+        case 'V': return xstrdup("/var/tmp");
+        case 'u': case 'g': return xstrdup(f->user_name);
+        case 'U': return xprintf("%u", f->uid);
+        case 'G': return xprintf("%u", f->gid);
+        case 'h': return xstrdup(f->home);
+        case 's': return xstrdup(f->shell);
+        case 'b': return xstrdup(f->boot_id);
+        case 'm': return xstrdup(f->machine_id);
+        case 'H': return xstrdup(f->hostname);
+        default: return NULL;
+        }
+}
+
+int specifier_expand(const char *s, const struct facts *facts, char **ret, struct error *e)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, "");
+        for (; *s; s++) {
+                if (*s != '%') {
+                        text_add_bytes(&t, s, 1);
+                        continue;
+                }
+                CLEAN_FREE char *value = s[1] ? expand_one(s[1], facts) : NULL;
+                if (!value) {
+                        error_set(e, EINVAL, "directive.specifier", "unknown specifier %%%c", s[1] ? s[1] : ' ');
+                        error_hint(e, "write %%%% for a percent sign");
+                        return -EINVAL;
+                }
+                text_add(&t, value);
+                s++;
+        }
+        *ret = TAKE_PTR(t.data);
+        return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
+#include "base/text.h"
+#include "cli/commands.h"
+
+static const struct command {
+        const char *name;
+        int (*run)(int argc, char **argv);
+        const char *summary;
+} commands[] = {
+        { "run", cmd_run, "Run a command in a sandbox" },
+        { "ps", cmd_ps, "List runs" },
+        { "logs", cmd_logs, "Show the output of a run" },
+        { "stop", cmd_stop, "Stop runs and forget them" },
+        { "kill", cmd_kill, "Send a signal to a run" },
+        { "inspect", cmd_inspect, "Show all that is known of a run" },
+        { "attach", cmd_attach, "Connect the terminal to a run" },
+};
+
+static int usage(FILE *f)
+{
+        fputs("usage: bulkhead COMMAND [OPTION...]\n\n", f);
+        for (size_t i = 0; i < ELEMENTS(commands); i++)
+                fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        fputs("\n\"bulkhead COMMAND --help\" tells more.\n", f);
+        return f == stdout ? 0 : 2;
+}
+
+int main(int argc, char **argv)
+{
+        if (argc < 2)
+                return usage(stderr);
+        if (text_equal(argv[1], "--help") || text_equal(argv[1], "help"))
+                return usage(stdout);
+        if (text_equal(argv[1], "--version")) {
+                puts("bulkhead " BULKHEAD_VERSION);
+                return 0;
+        }
+        for (size_t i = 0; i < ELEMENTS(commands); i++)
+                if (text_equal(argv[1], commands[i].name)) {
+                        CLEAN_FREE char *name = xprintf("bulkhead %s", argv[1]);
+                        argv[1] = name;
+                        return commands[i].run(argc - 1, argv + 1);
+                }
+        fprintf(stderr, "bulkhead: unknown command \"");
+        text_print_safe(stderr, argv[1]);
+        fputs("\"\n", stderr);
+        return usage(stderr);
+}

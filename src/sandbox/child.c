@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The stages between clone and execve, in systemd's order.  Each has a name and the exit status that stands for
+ * its failure; none can be reached again once it is left.
+ */
+#include "sandbox/child.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "os/capability.h"
+#include "os/file.h"
+#include "os/landlock.h"
+#include "os/network.h"
+#include "os/process.h"
+#include "os/seccomp.h"
+
+void child_note(struct child *c, const char *format, ...)
+{
+        struct status_message m = { .kind = STATUS_NOTE };
+        va_list ap;
+        va_start(ap, format);
+        (void)vsnprintf(m.note, sizeof m.note, format, ap);
+        va_end(ap);
+        (void)file_write_all(c->status_fd, &m, sizeof m);
+}
+
+/* 200 CHDIR and so on: systemd.exec(5), "Process Exit Codes". */
+enum { EXIT_CHDIR_ = 200, EXIT_EXEC_ = 203, EXIT_STDIN_ = 208, EXIT_GROUP_ = 216, EXIT_USER_ = 217, EXIT_CAPABILITIES_ = 218,
+       EXIT_CGROUP_ = 219, EXIT_SETSID_ = 220, EXIT_NETWORK_ = 225, EXIT_NAMESPACE_ = 226, EXIT_NO_NEW_PRIVILEGES_ = 227,
+       EXIT_SECCOMP_ = 228 };
+
+static int stage_session(struct child *c, struct error *e)
+{
+        sigset_t none;
+        sigemptyset(&none);
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
+        for (int n = 1; n < NSIG; n++)
+                (void)signal(n, SIG_DFL);
+        (void)signal(SIGPIPE, SIG_IGN); /* IgnoreSIGPIPE=yes is systemd's default */
+        if (setsid() < 0)
+                return error_errno(e, errno, "session.refused", "starting a session");
+        if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
+                return error_errno(e, errno, "session.terminal", "taking the terminal");
+        return 0;
+}
+
+static int stage_stdio(struct child *c, struct error *e)
+{
+        int from[3] = { c->io->in, c->io->out, c->io->err };
+        for (int i = 0; i < 3; i++) {
+                /* Lift them over 2 first: one may stand in the other's place. */
+                from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 10);
+                if (from[i] < 0)
+                        return error_errno(e, errno, "stdio.failed", "duplicating standard descriptor %d", i);
+        }
+        for (int i = 0; i < 3; i++)
+                if (dup2(from[i], i) < 0)
+                        return error_errno(e, errno, "stdio.failed", "setting standard descriptor %d", i);
+        return process_cloexec_from(3) < 0 ? error_errno(e, errno, "stdio.failed", "closing descriptors") : 0;
+}
+
+static int stage_cgroup(struct child *c, struct error *e)
+{
+        int r = cgroup_enter(&c->s->cgroup);
+        return r < 0 ? error_errno(e, r, "cgroup.refused", "entering the control group") : 0;
+}
+
+/* In the child: a descriptor of the parent's would name the parent's mounts. */
+static int stage_handles(struct child *c, struct error *e)
+{
+        c->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        c->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (c->proc_fd < 0 || c->root_fd < 0)
+                return error_errno(e, errno, "handle.failed", "opening / and /proc");
+        if (!file_is_on(c->proc_fd, PROC_SUPER_MAGIC))
+                return error_set(e, EINVAL, "handle.proc", "/proc is not procfs");
+        return 0;
+}
+
+/* Without privilege, the user namespace that clone made: map ourselves onto ourselves. */
+static int stage_own_users(struct child *c, struct error *e)
+{
+        if (!c->s->users_first)
+                return 0;
+        CLEAN_FREE char *users = xprintf("%u %u 1", c->s->account.uid, c->s->account.uid);
+        CLEAN_FREE char *groups = xprintf("%u %u 1", c->s->account.gid, c->s->account.gid);
+        int r = file_write(c->proc_fd, "self/setgroups", "deny");
+        if (r == 0 || r == -ENOENT)
+                r = file_write(c->proc_fd, "self/uid_map", users);
+        if (r == 0)
+                r = file_write(c->proc_fd, "self/gid_map", groups);
+        return r < 0 ? error_errno(e, r, "namespace.map", "mapping the user into its namespace") : 0;
+}
+
+static int stage_mounts(struct child *c, struct error *e)
+{
+        return child_mounts(c, e);
+}
+
+static int stage_network(struct child *c, struct error *e)
+{
+        if (!(c->s->plan->namespaces & CLONE_NEWNET))
+                return 0;
+        int r = network_loopback_up();
+        return r < 0 ? error_errno(e, r, "network.loopback", "bringing loopback up") : 0;
+}
+
+static int stage_groups(struct child *c, struct error *e)
+{
+        const struct sandbox *s = c->s;
+        if (!s->change_user)
+                return 0;
+        if (s->set_groups && setgroups(s->group_count, s->groups) < 0)
+                return error_errno(e, errno, "identity.groups", "setting %zu groups", s->group_count);
+        if (setresgid(s->account.gid, s->account.gid, s->account.gid) < 0)
+                return error_errno(e, errno, "identity.group", "becoming group %u", s->account.gid);
+        return 0;
+}
+
+/* The supervisor writes the maps: that takes privilege outside. One byte there, one byte back. */
+static int stage_users(struct child *c, struct error *e)
+{
+        const struct plan *p = c->s->plan;
+        char byte = 'u';
+        if (p->users == PLAN_USERS_HOST || c->s->users_first)
+                return 0;
+        if (unshare(CLONE_NEWUSER) < 0) {
+                error_errno(e, errno, "namespace.refused", "making a user namespace");
+                return error_while(e, "applying %s", p->users_origin);
+        }
+        if (file_write_all(c->sync_fd, &byte, 1) < 0 || read(c->sync_fd, &byte, 1) != 1 || byte != 'm') {
+                error_set(e, EPERM, "namespace.map", "the id maps were refused");
+                return error_while(e, "applying %s", p->users_origin);
+        }
+        return 0;
+}
+
+static bool has_seal(const struct child *c)
+{
+        return plan_is_sealed(c->s->plan);
+}
+
+/* The seal where Landlock is missing or not wanted: a copy of the mounts, locked by a less privileged namespace. */
+static int stage_user_seal(struct child *c, struct error *e)
+{
+        const struct plan *p = c->s->plan;
+        bool wanted = p->seal == PLAN_SEAL_USERNS || (p->seal == PLAN_SEAL_AUTO && landlock_version() == 0);
+        if (!has_seal(c) || !wanted)
+                return 0;
+        char byte = 'f';
+        if (unshare(CLONE_NEWUSER) < 0 || unshare(CLONE_NEWNS) < 0)
+                return error_errno(e, errno, "seal.refused", "sealing with a user namespace");
+        if (c->s->users_first)
+                return stage_own_users(c, e);
+        if (file_write_all(c->sync_fd, &byte, 1) < 0 || read(c->sync_fd, &byte, 1) != 1 || byte != 'm')
+                return error_set(e, EPERM, "seal.refused", "sealing with a user namespace: the id maps were refused");
+        return 0;
+}
+
+static int stage_bounding(struct child *c, struct error *e)
+{
+        const struct plan *p = c->s->plan;
+        if (p->bounding == capability_all())
+                return 0;
+        int r = capability_bound(p->bounding);
+        if (r < 0) {
+                error_errno(e, r, "capability.refused", "dropping from the capability bounding set");
+                error_hint(e, "needs CAP_SETPCAP: run as root, or add PrivateUsers=yes");
+                return error_while(e, "applying %s", p->bounding_origin ? p->bounding_origin : "the bounding set");
+        }
+        return 0;
+}
+
+static int stage_user(struct child *c, struct error *e)
+{
+        const struct sandbox *s = c->s;
+        const uint64_t admin = UINT64_C(1) << CAP_SYS_ADMIN;
+        uint64_t had = capability_effective();
+        if (s->change_user) {
+                if (s->account.uid != 0 && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+                        return error_errno(e, errno, "identity.user", "keeping capabilities for the set-up");
+                if (setresuid(s->account.uid, s->account.uid, s->account.uid) < 0)
+                        return error_errno(e, errno, "identity.user", "becoming user %u", s->account.uid);
+                /* What the filters need until execve; execve takes it from all but root. */
+                if (s->account.uid != 0)
+                        (void)capability_set(had & admin, had & admin, 0);
+        }
+        if (s->account.uid == 0 || !s->change_user)
+                (void)capability_set(had, had, 0);
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                return error_errno(e, errno, "identity.user", "asking for the death signal");
+        return 0;
+}
+
+static int stage_directory(struct child *c, struct error *e)
+{
+        const struct plan *p = c->s->plan;
+        const char *path = p->working_directory ? p->working_directory : p->user_mode ? "~" : "/";
+        bool optional = p->working_directory_optional || !p->working_directory;
+        umask(p->umask);
+        if (text_equal(path, "~"))
+                path = c->s->account.home;
+        if (chdir(path) == 0)
+                return 0;
+        if (optional && chdir("/") == 0)
+                return 0;
+        error_errno(e, errno, "directory.refused", "entering the working directory %s", path);
+        return error_while(e, "applying WorkingDirectory=%s", path);
+}
+
+static int stage_privileges(struct child *c, struct error *e)
+{
+        const struct plan *p = c->s->plan;
+        bool needed = p->no_new_privileges || (c->s->filters_need_privilege && !(capability_effective() >> CAP_SYS_ADMIN & 1));
+        if (needed && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return error_errno(e, errno, "privileges.refused", "setting no_new_privs");
+        return 0;
+}
+
+static int stage_program(struct child *c, struct error *e)
+{
+        return child_find_program(c, e);
+}
+
+static int stage_seal(struct child *c, struct error *e)
+{
+        const struct plan *p = c->s->plan;
+        bool userns = p->seal == PLAN_SEAL_USERNS || (p->seal == PLAN_SEAL_AUTO && landlock_version() == 0);
+        if (!has_seal(c))
+                return 0;
+        int r = userns ? 0 : landlock_enter(p->root_read_only && c->writable_count ? c->writable : NULL, c->writable_count);
+        if (r == 0)
+                r = seccomp_install_seal();
+        if (r < 0) {
+                error_errno(e, r, "seal.refused", "sealing the sandbox");
+                error_hint(e, "--seal=off starts it without; the payload can then undo its mounts if it holds CAP_SYS_ADMIN");
+        }
+        return r;
+}
+
+static int stage_filters(struct child *c, struct error *e)
+{
+        for (size_t i = 0; i < c->s->filter_count; i++) {
+                int r = seccomp_install(c->s->filters[i].code, c->s->filters[i].count, false);
+                if (r < 0)
+                        return error_errno(e, r, "seccomp.refused", "installing a system call filter");
+        }
+        return 0;
+}
+
+static int stage_exec(struct child *c, struct error *e)
+{
+        execve(c->program, c->s->plan->argv.items, c->s->environment.items);
+        return program_explain(c->program, errno, e);
+}
+
+static const struct stage {
+        const char *name;
+        int exit_status;
+        int (*apply)(struct child *c, struct error *e);
+} stages[] = {
+        { "starting the session", EXIT_SETSID_, stage_session },
+        { "setting up standard input and output", EXIT_STDIN_, stage_stdio },
+        { "entering the control group", EXIT_CGROUP_, stage_cgroup },
+        { "opening handles", EXIT_NAMESPACE_, stage_handles },
+        { "mapping users", EXIT_NAMESPACE_, stage_own_users },
+        { "setting up mounts", EXIT_NAMESPACE_, stage_mounts },
+        { "setting up the network", EXIT_NETWORK_, stage_network },
+        { "setting groups", EXIT_GROUP_, stage_groups },
+        { "making the user namespace", EXIT_USER_, stage_users },
+        { "sealing", EXIT_NAMESPACE_, stage_user_seal },
+        { "dropping capabilities", EXIT_CAPABILITIES_, stage_bounding },
+        { "changing the user", EXIT_USER_, stage_user },
+        { "entering the working directory", EXIT_CHDIR_, stage_directory },
+        { "giving up privileges", EXIT_NO_NEW_PRIVILEGES_, stage_privileges },
+        { "finding the program", EXIT_EXEC_, stage_program },
+        { "sealing", EXIT_NAMESPACE_, stage_seal },
+        { "filtering system calls", EXIT_SECCOMP_, stage_filters },
+        { "executing the program", EXIT_EXEC_, stage_exec },
+};
+
+int child_run(struct child *c)
+{
+        struct status_message m = { .kind = STATUS_ERROR };
+        for (size_t i = 0; i < ELEMENTS(stages); i++) {
+                if (stages[i].apply(c, &m.error) == 0)
+                        continue;
+                error_status(&m.error, stages[i].exit_status);
+                error_while(&m.error, "%s", stages[i].name);
+                (void)file_write_all(c->status_fd, &m, sizeof m);
+                return m.error.exit_status;
+        }
+        return EXIT_EXEC_;
+}

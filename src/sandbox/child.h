@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The set-up child, between clone and execve. */
+#pragma once
+
+#include "sandbox/sandbox.h"
+
+struct child {
+        struct sandbox *s;
+        const struct sandbox_io *io;
+        int status_fd; /* messages to the supervisor */
+        int sync_fd;   /* asks the supervisor for id maps; -EBADF where none are needed */
+        int proc_fd;   /* the host's /proc, opened before any mount */
+        int root_fd;
+        int writable[SANDBOX_WRITABLE_MAX]; /* for Landlock, where the root is read-only */
+        size_t writable_count;
+        char program[4096];
+        bool mount_namespace_only_users; /* the seal is a user namespace */
+};
+
+/* Walks the stages; returns only as the exit status of a failure, which was reported. */
+int child_run(struct child *c);
+/* Something that could not be applied and is not required. */
+void child_note(struct child *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* mounts.c */
+int child_mounts(struct child *c, struct error *e);
+/* program.c: finds argv[0] in the sandbox as the payload's user will, and says what is wrong with it. */
+int child_find_program(struct child *c, struct error *e);
+int program_explain(const char *path, int errnum, struct error *e);

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sandbox/sandbox.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+
+#include "os/capability.h"
+#include "os/file.h"
+#include "os/landlock.h"
+#include "os/process.h"
+#include "sandbox/child.h"
+#include "sandbox/identity.h"
+
+/* ---- prepare ---- */
+
+/* Stand-ins of mode 0 for InaccessiblePaths=, shared by all runs of this owner. */
+static int make_stand_ins(struct sandbox *s, struct error *e)
+{
+        static const struct {
+                const char *name;
+                mode_t type;
+        } rows[] = { { "dir", S_IFDIR }, { "reg", S_IFREG }, { "fifo", S_IFIFO }, { "sock", S_IFSOCK }, { "chr", S_IFCHR }, { "blk", S_IFBLK } };
+        s->stand_ins = xprintf("%s/inaccessible", s->host->shared_folder);
+        CLEAN_FREE char *last = xprintf("%s/reg", s->stand_ins);
+        if (access(last, F_OK) == 0)
+                return 0;
+        mode_t mask = umask(0);
+        int r = mkdir(s->stand_ins, 0755) < 0 && errno != EEXIST ? -errno : 0;
+        for (size_t i = ELEMENTS(rows); r == 0 && i-- > 0;) {
+                CLEAN_FREE char *path = xprintf("%s/%s", s->stand_ins, rows[i].name);
+                int k = rows[i].type == S_IFDIR ? mkdir(path, 0) : mknod(path, rows[i].type, makedev(0, 0));
+                if (k < 0 && errno != EEXIST && errno != EPERM)
+                        r = -errno;
+        }
+        umask(mask);
+        return r < 0 ? error_errno(e, r, "mount.stand-in", "making stand-ins in %s", s->stand_ins) : 0;
+}
+
+static int make_tmp_folder(struct sandbox *s, int which, struct error *e)
+{
+        static const char *const bases[] = { "/tmp", "/var/tmp" };
+        CLEAN_TEXT struct text boot = { 0 };
+        char random[7] = "";
+        file_random_hex(random, 6);
+        if (file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &boot) < 0)
+                text_add(&boot, "unknown");
+        CLEAN_TEXT struct text id = { 0 };
+        for (const char *p = boot.data; *p; p++)
+                if (*p != '-' && *p != '\n')
+                        text_add_bytes(&id, p, 1);
+        CLEAN_FREE char *outer = xprintf("%s/systemd-private-%s-%s-%s", bases[which], id.data, s->plan->unit, random);
+        char *inner = xprintf("%s/tmp", outer);
+        s->tmp_source[which] = inner;
+        int r = s->host->note(s->host->context, "tree", outer);
+        if (r < 0)
+                return error_errno(e, r, "tmp.failed", "noting %s", outer);
+        if (mkdir(outer, 0700) < 0 || mkdir(inner, 01777) < 0 || chmod(inner, 01777) < 0)
+                return error_errno(e, errno, "tmp.failed", "making %s", inner);
+        return 0;
+}
+
+static int make_tmp_folders(struct sandbox *s, struct error *e)
+{
+        int r = s->plan->tmp == PLAN_TMP_HOST_FOLDERS ? make_tmp_folder(s, 0, e) : 0;
+        if (r == 0 && s->tmp_source[0] && access("/var/tmp", F_OK) == 0)
+                r = make_tmp_folder(s, 1, e);
+        return r;
+}
+
+struct folder_kind {
+        const char *directive, *variable, *base, *user_base;
+        int exit_status;
+        bool owned, removed;
+};
+
+static const struct folder_kind folder_kinds[PLAN_FOLDER_KINDS] = {
+        [PLAN_RUNTIME_FOLDER] = { "RuntimeDirectory", "RUNTIME_DIRECTORY", "/run", "XDG_RUNTIME_DIR", 233, true, true },
+        [PLAN_STATE_FOLDER] = { "StateDirectory", "STATE_DIRECTORY", "/var/lib", ".local/state", 238, true, false },
+        [PLAN_CACHE_FOLDER] = { "CacheDirectory", "CACHE_DIRECTORY", "/var/cache", ".cache", 239, true, false },
+        [PLAN_LOGS_FOLDER] = { "LogsDirectory", "LOGS_DIRECTORY", "/var/log", ".local/state/log", 240, true, false },
+        [PLAN_CONFIGURATION_FOLDER] = { "ConfigurationDirectory", "CONFIGURATION_DIRECTORY", "/etc", ".config", 241, false, false },
+};
+
+static char *folder_base(const struct sandbox *s, const struct folder_kind *k)
+{
+        if (!s->plan->user_mode)
+                return xstrdup(k->base);
+        if (k->removed)
+                return xstrdup(getenv(k->user_base) ? getenv(k->user_base) : s->host->shared_folder);
+        return xprintf("%s/%s", s->account.home, k->user_base);
+}
+
+/* Owner of the folder and all below, only when the top is wrong; never through a link. */
+static int own_tree(int fd, uid_t uid, gid_t gid, int depth);
+
+static int own_entry(int fd, const char *name, uid_t uid, gid_t gid, int depth)
+{
+        if (fchownat(fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        CLEAN_FD int child = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return child < 0 ? 0 : own_tree(child, uid, gid, depth + 1);
+}
+
+static int own_tree(int fd, uid_t uid, gid_t gid, int depth)
+{
+        CLEAN_STRINGS struct strings names = { 0 };
+        int r = depth > 256 ? -ELOOP : file_list(fd, &names);
+        for (size_t i = 0; r == 0 && i < names.count; i++)
+                r = own_entry(fd, names.items[i], uid, gid, depth);
+        return r;
+}
+
+static int own_folder(const char *path, uid_t uid, gid_t gid, mode_t mode)
+{
+        CLEAN_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        struct stat st;
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        if (st.st_uid != uid || st.st_gid != gid) {
+                int r = own_tree(fd, uid, gid, 0);
+                if (r < 0 || fchown(fd, uid, gid) < 0)
+                        return r < 0 ? r : -errno;
+        }
+        return fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
+/* A dynamic user's folders live below private/, so that ids which are used again find nothing of others. */
+static int make_private_folder(struct sandbox *s, const struct plan_folder *f, const char *base, char **ret_path)
+{
+        CLEAN_FREE char *private = xprintf("%s/private", base), *public = xprintf("%s/%s", base, f->name);
+        CLEAN_FREE char *path = xprintf("%s/%s", private, f->name), *target = xprintf("private/%s", f->name);
+        struct stat st;
+        if ((mkdir(private, 0700) < 0 && errno != EEXIST) || chmod(private, 0700) < 0)
+                return -errno;
+        /* A folder of a static user moves over. */
+        if (lstat(public, &st) == 0 && S_ISDIR(st.st_mode) && rename(public, path) < 0)
+                return -errno;
+        int r = file_make_folders(path, 0755, NULL);
+        if (r < 0)
+                return r;
+        if (!strchr(f->name, '/') && symlink(target, public) < 0 && errno != EEXIST)
+                return -errno;
+        struct plan_mount *m = plan_add_mount(s->plan, PLAN_TMPFS, private, f->origin);
+        m->source = xstrdup("mode=0755,size=64k");
+        m = plan_add_mount(s->plan, PLAN_BIND, path, f->origin);
+        m->source = xstrdup(path);
+        m->recursive = true;
+        *ret_path = TAKE_PTR(path);
+        return 0;
+}
+
+static int make_folder(struct sandbox *s, const struct plan_folder *f, char **ret_path)
+{
+        const struct folder_kind *k = &folder_kinds[f->kind];
+        bool private = s->plan->dynamic_user && s->uid_lock_fd >= 0 && k->owned && !k->removed;
+        CLEAN_FREE char *base = folder_base(s, k), *path = NULL;
+        int r = 0;
+        if (private)
+                r = make_private_folder(s, f, base, &path);
+        else {
+                path = xprintf("%s/%s", base, f->name);
+                bool fresh = access(path, F_OK) < 0;
+                r = file_make_folders(path, 0755, NULL);
+                if (r == 0 && k->removed && fresh)
+                        r = s->host->made(s->host->context, path);
+                if (r == 0 && plan_has_mounts(s->plan))
+                        plan_add_mount(s->plan, PLAN_READ_WRITE, path, f->origin);
+        }
+        if (r == 0 && k->owned)
+                r = own_folder(path, s->account.uid, s->account.gid, f->mode);
+        if (r == 0)
+                *ret_path = TAKE_PTR(path);
+        return r;
+}
+
+static int make_folders(struct sandbox *s, struct error *e)
+{
+        struct strings of[PLAN_FOLDER_KINDS] = { 0 };
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < s->plan->folder_count; i++) {
+                const struct plan_folder *f = &s->plan->folders[i];
+                char *path = NULL;
+                r = make_folder(s, f, &path);
+                if (r < 0) {
+                        error_errno(e, r, "folder.failed", "making the folder %s", f->name);
+                        error_status(e, folder_kinds[f->kind].exit_status);
+                        error_while(e, "applying %s", f->origin);
+                } else
+                        strings_take(&of[f->kind], path);
+        }
+        for (int k = 0; k < PLAN_FOLDER_KINDS; k++) {
+                CLEAN_TEXT struct text joined = { 0 };
+                for (size_t i = 0; i < of[k].count; i++)
+                        text_addf(&joined, "%s%s", i ? ":" : "", of[k].items[i]);
+                if (joined.length)
+                        strings_take(&s->environment, xprintf("%s=%s", folder_kinds[k].variable, joined.data));
+                strings_clear(&of[k]);
+        }
+        plan_normalize_mounts(s->plan);
+        return r;
+}
+
+/* NAME=VALUE: a later value of a name takes the place of an earlier one. */
+static void set_variable(struct strings *l, const char *assignment)
+{
+        size_t n = strcspn(assignment, "=") + 1;
+        for (size_t i = 0; i < l->count; i++)
+                if (!strncmp(l->items[i], assignment, n)) {
+                        free(l->items[i]);
+                        l->items[i] = xstrdup(assignment);
+                        return;
+                }
+        strings_add(l, assignment);
+}
+
+static void set_variablef(struct strings *l, const char *name, const char *value)
+{
+        CLEAN_FREE char *s = xprintf("%s=%s", name, value);
+        set_variable(l, s);
+}
+
+/* A clean environment, as a service manager gives it; in user mode what a login session has. */
+static void build_environment(struct sandbox *s, const char *term)
+{
+        static const char *const kept[] = { "PATH", "LANG", "HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS" };
+        struct strings *l = &s->environment;
+        const struct plan *p = s->plan;
+        set_variablef(l, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        set_variablef(l, "LANG", getenv("LANG") ? getenv("LANG") : "C.UTF-8");
+        for (size_t i = 0; p->user_mode && i < ELEMENTS(kept); i++)
+                if (getenv(kept[i]))
+                        set_variablef(l, kept[i], getenv(kept[i]));
+        if (p->user) {
+                set_variablef(l, "HOME", s->account.home);
+                set_variablef(l, "LOGNAME", s->account.name);
+                set_variablef(l, "USER", s->account.name);
+                set_variablef(l, "SHELL", s->account.shell);
+        }
+        set_variablef(l, "INVOCATION_ID", s->host->invocation_id);
+        if (term)
+                set_variablef(l, "TERM", term);
+        for (size_t i = 0; i < p->environment.count; i++)
+                set_variable(l, p->environment.items[i]);
+        strings_add(l, ""); /* makes items[count] exist even if nothing was added */
+        free(l->items[--l->count]);
+        l->items[l->count] = NULL;
+}
+
+static int add_program(struct sandbox *s, const struct filter *f, struct error *e)
+{
+        if (s->filter_count == SANDBOX_FILTERS_MAX)
+                return error_set(e, E2BIG, "seccomp.limit", "too many system call filters");
+        int r = filter_compile(f, false, &s->filters[s->filter_count], e);
+        if (r == 0)
+                s->filter_count++;
+        return r;
+}
+
+static int build_filters(struct sandbox *s, struct error *e)
+{
+        const struct plan *p = s->plan;
+        int r = 0;
+        if (p->denial_count) {
+                struct filter f = { .set = true };
+                for (size_t i = 0; r == 0 && i < p->denial_count; i++)
+                        r = filter_deny_calls(&f, p->denials[i].calls, p->denials[i].error);
+                if (r == 0)
+                        r = add_program(s, &f, e);
+                filter_clear(&f);
+        }
+        if (r == 0 && p->restrict_suid_sgid && (r = filter_restrict_suid_sgid(&s->filters[s->filter_count], e)) == 0)
+                s->filter_count++;
+        if (r == 0 && p->filter.set)
+                r = add_program(s, &p->filter, e);
+        s->filters_need_privilege = s->filter_count || plan_is_sealed(p);
+        if (r < 0) {
+                error_status(e, 228);
+                error_while(e, "compiling the system call filters");
+        }
+        return r;
+}
+
+static int note_cgroup(void *context, const char *path)
+{
+        const struct sandbox_host *host = context;
+        return host->note(host->context, "cgroup", path);
+}
+
+static int make_cgroup(struct sandbox *s, struct error *e)
+{
+        const struct plan *p = s->plan;
+        const struct cgroup_limits limits = { p->memory_max_bytes, p->tasks_max, p->cpu_quota_permille,
+                                              p->devices_closed && s->privileged };
+        /* A pid namespace is a better tracker: the kernel ends what is in it. */
+        bool track = s->host->track && !(p->namespaces & CLONE_NEWPID);
+        return cgroup_make(p->unit, &limits, track, note_cgroup, (void *)s->host, &s->cgroup, e);
+}
+
+static int check_modes(struct sandbox *s, struct error *e)
+{
+        const struct plan *p = s->plan;
+        if (s->users_first && p->users > PLAN_USERS_SELF) {
+                error_set(e, EPERM, "namespace.refused", "this map of users needs root");
+                error_hint(e, "PrivateUsers=self works without");
+                error_status(e, 217);
+                return error_while(e, "applying %s", p->users_origin);
+        }
+        return 0;
+}
+
+int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, const char *term, struct error *e)
+{
+        *s = (struct sandbox){ .plan = p, .host = host, .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF } };
+        s->privileged = geteuid() == 0 && capability_effective() >> CAP_SYS_ADMIN & 1;
+        s->users_first = !s->privileged && (p->namespaces || p->users != PLAN_USERS_HOST);
+        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, make_tmp_folders,
+                                                                          make_folders, make_cgroup,      build_filters };
+        for (size_t i = 0; i < ELEMENTS(steps); i++) {
+                int r = steps[i](s, e);
+                if (r < 0)
+                        return r;
+        }
+        build_environment(s, term);
+        return 0;
+}
+
+/* ---- spawn ---- */
+
+static char *user_map(const struct sandbox *s, bool groups, bool full)
+{
+        unsigned id = groups ? s->account.gid : s->account.uid;
+        if (full || s->plan->users == PLAN_USERS_FULL)
+                return xstrdup("0 0 4294967295\n");
+        if (s->plan->users == PLAN_USERS_IDENTITY)
+                return xstrdup("0 0 65536\n");
+        return id ? xprintf("0 0 1\n%u %u 1\n", id, id) : xstrdup("0 0 1\n");
+}
+
+static int write_maps(const struct sandbox *s, pid_t pid, bool full)
+{
+        CLEAN_FREE char *uids = user_map(s, false, full), *gids = user_map(s, true, full);
+        CLEAN_FREE char *folder = xprintf("/proc/%d", pid);
+        CLEAN_FD int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        bool deny = !full && s->plan->users != PLAN_USERS_FULL;
+        int r = fd < 0 ? -errno : deny ? file_write(fd, "setgroups", "deny") : 0;
+        if (r == 0)
+                r = file_write(fd, "uid_map", uids);
+        if (r == 0)
+                r = file_write(fd, "gid_map", gids);
+        return r;
+}
+
+/* Answers the child's requests for maps until it closes the socket: 'u' for the plan's, 'f' for the seal's. */
+static void serve_maps(const struct sandbox *s, pid_t pid, int fd, int requests)
+{
+        char byte;
+        while (requests-- > 0 && read(fd, &byte, 1) == 1) {
+                byte = write_maps(s, pid, byte == 'f') == 0 ? 'm' : 'x';
+                (void)send(fd, &byte, 1, MSG_NOSIGNAL);
+        }
+}
+
+static int clone_refused(const struct sandbox *s, int r, uint64_t flags, struct error *e)
+{
+        const struct plan *p = s->plan;
+        error_errno(e, r, "namespace.refused", "making the namespaces that the directives need");
+        error_hint(e, s->users_first ? "user namespaces are refused here (container, sysctl or LSM); run as root with CAP_SYS_ADMIN"
+                                     : "the kernel or a container refuses namespaces here");
+        error_status(e, flags & CLONE_NEWNET && !(flags & CLONE_NEWNS) ? 225 : 226);
+        for (uint64_t bit = 1; bit <= flags && bit; bit <<= 1)
+                if (flags & bit && p->namespace_origin[plan_namespace_slot(bit)])
+                        error_while(e, "applying %s (%s namespace)", p->namespace_origin[plan_namespace_slot(bit)], process_namespace_name(bit));
+        return r;
+}
+
+static bool seal_needs_maps(const struct sandbox *s)
+{
+        const struct plan *p = s->plan;
+        return plan_is_sealed(p) && (p->seal == PLAN_SEAL_USERNS || (p->seal == PLAN_SEAL_AUTO && landlock_version() == 0));
+}
+
+int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e)
+{
+        const struct plan *p = s->plan;
+        uint64_t flags = p->namespaces | (s->users_first ? CLONE_NEWUSER : 0);
+        int status[2], sync[2] = { -EBADF, -EBADF };
+        int requests = s->users_first ? 0 : (p->users != PLAN_USERS_HOST) + seal_needs_maps(s);
+
+        if (pipe2(status, O_CLOEXEC) < 0)
+                return error_errno(e, errno, "spawn.failed", "pipe");
+        CLEAN_FD int status_in = status[0], status_out = status[1];
+        if (requests && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sync) < 0)
+                return error_errno(e, errno, "spawn.failed", "socketpair");
+        CLEAN_FD int ours = sync[0], theirs = sync[1];
+
+        int pidfd = -EBADF;
+        pid_t pid = process_clone(flags, s->cgroup.into_fd, &pidfd);
+        if (pid < 0)
+                return flags ? clone_refused(s, pid, flags, e) : error_errno(e, pid, "spawn.failed", "clone");
+        if (pid == 0) {
+                struct child c = { .s = s, .io = io, .status_fd = status_out, .sync_fd = theirs, .proc_fd = -EBADF, .root_fd = -EBADF };
+                (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+                _exit(child_run(&c));
+        }
+        theirs = fd_close(theirs);
+        serve_maps(s, pid, ours, requests);
+        *ret = (struct sandbox_child){ pid, pidfd, TAKE_FD(status_in) };
+        return 0;
+}
+
+int sandbox_wait_exec(int status_fd, FILE *notes, struct error *e)
+{
+        struct status_message m;
+        for (;;) {
+                size_t have = 0;
+                while (have < sizeof m) {
+                        ssize_t n = read(status_fd, (char *)&m + have, sizeof m - have);
+                        if (n < 0 && errno == EINTR)
+                                continue;
+                        if (n <= 0)
+                                return 0;
+                        have += (size_t)n;
+                }
+                if (m.kind == STATUS_ERROR) {
+                        if (e)
+                                *e = m.error;
+                        return m.error.code ? m.error.code : -EIO;
+                }
+                if (notes) {
+                        fprintf(notes, "bulkhead: note: ");
+                        m.note[sizeof m.note - 1] = 0;
+                        text_print_safe(notes, m.note);
+                        fputc('\n', notes);
+                }
+        }
+}
+
+void sandbox_done(struct sandbox *s)
+{
+        account_done(&s->account);
+        free(s->groups);
+        free(s->stand_ins);
+        free(s->tmp_source[0]);
+        free(s->tmp_source[1]);
+        strings_clear(&s->environment);
+        cgroup_done(&s->cgroup);
+        for (size_t i = 0; i < s->filter_count; i++)
+                filter_program_clear(&s->filters[i]);
+        fd_close(s->uid_lock_fd);
+        *s = (struct sandbox){ .uid_lock_fd = -EBADF };
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Executes a plan as a process, in named stages.
+ *
+ *      sandbox_prepare   in the supervisor: ids, folders, control groups, filters.  Whatever lasts is noted first,
+ *                        so that an undo finds it after a crash.
+ *      sandbox_spawn     clones the child, which walks the stages of child.c and ends in execve.
+ *      sandbox_wait_exec reads what the child reports: nothing (it runs) or its own error.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "os/account.h"
+#include "os/cgroup.h"
+#include "plan/plan.h"
+#include "sandbox/status.h"
+
+/* The supervisor's side: where files of the run go, and the undo list. */
+struct sandbox_host {
+        const char *run_folder;     /* absolute; private to the run */
+        const char *shared_folder;  /* absolute; for stand-ins and user id locks, shared by runs of this owner */
+        const char *invocation_id;  /* 32 hex digits */
+        bool track;                 /* a control group of its own even without limits */
+        int (*note)(void *context, const char *kind, const char *path); /* "tree", "file" or "cgroup"; 0 or -errno */
+        int (*made)(void *context, const char *path); /* right after a folder outside the marked places was made */
+        void *context;
+};
+
+struct sandbox_io {
+        int in, out, err;  /* become 0, 1, 2 */
+        bool terminal;     /* "in" is a terminal that becomes the controlling one */
+        const char *term;  /* TERM for the payload, or NULL */
+};
+
+enum { SANDBOX_FILTERS_MAX = 8, SANDBOX_WRITABLE_MAX = 64 };
+
+struct sandbox {
+        struct plan *plan; /* borrowed; gains the mounts of folders */
+        const struct sandbox_host *host;
+        bool users_first; /* without CAP_SYS_ADMIN: a user namespace makes the others possible */
+        bool privileged;
+        struct account account;
+        bool change_user;
+        gid_t *groups;
+        size_t group_count;
+        bool set_groups;
+        int uid_lock_fd; /* held while the run lives; the supervisor keeps it */
+        struct strings environment;
+        char *tmp_source[2];
+        char *stand_ins;
+        struct cgroup cgroup;
+        struct filter_program filters[SANDBOX_FILTERS_MAX];
+        size_t filter_count;
+        bool filters_need_privilege;
+};
+
+struct sandbox_child {
+        pid_t pid;
+        int pidfd, status_fd;
+};
+
+int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, const char *term, struct error *e);
+int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e);
+/* Blocks until the payload runs (0) or its set-up failed (the child's error). Notes go to f. */
+int sandbox_wait_exec(int status_fd, FILE *notes, struct error *e);
+void sandbox_done(struct sandbox *s);
+#define CLEAN_SANDBOX CLEAN(sandbox_done)

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The other end of a shim's socket. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "shim/wire.h"
+
+struct client_options {
+        bool tty;        /* the run has a terminal: our stdin goes raw, ^] three times within a second detaches */
+        bool input;      /* send our stdin */
+        bool patient;    /* the run is ours: output is never dropped because we are slow */
+        bool wait_only;  /* no output either */
+        void (*note)(void *data, const char *text); /* leniencies, or NULL */
+        void *data;
+};
+
+enum client_end {
+        CLIENT_EXITED = 0,   /* *ret has the exit record */
+        CLIENT_DETACHED = 1, /* the user detached, or a signal ended us while the terminal was ours */
+};
+
+/* Connects to the run of that folder. The descriptor, or -errno: "shim.gone" when nobody listens. */
+int client_connect(int run_dir_fd, struct error *e);
+/* Says hello; before the fork, so that not a byte of output is missed. */
+int client_hello(int fd, const struct client_options *o, struct error *e);
+/* Follows the run to its end after client_hello. A client_end, or -errno with the set-up child's own error. */
+int client_attach(int fd, const struct client_options *o, struct wire_exited *ret, struct error *e);
+/* Waits for the end, with no hello before it. */
+int client_wait(int fd, struct wire_exited *ret, struct error *e);
+/* Waits until exec succeeded (0) or the set-up failed (its error), as a detached start does. */
+int client_wait_started(int fd, struct error *e);
+
+int client_stop(int fd, uint32_t timeout_ms, struct error *e);
+int client_kill(int fd, int signal, bool all, struct error *e);
+
+/* What a shell would show: the status, or 128 and the signal. */
+int client_exit_status(const struct wire_exited *x);

@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "shim/state.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "os/file.h"
+#include "shim/undo.h"
+
+enum { EXIT_RECORD_SIZE = 512, ARGV_BUDGET = 32768, PROPERTIES_BUDGET = 49152, TEXT_KEPT_MAX = 2048 };
+
+static const char *const phase_names[RUN_PHASES] = { "starting", "running", "exited", "failed" };
+
+const char *run_phase_name(enum run_phase phase)
+{
+        return phase < RUN_PHASES ? phase_names[phase] : "unknown";
+}
+
+uint64_t state_now_usec(void)
+{
+        struct timespec t;
+        (void)clock_gettime(CLOCK_REALTIME, &t);
+        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static bool is_alnum(char c)
+{
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool unit_name_valid(const char *name)
+{
+        size_t n = strlen(name);
+        if (n > UNIT_NAME_MAX || n == strlen(".service") || !text_ends(name, ".service") || strstr(name, "..") ||
+            (!is_alnum(name[0]) && name[0] != '_'))
+                return false;
+        for (; *name; name++)
+                if (!is_alnum(*name) && !strchr(":-_.\\@", *name))
+                        return false;
+        return true;
+}
+
+/* ---- the root ---- */
+
+static int check_owner(int fd, const char *path, bool private, struct error *e)
+{
+        struct stat st;
+        if (fstat(fd, &st) < 0)
+                return error_errno(e, errno, "state.root", "fstat(%s)", path);
+        if (st.st_uid != geteuid())
+                return error_set(e, EPERM, "state.root", "%s belongs to user %u, not to user %u", path,
+                                 (unsigned)st.st_uid, (unsigned)geteuid());
+        if (st.st_mode & (private ? 0077 : 0022))
+                return error_set(e, EPERM, "state.root", "%s has mode %04o, so that others could reach into it", path,
+                                 (unsigned)st.st_mode & 07777);
+        return 0;
+}
+
+static char *choose_root(bool user_mode, bool *ret_private)
+{
+        struct stat st;
+        const char *env = getenv("BULKHEAD_RUNTIME_DIR"), *xdg = getenv("XDG_RUNTIME_DIR");
+        *ret_private = true;
+        if (env && *env == '/')
+                return xstrdup(env);
+        if (!user_mode) {
+                *ret_private = false;
+                return xstrdup("/run/bulkhead");
+        }
+        if (xdg && *xdg == '/' && stat(xdg, &st) == 0 && st.st_uid == geteuid())
+                return xprintf("%s/bulkhead", xdg);
+        CLEAN_FREE char *run = xprintf("/run/user/%u", (unsigned)geteuid());
+        if (lstat(run, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid())
+                return xprintf("%s/bulkhead", run);
+        return xprintf("/tmp/bulkhead-run-%u", (unsigned)geteuid());
+}
+
+int state_root_open(bool user_mode, char **ret_path, struct error *e)
+{
+        bool private;
+        CLEAN_FREE char *path = choose_root(user_mode, &private);
+        /* Parents of our own place may be missing in a bare container: only there are they made. */
+        if (mkdir(path, private ? 0700 : 0711) < 0 && errno == ENOENT) {
+                int r = file_make_folders(path, private ? 0700 : 0711, e);
+                if (r < 0)
+                        return r;
+        } else if (errno != EEXIST && access(path, F_OK) < 0)
+                return error_errno(e, errno, "state.root", "mkdir(%s)", path);
+        CLEAN_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return error_errno(e, errno, "state.root", "open(%s)", path);
+        /* A folder that the user names with the variable may be readable by others; never writable. */
+        int r = check_owner(fd, path, private && text_starts(path, "/tmp/bulkhead-run-"), e);
+        if (r < 0)
+                return r;
+        if (mkdirat(fd, "runs", 0700) < 0 && errno != EEXIST)
+                return error_errno(e, errno, "state.root", "mkdir(%s/runs)", path);
+        if (ret_path)
+                *ret_path = TAKE_PTR(path);
+        return TAKE_FD(fd);
+}
+
+static int open_folder(int dir_fd, const char *name)
+{
+        int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+/* ---- JSON ---- */
+
+static void add_string(struct text *t, const char *key, const char *value)
+{
+        text_addf(t, ",\"%s\":", key);
+        if (!value) {
+                text_add(t, "null");
+                return;
+        }
+        char kept[TEXT_KEPT_MAX];
+        (void)snprintf(kept, sizeof kept, "%s", value);
+        text_add_json(t, kept);
+}
+
+/* A list up to a budget: the file stays within what the loader accepts, however long the command is. */
+static void add_list(struct text *t, const char *key, const struct strings *l, size_t budget)
+{
+        text_addf(t, ",\"%s\":[", key);
+        for (size_t i = 0; i < l->count; i++) {
+                size_t before = t->length;
+                if (i)
+                        text_add(t, ",");
+                text_add_json(t, l->items[i]);
+                if (t->length <= budget)
+                        continue;
+                t->data[t->length = before] = 0;
+                text_add(t, i ? ",\"...\"" : "\"...\"");
+                break;
+        }
+        text_add(t, "]");
+}
+
+static void add_error(struct text *t, const struct run_state *s)
+{
+        if (!s->error_id)
+                return;
+        text_add(t, ",\"error\":{\"id\":");
+        text_add_json(t, s->error_id);
+        add_string(t, "cause", s->error_cause);
+        add_string(t, "hint", s->error_hint);
+        text_add(t, "}");
+}
+
+void run_state_json(const struct run_state *s, struct text *t)
+{
+        text_addf(t, "{\"version\":%d", STATE_VERSION);
+        add_string(t, "unit", s->unit);
+        add_string(t, "invocation_id", s->invocation_id);
+        add_string(t, "state", run_phase_name(s->phase));
+        text_addf(t, ",\"supervisor_pid\":%d,\"pid\":%d", (int)s->supervisor_pid, (int)s->pid);
+        text_addf(t, ",\"started_usec\":%llu,\"ended_usec\":%llu,\"cpu_usec\":%llu", (unsigned long long)s->started_usec,
+                  (unsigned long long)s->ended_usec, (unsigned long long)s->cpu_usec);
+        add_string(t, "code", s->code[0] ? s->code : NULL);
+        text_addf(t, ",\"status\":%d", s->status);
+        add_string(t, "result", s->result[0] ? s->result : NULL);
+        add_string(t, "description", s->description);
+        text_addf(t, ",\"tty\":%s", s->tty ? "true" : "false");
+        add_error(t, s);
+        add_list(t, "argv", &s->argv, ARGV_BUDGET);
+        add_list(t, "properties", &s->properties, PROPERTIES_BUDGET);
+        text_add(t, "}\n");
+}
+
+int run_save_state(int dir_fd, const struct run_state *s, struct error *e)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        run_state_json(s, &t);
+        int r = file_replace(dir_fd, "state.json", t.data, t.length, 0600);
+        return r < 0 ? error_errno(e, r, "state.save", "replace state.json of %s", s->unit ? s->unit : "?") : 0;
+}
+
+static char *take_string(const json_t *o, const char *key)
+{
+        const char *s = json_string_value(json_object_get(o, key));
+        return s ? xstrdup(s) : NULL;
+}
+
+static void copy_string(const json_t *o, const char *key, char *ret, size_t size)
+{
+        const char *s = json_string_value(json_object_get(o, key));
+        (void)snprintf(ret, size, "%s", s ? s : "");
+}
+
+static uint64_t number_of(const json_t *o, const char *key)
+{
+        json_int_t v = json_integer_value(json_object_get(o, key));
+        return v < 0 ? 0 : (uint64_t)v;
+}
+
+static void take_list(const json_t *o, const char *key, struct strings *l)
+{
+        size_t i;
+        json_t *item;
+        json_array_foreach(json_object_get(o, key), i, item) {
+                const char *s = json_string_value(item);
+                if (s)
+                        strings_add(l, s);
+        }
+}
+
+static int decode_phase(const json_t *o, enum run_phase *ret)
+{
+        const char *s = json_string_value(json_object_get(o, "state"));
+        for (size_t i = 0; s && i < RUN_PHASES; i++)
+                if (text_equal(s, phase_names[i])) {
+                        *ret = (enum run_phase)i;
+                        return 0;
+                }
+        return -EBADMSG;
+}
+
+static int decode_state(const json_t *o, struct run_state *s, struct error *e)
+{
+        json_int_t version = json_integer_value(json_object_get(o, "version"));
+        if (version > STATE_VERSION) {
+                (void)error_set(e, EPROTONOSUPPORT, "state.newer", "state.json has version %lld; this program reads up to %d",
+                                (long long)version, STATE_VERSION);
+                error_hint(e, "a newer bulkhead started this run: use that one");
+                return -EPROTONOSUPPORT;
+        }
+        if (version < 1 || decode_phase(o, &s->phase) < 0)
+                return error_set(e, EBADMSG, "state.invalid", "state.json is not a run record");
+        s->unit = take_string(o, "unit");
+        s->invocation_id = take_string(o, "invocation_id");
+        s->description = take_string(o, "description");
+        s->supervisor_pid = (pid_t)number_of(o, "supervisor_pid");
+        s->pid = (pid_t)number_of(o, "pid");
+        s->started_usec = number_of(o, "started_usec");
+        s->ended_usec = number_of(o, "ended_usec");
+        s->cpu_usec = number_of(o, "cpu_usec");
+        s->status = (int)number_of(o, "status");
+        s->tty = json_is_true(json_object_get(o, "tty"));
+        copy_string(o, "code", s->code, sizeof s->code);
+        copy_string(o, "result", s->result, sizeof s->result);
+        take_list(o, "argv", &s->argv);
+        take_list(o, "properties", &s->properties);
+        const json_t *error = json_object_get(o, "error");
+        s->error_id = take_string(error, "id");
+        s->error_cause = take_string(error, "cause");
+        s->error_hint = take_string(error, "hint");
+        return 0;
+}
+
+void run_state_done(struct run_state *s)
+{
+        free(s->unit);
+        free(s->invocation_id);
+        free(s->description);
+        free(s->error_id);
+        free(s->error_cause);
+        free(s->error_hint);
+        strings_clear(&s->argv);
+        strings_clear(&s->properties);
+        *s = (struct run_state){ 0 };
+}
+
+/* ---- the end, in reserved room ---- */
+
+static int reserve_end(int dir_fd)
+{
+        char room[EXIT_RECORD_SIZE];
+        memset(room, ' ', sizeof room);
+        return file_replace(dir_fd, "exit", room, sizeof room, 0600);
+}
+
+static int write_end(int dir_fd, const struct run_state *s)
+{
+        char record[EXIT_RECORD_SIZE];
+        int n = snprintf(record, sizeof record, "%s %s %d %s %llu %llu\n", run_phase_name(s->phase),
+                         s->code[0] ? s->code : "-", s->status, s->result, (unsigned long long)s->ended_usec,
+                         (unsigned long long)s->cpu_usec);
+        if (n < 0 || (size_t)n >= sizeof record)
+                return -EINVAL;
+        memset(record + n, ' ', sizeof record - (size_t)n);
+        CLEAN_FD int fd = openat(dir_fd, "exit", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        /* Overwrites bytes that exist: a full disk does not matter. */
+        return pwrite(fd, record, sizeof record, 0) == (ssize_t)sizeof record ? 0 : -EIO;
+}
+
+/* Lays the reserved record over a state.json that could not be replaced any more. */
+static void overlay_end(int dir_fd, struct run_state *s)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        char phase[16], code[8], result[32];
+        int status;
+        unsigned long long ended, cpu;
+        if (file_read(dir_fd, "exit", EXIT_RECORD_SIZE, &t) < 0 || !t.data || t.data[0] == ' ' ||
+            sscanf(t.data, "%15s %7s %d %31s %llu %llu", phase, code, &status, result, &ended, &cpu) != 6)
+                return;
+        s->phase = text_equal(phase, "exited") ? RUN_EXITED : RUN_FAILED;
+        (void)snprintf(s->code, sizeof s->code, "%s", text_equal(code, "-") ? "" : code);
+        (void)snprintf(s->result, sizeof s->result, "%s", result);
+        s->status = status;
+        s->ended_usec = ended;
+        s->cpu_usec = cpu;
+}
+
+int run_record_end(int dir_fd, const struct run_state *s)
+{
+        int reserved = write_end(dir_fd, s);
+        int r = run_save_state(dir_fd, s, NULL);
+        if (r < 0) {
+                (void)unlinkat(dir_fd, "log.1", 0); /* the older half of the log is worth less than the end */
+                r = run_save_state(dir_fd, s, NULL);
+        }
+        return r < 0 ? reserved : 0;
+}
+
+int run_load_state(int dir_fd, struct run_state *ret, struct error *e)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        int r = file_read(dir_fd, "state.json", STATE_SIZE_MAX, &t);
+        if (r < 0)
+                return error_errno(e, r, "state.load", "read state.json");
+        json_error_t where;
+        json_t *o = json_loadb(t.data, t.length, JSON_REJECT_DUPLICATES, &where);
+        if (!o)
+                return error_set(e, EBADMSG, "state.invalid", "state.json, byte %d: %s", where.position, where.text);
+        CLEAN_RUN_STATE struct run_state s = { 0 };
+        r = decode_state(o, &s, e);
+        json_decref(o);
+        if (r < 0)
+                return r;
+        if (!run_state_ended(&s))
+                overlay_end(dir_fd, &s);
+        *ret = s;
+        s = (struct run_state){ 0 };
+        return 0;
+}
+
+/* ---- the lock ---- */
+
+/* Opens a run's lock and takes it. -EWOULDBLOCK when it is held, -ESTALE when the folder was removed meanwhile. */
+static int take_lock(int dir_fd, int operation)
+{
+        struct stat mine, there;
+        CLEAN_FD int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return errno == ENOENT ? -ESTALE : -errno;
+        while (flock(fd, operation | LOCK_NB) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        if (fstat(fd, &mine) < 0 || fstatat(dir_fd, "lock", &there, AT_SYMLINK_NOFOLLOW) < 0 ||
+            mine.st_ino != there.st_ino)
+                return -ESTALE;
+        return TAKE_FD(fd);
+}
+
+/* As take_lock for a supervisor to be; a glance of ps holds the lock shared for a moment. */
+static int take_lock_patiently(int dir_fd)
+{
+        int fd = -EWOULDBLOCK;
+        for (int i = 0; i < 20 && fd == -EWOULDBLOCK; i++) {
+                if (i)
+                        (void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+                fd = take_lock(dir_fd, LOCK_EX);
+        }
+        return fd;
+}
+
+bool run_is_live(int dir_fd)
+{
+        CLEAN_FD int fd = openat(dir_fd, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+/* Ends a run whose lock the caller holds. */
+static int reconcile_locked(int dir_fd)
+{
+        CLEAN_RUN_STATE struct run_state s = { 0 };
+        if (run_load_state(dir_fd, &s, NULL) < 0) {
+                (void)run_undo_all(dir_fd); /* died before its first record */
+                return -EBADMSG;
+        }
+        if (run_state_ended(&s))
+                return 0;
+        run_kill_cgroups(dir_fd);
+        run_kill_invocation(s.invocation_id);
+        (void)run_undo_all(dir_fd);
+        s.phase = RUN_FAILED;
+        s.ended_usec = state_now_usec();
+        (void)snprintf(s.result, sizeof s.result, "supervisor-killed");
+        return run_record_end(dir_fd, &s);
+}
+
+int run_reconcile(int root_fd, const char *unit)
+{
+        CLEAN_FD int dir_fd = run_open(root_fd, unit, NULL);
+        if (dir_fd < 0)
+                return dir_fd;
+        CLEAN_FD int lock_fd = take_lock(dir_fd, LOCK_EX);
+        if (lock_fd < 0)
+                return lock_fd == -EWOULDBLOCK ? 0 : lock_fd;
+        return reconcile_locked(dir_fd);
+}
+
+int run_refresh(int root_fd, const char *unit, struct run_state *ret, struct error *e)
+{
+        CLEAN_FD int dir_fd = run_open(root_fd, unit, e);
+        if (dir_fd < 0)
+                return dir_fd;
+        CLEAN_RUN_STATE struct run_state s = { 0 };
+        int r = run_load_state(dir_fd, &s, e);
+        if (r < 0)
+                return r;
+        if (!run_state_ended(&s) && !run_is_live(dir_fd)) {
+                (void)run_reconcile(root_fd, unit);
+                run_state_done(&s);
+                r = run_load_state(dir_fd, &s, e);
+                if (r < 0)
+                        return r;
+        }
+        *ret = s;
+        s = (struct run_state){ 0 };
+        return 0;
+}
+
+/* ---- runs ---- */
+
+int run_open(int root_fd, const char *unit, struct error *e)
+{
+        if (!unit_name_valid(unit))
+                return error_set(e, EINVAL, "unit.name", "\"%s\" is not a unit name", unit);
+        CLEAN_FD int runs_fd = open_folder(root_fd, "runs");
+        int fd = runs_fd < 0 ? runs_fd : open_folder(runs_fd, unit);
+        if (fd == -ENOENT) {
+                (void)error_set(e, ENOENT, "unit.unknown", "there is no run named %s", unit);
+                error_hint(e, "bulkhead ps -a lists all runs");
+                return -ENOENT;
+        }
+        return fd < 0 ? error_errno(e, fd, "state.open", "open the folder of %s", unit) : fd;
+}
+
+static int open_socket(int dir_fd)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        CLEAN_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return -errno;
+        /* Through the descriptor, since the whole path may be longer than a socket address. */
+        (void)snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/sock", dir_fd);
+        if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || fchmodat(dir_fd, "sock", 0600, 0) < 0 ||
+            listen(fd, 64) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+static void wipe(int dir_fd)
+{
+        static const char *const names[] = { "state.json", "exit", "undo", "sock", "log", "log.1", "state.json.new" };
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                (void)unlinkat(dir_fd, names[i], 0);
+}
+
+static int lock_folder(int runs_fd, const char *unit, struct run *run)
+{
+        for (int i = 0; i < 8; i++) {
+                if (mkdirat(runs_fd, unit, 0700) < 0 && errno != EEXIST)
+                        return -errno;
+                CLEAN_FD int dir_fd = open_folder(runs_fd, unit);
+                if (dir_fd == -ENOENT)
+                        continue;
+                if (dir_fd < 0)
+                        return dir_fd;
+                int lock_fd = take_lock_patiently(dir_fd);
+                if (lock_fd == -ESTALE)
+                        continue;
+                if (lock_fd < 0)
+                        return lock_fd;
+                run->dir_fd = TAKE_FD(dir_fd);
+                run->lock_fd = lock_fd;
+                return 0;
+        }
+        return -EAGAIN;
+}
+
+int run_create(int root_fd, const char *unit, struct run *ret, struct error *e)
+{
+        if (!unit_name_valid(unit)) {
+                (void)error_set(e, EINVAL, "unit.name", "\"%s\" is not a unit name", unit);
+                error_hint(e, "letters, digits and :-_.\\@, at most %d, ending in .service", UNIT_NAME_MAX);
+                return -EINVAL;
+        }
+        CLEAN_RUN struct run run = RUN_INIT;
+        run.runs_fd = open_folder(root_fd, "runs");
+        int r = run.runs_fd < 0 ? run.runs_fd : lock_folder(run.runs_fd, unit, &run);
+        if (r == -EWOULDBLOCK) {
+                (void)error_set(e, EEXIST, "unit.exists", "a run named %s is live", unit);
+                error_hint(e, "bulkhead stop %s, or choose another name with --unit=", unit);
+                return -EEXIST;
+        }
+        if (r < 0)
+                return error_errno(e, r, "state.create", "make the folder of %s", unit);
+        (void)reconcile_locked(run.dir_fd);
+        (void)run_undo_all(run.dir_fd);
+        wipe(run.dir_fd);
+        r = reserve_end(run.dir_fd);
+        if (r == 0)
+                r = run.sock_fd = open_socket(run.dir_fd);
+        if (r < 0) {
+                (void)file_remove_tree(run.runs_fd, unit);
+                return error_errno(e, r, "state.create", "prepare the folder of %s", unit);
+        }
+        run.unit = xstrdup(unit);
+        *ret = run;
+        run = (struct run)RUN_INIT;
+        return 0;
+}
+
+void run_close(struct run *run)
+{
+        (void)fd_close(run->runs_fd);
+        (void)fd_close(run->dir_fd);
+        (void)fd_close(run->lock_fd);
+        (void)fd_close(run->sock_fd);
+        free(run->unit);
+        *run = (struct run)RUN_INIT;
+}
+
+void run_abandon(struct run *run)
+{
+        if (run->dir_fd < 0)
+                return;
+        (void)run_undo_all(run->dir_fd);
+        (void)file_remove_tree(run->runs_fd, run->unit);
+        run_close(run);
+}
+
+int run_remove(int root_fd, const char *unit)
+{
+        CLEAN_FD int dir_fd = run_open(root_fd, unit, NULL);
+        if (dir_fd < 0)
+                return dir_fd;
+        CLEAN_FD int lock_fd = take_lock_patiently(dir_fd);
+        if (lock_fd == -EWOULDBLOCK)
+                return -EBUSY;
+        if (lock_fd < 0)
+                return lock_fd == -ESTALE ? -ENOENT : lock_fd;
+        (void)reconcile_locked(dir_fd);
+        (void)run_undo_all(dir_fd);
+        CLEAN_FD int runs_fd = open_folder(root_fd, "runs");
+        return runs_fd < 0 ? runs_fd : file_remove_tree(runs_fd, unit);
+}
+
+int runs_list(int root_fd, int (*callback)(void *data, int runs_fd, const char *unit), void *data)
+{
+        int runs_fd = open_folder(root_fd, "runs");
+        if (runs_fd < 0)
+                return runs_fd == -ENOENT ? 0 : runs_fd;
+        DIR *dir = fdopendir(runs_fd);
+        int r = 0;
+        if (!dir) {
+                r = -errno;
+                (void)fd_close(runs_fd);
+                return r;
+        }
+        for (struct dirent *d; r == 0 && (d = readdir(dir));)
+                if (unit_name_valid(d->d_name))
+                        r = callback(data, runs_fd, d->d_name);
+        closedir(dir);
+        return r;
+}
+
+struct ended {
+        uint64_t when;
+        char *unit;
+};
+
+struct ended_list {
+        struct ended *items;
+        size_t count, room;
+};
+
+static int collect_ended(void *data, int runs_fd, const char *unit)
+{
+        struct ended_list *l = data;
+        CLEAN_RUN_STATE struct run_state s = { 0 };
+        CLEAN_FD int dir_fd = open_folder(runs_fd, unit);
+        if (dir_fd >= 0 && run_load_state(dir_fd, &s, NULL) == 0 && run_state_ended(&s) && !run_is_live(dir_fd)) {
+                l->items = xgrow(l->items, &l->room, l->count + 1, sizeof *l->items);
+                l->items[l->count++] = (struct ended){ .when = s.ended_usec, .unit = xstrdup(unit) };
+        }
+        return 0;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+        const struct ended *x = a, *y = b;
+        return (x->when < y->when) - (x->when > y->when);
+}
+
+int runs_prune(int root_fd)
+{
+        struct ended_list l = { 0 };
+        int r = runs_list(root_fd, collect_ended, &l);
+        if (l.count)
+                qsort(l.items, l.count, sizeof *l.items, newest_first);
+        for (size_t i = 0; i < l.count; i++) {
+                if (i >= STATE_ENDED_KEPT)
+                        (void)run_remove(root_fd, l.items[i].unit);
+                free(l.items[i].unit);
+        }
+        free(l.items);
+        return r;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The undo list of a run, and the end of its processes.  Each line is written before the thing is made, so
+ * that whoever finds the run dead can put the host back as it was:
+ *
+ *   tree PATH             remove the folder with all below
+ *   file PATH             unlink
+ *   cgroup PATH           kill all in it, remove it
+ *   made DEV:INODE PATH   this very object was made for the run (run_undo_made)
+ *
+ * A line is believed only when the path carries our marker: below the state root, a component that starts with
+ * "systemd-private-" as the last or second-last, or noted as made; for cgroups "/bulkhead/" in the path.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+int run_undo_note(int dir_fd, const char *kind, const char *path);
+/* Notes which object now stands at path, for trees outside the marked places. Call it right after making. */
+int run_undo_made(int dir_fd, const char *path);
+/* Kills, removes, and empties the list when all went well. Missing things are fine. 0 or the first -errno. */
+int run_undo_all(int dir_fd);
+
+/* Sends a signal to all processes in the run's cgroups but one; how many got it. */
+int run_signal_cgroups(int dir_fd, int signal, pid_t except);
+/* SIGKILL to all in the run's cgroups, until they are empty or 5 seconds passed. */
+void run_kill_cgroups(int dir_fd);
+/* SIGKILL to every process that was started with this INVOCATION_ID and whose environment can be read. */
+void run_kill_invocation(const char *invocation_id);
+/* Sends a signal to the descendants of pid but not to itself; how many got it. */
+int run_signal_descendants(pid_t pid, int signal, pid_t except);
