@@ -17,6 +17,7 @@
 #include "os/landlock.h"
 #include "os/process.h"
 #include "sandbox/child.h"
+#include "sandbox/filter_cache.h"
 #include "sandbox/identity.h"
 
 /* ---- prepare ---- */
@@ -258,7 +259,8 @@ static int add_program(struct sandbox *s, const struct filter *f, struct error *
 {
         if (s->filter_count == SANDBOX_FILTERS_MAX)
                 return error_set(e, E2BIG, "seccomp.limit", "too many system call filters");
-        int r = filter_compile(f, false, &s->filters[s->filter_count], e);
+        CLEAN_FREE char *cache = xprintf("%s/filters", s->host->shared_folder);
+        int r = filter_cache_compile(cache, f, false, &s->filters[s->filter_count], e);
         if (r == 0)
                 s->filter_count++;
         return r;
