@@ -30,7 +30,7 @@
 #include "shim/undo.h"
 
 enum { KEY_UID = 256, KEY_GID, KEY_WORKING_DIRECTORY, KEY_WAIT, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_SEAL, KEY_EXPAND,
-       KEY_DESCRIPTION, KEY_JSON };
+       KEY_DESCRIPTION, KEY_JSON, KEY_REPORT };
 
 static const struct argp_option options[] = {
         { "property", 'p', "NAME=VALUE", 0, "Set a sandbox directive; see bulkhead.directives(5)", 1 },
@@ -51,6 +51,7 @@ static const struct argp_option options[] = {
         { "user", KEY_USER, NULL, 0, "As an ordinary user's service", 4 },
         { "system", KEY_SYSTEM, NULL, 0, "As a service of the system", 4 },
         { "lenient", KEY_LENIENT, NULL, 0, "Ignore with a note what is invalid or refused, as systemd does", 4 },
+        { "report-denials", KEY_REPORT, NULL, 0, "At the end, say which directive stopped which call on what", 4 },
         { "seal", KEY_SEAL, "MODE", 0, "auto, landlock, userns or off", 4 },
         { 0 },
 };
@@ -93,6 +94,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
                 return 0;
         case KEY_USER: o->user_mode = true; return 0;
         case KEY_SYSTEM: o->user_mode = false; return 0;
+        case KEY_REPORT: o->report = true; return 0;
         case KEY_LENIENT: o->lenient = true; return 0;
         case KEY_SEAL: {
                 static const char *const words[] = { "auto", "landlock", "userns", "off" };
@@ -267,6 +269,19 @@ static int wait_status_to_exit(int status)
         return is_clean_signal(WTERMSIG(status)) ? 0 : 255;
 }
 
+/* What the observer says once the last process of the run is gone. */
+static void print_report(const struct run_options *o)
+{
+        char chunk[4096];
+        ssize_t n;
+        if (!o->report)
+                return;
+        fprintf(stderr, "Denials of %s:\n", o->unit_name);
+        while ((n = read(o->report_fd, chunk, sizeof chunk)) > 0 || (n < 0 && errno == EINTR))
+                for (ssize_t i = 0; i < n; i++)
+                        fputc((unsigned char)chunk[i] < 0x20 && chunk[i] != '\n' ? '?' : chunk[i], stderr);
+}
+
 static int run_foreground(const struct run_options *o, struct sandbox *s, struct run *run, struct run_state *st, struct error *e)
 {
         const struct sandbox_io io = { .in = 0, .out = 1, .err = 2 };
@@ -282,9 +297,11 @@ static int run_foreground(const struct run_options *o, struct sandbox *s, struct
         st->pid = child.pid;
         st->phase = RUN_RUNNING;
         (void)run_save_state(run->dir_fd, st, NULL);
+        s->report_fd = fd_close(s->report_fd);
         r = sandbox_wait_exec(child.status_fd, o->quiet ? NULL : stderr, e);
         int status = wait_forwarding(&child, &set, s->plan->namespaces & CLONE_NEWPID);
         run_abandon(run);
+        print_report(o);
         return r < 0 ? fail(o, e) : wait_status_to_exit(status);
 }
 
@@ -400,6 +417,7 @@ static int follow(const struct run_options *o, int fd, const struct client_optio
         }
         if (o->wait && !o->quiet)
                 print_end(&end);
+        print_report(o);
         return exited_to_exit(&end);
 }
 
@@ -422,6 +440,7 @@ static int run_shimmed(const struct run_options *o, struct sandbox *s, struct ru
         if (pid == 0)
                 become_shim(o, s, run, st, report[1]);
         fd_close(report[1]);
+        s->report_fd = fd_close(s->report_fd);
         ssize_t n = read(report[0], e, sizeof *e);
         fd_close(report[0]);
         if (n == (ssize_t)sizeof *e) {
@@ -447,7 +466,11 @@ static int start(struct run_options *o, struct plan *p, struct error *e)
                 return fail(o, e);
         fill_state(&st, o, invocation_id);
         CLEAN_FREE char *folder = xprintf("%s/runs/%s", root_path, o->unit_name);
-        const struct sandbox_host host = { .run_folder = folder, .shared_folder = root_path, .invocation_id = invocation_id,
+        int report[2] = { -EBADF, -EBADF };
+        if (o->report && pipe2(report, O_CLOEXEC) < 0)
+                return fail(o, e);
+        o->report_fd = report[0];
+        const struct sandbox_host host = { .report_fd = report[1], .run_folder = folder, .shared_folder = root_path, .invocation_id = invocation_id,
                                            .track = true, .note = note_undo, .made = made_undo, .context = &run };
         if (sandbox_prepare(&s, p, &host, o->pty ? (getenv("TERM") ? getenv("TERM") : "vt220") : NULL, e) < 0) {
                 run_abandon(&run);
@@ -505,6 +528,10 @@ int cmd_run(int argc, char **argv)
         choose_stdio(&o);
         if (!o.argv.count) {
                 fputs("bulkhead: which command? Try \"bulkhead run --help\".\n", stderr);
+                return 1;
+        }
+        if (o.report && !o.pipe && !o.pty && !o.wait) {
+                fputs("bulkhead: --report-denials needs --pipe, --pty or --wait: a detached run has nobody to report to.\n", stderr);
                 return 1;
         }
         if (name_unit(&o, &e) < 0 || run_options_compile(&o, &p, &e) < 0 || missing_program(o.argv.items[0], &p, &e) < 0)

@@ -9,7 +9,8 @@ struct run_options {
         struct strings properties, variables, argv;
         const char *unit, *description;
         char *unit_name;
-        bool pty, pipe, shell, wait, collect, quiet, same_dir, expand, user_mode, lenient, json;
+        int report_fd; /* the report of denials arrives here */
+        bool pty, pipe, shell, wait, collect, quiet, same_dir, expand, user_mode, lenient, json, report;
         enum plan_seal seal;
 };
 

@@ -30,6 +30,13 @@ pid_t process_clone(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
         return (pid_t)pid;
 }
 
+pid_t process_clone_files(void)
+{
+        struct clone_args args = { .flags = CLONE_FILES, .exit_signal = SIGCHLD };
+        long pid = syscall(SYS_clone3, &args, sizeof args);
+        return pid < 0 ? -errno : (pid_t)pid;
+}
+
 int process_open(pid_t pid)
 {
         long fd = syscall(SYS_pidfd_open, pid, 0);

@@ -11,6 +11,8 @@
  * In the parent: the pid, and a pidfd in *ret_pidfd.  In the child: 0.  Else -errno.
  */
 pid_t process_clone(uint64_t namespaces, int cgroup_fd, int *ret_pidfd);
+/* As fork, sharing the table of descriptors. The pid, 0 in the child, or -errno. */
+pid_t process_clone_files(void);
 int process_open(pid_t pid);             /* a pidfd or -errno */
 int process_signal(int pidfd, int signal); /* 0 or -errno */
 /* Marks every descriptor from first up close-on-exec, without a limit to miss one. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "os/seccomp.h"
 
+#include <errno.h>
+#include <string.h>
+#include <poll.h>
 #include <linux/audit.h>
 #include <linux/mount.h>
 #include <linux/seccomp.h>
@@ -16,6 +19,38 @@ int seccomp_install(const struct sock_filter *code, unsigned short count, bool l
         unsigned long flags = listener ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
         long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
         return r < 0 ? -errno : (int)r;
+}
+
+int seccomp_receive(int listener, struct seccomp_call *ret)
+{
+        /* The kernel's structure may have grown: room beyond ours, all zero. */
+        union {
+                struct seccomp_notif n;
+                char room[512];
+        } u = { .room = { 0 } };
+        struct pollfd p = { .fd = listener, .events = POLLIN };
+        while (poll(&p, 1, -1) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        if (!(p.revents & POLLIN))
+                return -ESHUTDOWN; /* nobody is filtered any more */
+        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &u.n) < 0)
+                return -errno;
+        *ret = (struct seccomp_call){ .id = u.n.id, .pid = (pid_t)u.n.pid, .arch = u.n.data.arch, .nr = u.n.data.nr };
+        memcpy(ret->args, u.n.data.args, sizeof ret->args);
+        return 0;
+}
+
+int seccomp_answer(int listener, uint64_t id, int error)
+{
+        union {
+                struct seccomp_notif_resp r;
+                char room[256];
+        } u = { .room = { 0 } };
+        u.r.id = id;
+        u.r.error = -error;
+        u.r.flags = error ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+        return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &u.r) < 0 ? -errno : 0;
 }
 
 #define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)

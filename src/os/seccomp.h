@@ -4,6 +4,8 @@
 
 #include <linux/filter.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 /*
  * Adds a filter to those in force.  Needs CAP_SYS_ADMIN in the user namespace or no_new_privs.  Returns 0, or
@@ -11,6 +13,20 @@
  * only one listener in a process and its ancestors' filters: -EBUSY.
  */
 int seccomp_install(const struct sock_filter *code, unsigned short count, bool listener);
+
+/* A call that waits for the listener's answer. */
+struct seccomp_call {
+        uint64_t id;
+        pid_t pid; /* the thread, as seen from the listener's pid namespace */
+        uint32_t arch;
+        int nr;
+        uint64_t args[6];
+};
+
+/* Blocks for the next call: 0, or -errno; -ESHUTDOWN when the last filtered thread is gone, -ENOENT when this one was. */
+int seccomp_receive(int listener, struct seccomp_call *ret);
+/* error 0 lets the kernel carry the call out; else it returns -1 and error (positive). 0 or -errno. */
+int seccomp_answer(int listener, uint64_t id, int error);
 
 /*
  * Closes what a Landlock domain leaves open to a payload with CAP_SYS_ADMIN: Landlock refuses mount(2) and

@@ -346,6 +346,38 @@ int filter_deny_calls(struct filter *f, const char *group_or_name, int error)
         return 0;
 }
 
+int filter_verdict(const struct filter *f, const char *name)
+{
+        int nr;
+        if (!f->set || !filter_call_number(name, &nr))
+                return 0;
+        const struct filter_rule *rule = find_rule(f, nr);
+        int otherwise = f->default_error > 0 ? f->default_error : FILTER_KILL;
+        if (f->allow_list)
+                return !rule ? otherwise : rule->error == FILTER_DEFAULT ? 0 : rule->error;
+        return !rule ? 0 : rule->error == FILTER_DEFAULT ? otherwise : rule->error;
+}
+
+void filter_watch(struct filter *f, const char *name)
+{
+        int nr;
+        if (filter_call_number(name, &nr))
+                filter_watch_number(f, nr);
+}
+
+void filter_watch_number(struct filter *f, int nr)
+{
+        if (f->allow_list)
+                drop_rule(f, nr);
+        else if (!find_rule(f, nr))
+                put_rule(f, nr, EPERM);
+}
+
+char *filter_call_name(uint32_t arch, int nr)
+{
+        return seccomp_syscall_resolve_num_arch(arch, nr);
+}
+
 void filter_clear(struct filter *f)
 {
         free(f->rules);

@@ -10,6 +10,7 @@
 #include <linux/filter.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -57,6 +58,14 @@ int filter_compile(const struct filter *f, bool notify, struct filter_program *r
 /* Refuses to make set-user-id and set-group-id files, as RestrictSUIDSGID=. */
 int filter_restrict_suid_sgid(struct filter_program *ret, struct error *e);
 void filter_program_clear(struct filter_program *p);
+
+/* What f answers to a call: 0 allowed, an errno, or FILTER_KILL. */
+int filter_verdict(const struct filter *f, const char *name);
+/* Makes a call that f allows ask the listener, where f is compiled with notify. Unknown names are passed over. */
+void filter_watch(struct filter *f, const char *name);
+void filter_watch_number(struct filter *f, int nr);
+/* The name of call nr of an architecture (AUDIT_ARCH_*); NULL when unknown. Free it. */
+char *filter_call_name(uint32_t arch, int nr);
 
 /* The number of a call as used in struct filter_rule; false if neither libseccomp nor our table knows it. */
 bool filter_call_number(const char *name, int *ret);

@@ -23,6 +23,7 @@
 #include "os/network.h"
 #include "os/process.h"
 #include "os/seccomp.h"
+#include "sandbox/denials.h"
 
 void child_note(struct child *c, const char *format, ...)
 {
@@ -255,7 +256,7 @@ static int stage_filters(struct child *c, struct error *e)
                 if (r < 0)
                         return error_errno(e, r, "seccomp.refused", "installing a system call filter");
         }
-        return 0;
+        return c->observer_fd >= 0 ? denials_hand_over(c->s, c->observer_fd, e) : 0;
 }
 
 static int stage_exec(struct child *c, struct error *e)

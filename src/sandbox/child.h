@@ -9,6 +9,7 @@ struct child {
         const struct sandbox_io *io;
         int status_fd; /* messages to the supervisor */
         int sync_fd;   /* asks the supervisor for id maps; -EBADF where none are needed */
+        int observer_fd; /* takes the listener of the observed filter, or -EBADF */
         int proc_fd;   /* the host's /proc, opened before any mount */
         int root_fd;
         int writable[SANDBOX_WRITABLE_MAX]; /* for Landlock, where the root is read-only */

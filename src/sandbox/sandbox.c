@@ -17,6 +17,7 @@
 #include "os/landlock.h"
 #include "os/process.h"
 #include "sandbox/child.h"
+#include "sandbox/denials.h"
 #include "sandbox/filter_cache.h"
 #include "sandbox/identity.h"
 
@@ -270,7 +271,8 @@ static int build_filters(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
         int r = 0;
-        if (p->denial_count) {
+        bool observed = s->report_fd >= 0;
+        if (p->denial_count && !observed) {
                 struct filter f = { .set = true };
                 for (size_t i = 0; r == 0 && i < p->denial_count; i++)
                         r = filter_deny_calls(&f, p->denials[i].calls, p->denials[i].error);
@@ -280,9 +282,11 @@ static int build_filters(struct sandbox *s, struct error *e)
         }
         if (r == 0 && p->restrict_suid_sgid && (r = filter_restrict_suid_sgid(&s->filters[s->filter_count], e)) == 0)
                 s->filter_count++;
-        if (r == 0 && p->filter.set)
+        if (r == 0 && p->filter.set && !observed)
                 r = add_program(s, &p->filter, e);
-        s->filters_need_privilege = s->filter_count || plan_is_sealed(p);
+        if (r == 0 && observed)
+                r = denials_build_filter(s, e);
+        s->filters_need_privilege = s->filter_count || observed || plan_is_sealed(p);
         if (r < 0) {
                 error_status(e, 228);
                 error_while(e, "compiling the system call filters");
@@ -320,7 +324,7 @@ static int check_modes(struct sandbox *s, struct error *e)
 
 int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, const char *term, struct error *e)
 {
-        *s = (struct sandbox){ .plan = p, .host = host, .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF } };
+        *s = (struct sandbox){ .plan = p, .host = host, .report_fd = host->report_fd, .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF } };
         s->privileged = geteuid() == 0 && capability_effective() >> CAP_SYS_ADMIN & 1;
         s->users_first = !s->privileged && (p->namespaces || p->users != PLAN_USERS_HOST);
         static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, make_tmp_folders,
@@ -403,12 +407,15 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
                 return error_errno(e, errno, "spawn.failed", "socketpair");
         CLEAN_FD int ours = sync[0], theirs = sync[1];
 
+        CLEAN_FD int observer = -EBADF;
+        if (s->report_fd >= 0 && denials_observe(s, &observer, e) < 0)
+                return e ? e->code : -EIO;
         int pidfd = -EBADF;
         pid_t pid = process_clone(flags, s->cgroup.into_fd, &pidfd);
         if (pid < 0)
                 return flags ? clone_refused(s, pid, flags, e) : error_errno(e, pid, "spawn.failed", "clone");
         if (pid == 0) {
-                struct child c = { .s = s, .io = io, .status_fd = status_out, .sync_fd = theirs, .proc_fd = -EBADF, .root_fd = -EBADF };
+                struct child c = { .s = s, .io = io, .status_fd = status_out, .sync_fd = theirs, .observer_fd = observer, .proc_fd = -EBADF, .root_fd = -EBADF };
                 (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
                 _exit(child_run(&c));
         }
@@ -456,6 +463,7 @@ void sandbox_done(struct sandbox *s)
         cgroup_done(&s->cgroup);
         for (size_t i = 0; i < s->filter_count; i++)
                 filter_program_clear(&s->filters[i]);
+        filter_program_clear(&s->report_filter);
         fd_close(s->uid_lock_fd);
         *s = (struct sandbox){ .uid_lock_fd = -EBADF };
 }

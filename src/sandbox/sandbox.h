@@ -23,6 +23,7 @@ struct sandbox_host {
         const char *run_folder;     /* absolute; private to the run */
         const char *shared_folder;  /* absolute; for stand-ins and user id locks, shared by runs of this owner */
         const char *invocation_id;  /* 32 hex digits */
+        int report_fd;              /* where denials are written at the end (denials.h); negative: not asked for */
         bool track;                 /* a control group of its own even without limits */
         int (*note)(void *context, const char *kind, const char *path); /* "tree", "file" or "cgroup"; 0 or -errno */
         int (*made)(void *context, const char *path); /* right after a folder outside the marked places was made */
@@ -55,6 +56,8 @@ struct sandbox {
         struct filter_program filters[SANDBOX_FILTERS_MAX];
         size_t filter_count;
         bool filters_need_privilege;
+        int report_fd;
+        struct filter_program report_filter;
 };
 
 struct sandbox_child {

@@ -174,6 +174,8 @@ static int receive(struct session *s)
 {
         static unsigned char m[2 + WIRE_PAYLOAD_MAX];
         ssize_t n = recv(s->fd, m, sizeof m - 1, 0);
+        if (n < 0 && errno == ECONNRESET) /* the error comes before what the other end said last */
+                n = recv(s->fd, m, sizeof m - 1, MSG_DONTWAIT);
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
                 return 0;
         if (n <= 0)
@@ -298,21 +300,21 @@ int client_wait(int fd, struct wire_exited *ret, struct error *e)
 {
         static const struct client_options quiet = { .wait_only = true };
         struct session s = { .fd = fd, .o = &quiet };
-        int r = send_checked(fd, WIRE_WAIT, NULL, 0, e);
-        while (r == 0 && !s.ended)
+        (void)send_message(fd, WIRE_WAIT, NULL, 0, 0); /* a run that is over has told us already */
+        while (!s.ended)
                 if (receive(&s) < 0)
                         return lost(&s, e);
         *ret = s.exit;
-        return r < 0 ? r : s.failed ? lost(&s, e) : CLIENT_EXITED;
+        return s.failed ? lost(&s, e) : CLIENT_EXITED;
 }
 
 int client_wait_started(int fd, struct error *e)
 {
         static const struct client_options quiet = { .wait_only = true };
         struct session s = { .fd = fd, .o = &quiet };
-        int r = send_checked(fd, WIRE_WAIT, NULL, 0, e);
-        while (r == 0 && !s.started && !s.failed && !s.ended)
+        (void)send_message(fd, WIRE_WAIT, NULL, 0, 0);
+        while (!s.started && !s.failed && !s.ended)
                 if (receive(&s) < 0)
                         return lost(&s, e);
-        return r < 0 ? r : s.failed ? lost(&s, e) : 0;
+        return s.failed ? lost(&s, e) : 0;
 }

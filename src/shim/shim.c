@@ -42,7 +42,7 @@ struct source {
 };
 
 struct client {
-        bool used, waits, output, input, patient;
+        bool used, output, input, patient;
         bool owed;          /* the chunk in hand has not reached it yet */
         uint64_t stalled_ms; /* since when */
 };
@@ -59,6 +59,7 @@ struct shim {
         struct log log;
         struct error error;      /* of the set-up, when id is set */
         bool started, timed_out, payload_gone;
+        bool shrinks; /* the start is over: give back its memory before the next wait */
         int wait_status;
         uint64_t cpu_usec, started_ms, deadline_ms; /* deadline: of the stop, 0: none */
         uint64_t out_retry_ms;                      /* the terminal is hung up: look again then */
@@ -149,10 +150,11 @@ static void client_send(struct shim *s, unsigned i, enum wire_type type, const v
                 client_drop(s, i);
 }
 
+/* Whoever is connected hears it, asked or not: a run may end before the client got to say that it waits. */
 static void send_all(struct shim *s, enum wire_type type, const void *payload, size_t size)
 {
         for (unsigned i = 0; i < CLIENTS_MAX; i++)
-                if (s->clients[i].used && (s->clients[i].waits || s->clients[i].output))
+                if (s->clients[i].used)
                         client_send(s, i, type, payload, size);
 }
 
@@ -332,8 +334,9 @@ static int drop_constant_pages(struct dl_phdr_info *info, size_t size, void *dat
 }
 
 /* Gives back what only the start needed: heap and code. A lone shim would count the code as its own. */
-static void shrink(void)
+static void shrink(struct shim *s)
 {
+        s->shrinks = false;
         (void)malloc_trim(0);
         (void)dl_iterate_phdr(drop_constant_pages, NULL);
 }
@@ -349,8 +352,7 @@ static void save_phase(struct shim *s)
                         st.started_usec = state_now_usec();
                 (void)run_save_state(s->o.dir_fd, &st, NULL);
         }
-        run_state_done(&st);
-        shrink();
+        s->shrinks = true;
 }
 
 static void act_ignore(struct shim *s)
@@ -573,7 +575,6 @@ static void on_hello(struct shim *s, unsigned i, const void *payload, size_t siz
         c->output = hello.flags & WIRE_HELLO_OUTPUT;
         c->input = hello.flags & WIRE_HELLO_INPUT;
         c->patient = hello.flags & WIRE_HELLO_PATIENT;
-        c->waits = true;
         resize(s, hello.rows, hello.cols);
 }
 
@@ -616,7 +617,6 @@ static void on_message(struct shim *s, unsigned i, const unsigned char *m, size_
                 tell_past(s, i);
                 return;
         case WIRE_WAIT:
-                s->clients[i].waits = true;
                 tell_past(s, i);
                 return;
         case WIRE_INPUT:
@@ -784,6 +784,8 @@ static void loop(struct shim *s)
         while (s->state != SHIM_ENDED) {
                 struct epoll_event events[8];
                 want_all(s);
+                if (s->shrinks)
+                        shrink(s);
                 int n = epoll_wait(s->epoll_fd, events, ELEMENTS(events), time_left(s));
                 for (int i = 0; i < n; i++)
                         if (s->sources[events[i].data.u32].fd >= 0)

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sandbox/denials.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/path.h"
+#include "os/file.h"
+#include "os/path.h"
+#include "os/process.h"
+#include "os/seccomp.h"
+
+enum { ROWS_MAX = 256, LISTENER_FD = 3, SOCKET_FD = 4, REPORT_FD = 5 };
+
+enum access_kind { ACCESS_WRITE, ACCESS_FLAGS, ACCESS_HOW, ACCESS_EXEC, ACCESS_SEAL, ACCESS_CONNECT };
+
+/* Where a call names its path: argument numbers; folder -1 means the working directory. */
+static const struct watched {
+        const char *name;
+        int path, folder, flags;
+        enum access_kind kind;
+} watched[] = {
+        { "open", 0, -1, 1, ACCESS_FLAGS },       { "openat", 1, 0, 2, ACCESS_FLAGS },      { "openat2", 1, 0, 2, ACCESS_HOW },
+        { "creat", 0, -1, -1, ACCESS_WRITE },     { "truncate", 0, -1, -1, ACCESS_WRITE },  { "unlink", 0, -1, -1, ACCESS_WRITE },
+        { "unlinkat", 1, 0, -1, ACCESS_WRITE },   { "mkdir", 0, -1, -1, ACCESS_WRITE },     { "mkdirat", 1, 0, -1, ACCESS_WRITE },
+        { "rmdir", 0, -1, -1, ACCESS_WRITE },     { "rename", 1, -1, -1, ACCESS_WRITE },    { "renameat", 3, 2, -1, ACCESS_WRITE },
+        { "renameat2", 3, 2, -1, ACCESS_WRITE },  { "link", 1, -1, -1, ACCESS_WRITE },      { "linkat", 3, 2, -1, ACCESS_WRITE },
+        { "symlink", 1, -1, -1, ACCESS_WRITE },   { "symlinkat", 2, 1, -1, ACCESS_WRITE },  { "mknod", 0, -1, -1, ACCESS_WRITE },
+        { "mknodat", 1, 0, -1, ACCESS_WRITE },    { "chmod", 0, -1, -1, ACCESS_WRITE },     { "fchmodat", 1, 0, -1, ACCESS_WRITE },
+        { "fchmodat2", 1, 0, -1, ACCESS_WRITE },  { "chown", 0, -1, -1, ACCESS_WRITE },     { "lchown", 0, -1, -1, ACCESS_WRITE },
+        { "fchownat", 1, 0, -1, ACCESS_WRITE },   { "utimensat", 1, 0, -1, ACCESS_WRITE },  { "setxattr", 0, -1, -1, ACCESS_WRITE },
+        { "execve", 0, -1, -1, ACCESS_EXEC },     { "execveat", 1, 0, -1, ACCESS_EXEC },    { "mount", 1, -1, -1, ACCESS_SEAL },
+        { "umount2", 0, -1, -1, ACCESS_SEAL },    { "pivot_root", 0, -1, -1, ACCESS_SEAL }, { "connect", 1, -1, 2, ACCESS_CONNECT },
+};
+
+struct row {
+        char *call, *object;
+        const char *origin;
+        unsigned times;
+};
+
+struct observer {
+        const struct sandbox *s;
+        struct filter denials; /* of Private and Protect directives */
+        char set_up_program[PATH_MAX];
+        bool executed; /* exec was asked for at least once */
+        struct row rows[ROWS_MAX];
+        size_t count;
+        unsigned lost;
+};
+
+static const struct watched *find_watched(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTS(watched); i++)
+                if (text_equal(watched[i].name, name))
+                        return &watched[i];
+        return NULL;
+}
+
+/* ---- the filter ---- */
+
+static int private_denials(const struct plan *p, struct filter *f)
+{
+        *f = (struct filter){ .set = p->denial_count > 0 };
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < p->denial_count; i++)
+                r = filter_deny_calls(f, p->denials[i].calls, p->denials[i].error);
+        return r;
+}
+
+int denials_build_filter(struct sandbox *s, struct error *e)
+{
+        const struct filter *user = &s->plan->filter;
+        struct filter both = { .set = true, .allow_list = user->set && user->allow_list, .default_error = user->default_error };
+        struct filter private = { 0 };
+        int r = private_denials(s->plan, &private);
+        both.rules = xgrow(NULL, &both.room, user->count + 1, sizeof *both.rules);
+        if (user->count)
+                memcpy(both.rules, user->rules, user->count * sizeof *both.rules);
+        both.count = user->count;
+        for (size_t i = 0; i < ELEMENTS(watched); i++)
+                filter_watch(&both, watched[i].name);
+        for (size_t i = 0; i < private.count; i++)
+                filter_watch_number(&both, private.rules[i].nr);
+        if (r == 0)
+                r = filter_compile(&both, true, &s->report_filter, e);
+        filter_clear(&both);
+        filter_clear(&private);
+        return r;
+}
+
+/* ---- handing the listener over ---- */
+
+static int send_fd(int socket, int fd)
+{
+        char byte = 'l';
+        union {
+                struct cmsghdr header;
+                char room[CMSG_SPACE(sizeof(int))];
+        } control = { .room = { 0 } };
+        struct iovec io = { &byte, 1 };
+        struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(c), &fd, sizeof fd);
+        return sendmsg(socket, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+static int receive_fd(int socket)
+{
+        char byte;
+        int fd = -EBADF;
+        union {
+                struct cmsghdr header;
+                char room[CMSG_SPACE(sizeof(int))];
+        } control = { .room = { 0 } };
+        struct iovec io = { &byte, 1 };
+        struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+        if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC) != 1)
+                return -EPIPE;
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
+                memcpy(&fd, CMSG_DATA(c), sizeof fd);
+        return fd;
+}
+
+/*
+ * The filter may ask the observer about any call from its first moment on, before the observer has the listener.
+ * So a courier, cloned before and sharing our descriptors, waits for the number and sends it.
+ */
+int denials_hand_over(struct sandbox *s, int socket, struct error *e)
+{
+        int *slot = mmap(NULL, sizeof *slot, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (slot == MAP_FAILED)
+                return error_errno(e, errno, "report.failed", "sharing memory");
+        pid_t pid = process_clone_files();
+        if (pid < 0)
+                return error_errno(e, pid, "report.failed", "cloning the courier");
+        if (pid == 0) {
+                int fd;
+                while ((fd = __atomic_load_n(slot, __ATOMIC_ACQUIRE)) == 0)
+                        nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
+                _exit(fd > 0 && send_fd(socket, fd) == 0 ? 0 : 1);
+        }
+        int fd = seccomp_install(s->report_filter.code, s->report_filter.count, true), status;
+        __atomic_store_n(slot, fd > 0 ? fd : -1, __ATOMIC_RELEASE);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        if (fd < 0 || !WIFEXITED(status) || WEXITSTATUS(status))
+                return error_errno(e, fd < 0 ? fd : EPIPE, "report.failed", "installing the observed filter");
+        return 0;
+}
+
+/* ---- observing ---- */
+
+static bool read_memory(pid_t pid, uint64_t address, void *ret, size_t size, size_t *ret_size)
+{
+        char path[40];
+        (void)snprintf(path, sizeof path, "/proc/%d/mem", pid);
+        CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : pread(fd, ret, size, (off_t)address);
+        if (n <= 0 && fd >= 0) {
+                /* A string near the end of its page: stop at the page. */
+                size_t rest = 4096 - address % 4096;
+                n = rest < size ? pread(fd, ret, rest, (off_t)address) : -1;
+        }
+        *ret_size = n > 0 ? (size_t)n : 0;
+        return n > 0;
+}
+
+static bool read_string(pid_t pid, uint64_t address, char ret[PATH_MAX])
+{
+        size_t n;
+        if (!read_memory(pid, address, ret, PATH_MAX - 1, &n))
+                return false;
+        ret[n] = 0;
+        return ret[0] != 0;
+}
+
+/* The absolute path that a call means, inside the payload's root. Links are followed; the last part may be missing. */
+static bool resolve(pid_t pid, int folder, const char *path, char ret[PATH_MAX])
+{
+        char link[64], base[PATH_MAX] = "";
+        if (*path != '/') {
+                if (folder == AT_FDCWD)
+                        (void)snprintf(link, sizeof link, "/proc/%d/cwd", pid);
+                else
+                        (void)snprintf(link, sizeof link, "/proc/%d/fd/%d", pid, folder);
+                ssize_t n = readlink(link, base, sizeof base - 1);
+                if (n <= 0 || base[0] != '/')
+                        return false;
+                base[n] = 0;
+        }
+        CLEAN_FREE char *whole = xprintf("%s/%s", base, path);
+        (void)snprintf(link, sizeof link, "/proc/%d/root", pid);
+        CLEAN_FD int root = open(link, O_PATH | O_DIRECTORY | O_CLOEXEC), proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root < 0 || proc < 0)
+                return false;
+        CLEAN_FD int fd = path_open_in(root, whole, 0);
+        if (fd >= 0)
+                return path_of(proc, fd, ret, PATH_MAX) == 0;
+        char *slash = strrchr(whole, '/');
+        CLEAN_FREE char *name = xstrdup(slash + 1);
+        slash[slash == whole] = 0;
+        CLEAN_FD int parent = path_open_in(root, whole, 0);
+        char above[PATH_MAX];
+        if (parent < 0 || path_of(proc, parent, above, sizeof above) < 0)
+                return false;
+        return snprintf(ret, PATH_MAX, "%s/%s", text_equal(above, "/") ? "" : above, name) < PATH_MAX;
+}
+
+static void record(struct observer *o, const char *call, const char *object, const char *origin)
+{
+        for (size_t i = 0; i < o->count; i++)
+                if (o->rows[i].origin == origin && text_equal(o->rows[i].call, call) && text_equal(o->rows[i].object, object)) {
+                        o->rows[i].times++;
+                        return;
+                }
+        if (o->count == ROWS_MAX)
+                o->lost++;
+        else
+                o->rows[o->count++] = (struct row){ xstrdup(call), xstrdup(object), origin, 1 };
+}
+
+/* The rule that decides about a path: the deepest of the plan's that holds it. */
+static const struct plan_mount *deciding_mount(const struct plan *p, const char *path)
+{
+        const struct plan_mount *best = NULL;
+        for (size_t i = 0; i < p->mount_count; i++)
+                if (path_is_below(path, p->mounts[i].path) && (!best || strlen(p->mounts[i].path) >= strlen(best->path)))
+                        best = &p->mounts[i];
+        return best;
+}
+
+static bool stops(const struct plan_mount *m, bool writes, bool executes)
+{
+        bool read_only = m->kind == PLAN_READ_ONLY || m->read_only || m->kind == PLAN_FILE;
+        return m->kind == PLAN_INACCESSIBLE || (writes && read_only) || (executes && (m->kind == PLAN_NOEXEC || m->no_exec));
+}
+
+static bool call_writes(const struct watched *w, const struct seccomp_call *call)
+{
+        uint64_t flags = w->flags >= 0 ? call->args[w->flags] : 0;
+        size_t n;
+        if (w->kind == ACCESS_HOW && !read_memory(call->pid, call->args[w->flags], &flags, sizeof flags, &n))
+                return false;
+        if (w->kind == ACCESS_FLAGS || w->kind == ACCESS_HOW)
+                return (flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC);
+        return w->kind == ACCESS_WRITE;
+}
+
+static void observe_connect(struct observer *o, const struct seccomp_call *call)
+{
+        const struct plan *p = o->s->plan;
+        struct sockaddr_storage address = { 0 };
+        char text[INET6_ADDRSTRLEN] = "", object[INET6_ADDRSTRLEN + 8];
+        size_t n, size = call->args[2] < sizeof address ? (size_t)call->args[2] : sizeof address;
+        if (!(p->namespaces & CLONE_NEWNET) || !size || !read_memory(call->pid, call->args[1], &address, size, &n))
+                return;
+        const struct sockaddr_in *in = (const void *)&address;
+        const struct sockaddr_in6 *in6 = (const void *)&address;
+        if (address.ss_family == AF_INET && ntohl(in->sin_addr.s_addr) >> 24 != 127)
+                (void)inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
+        else if (address.ss_family == AF_INET6 && !IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr))
+                (void)inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
+        if (!text[0])
+                return;
+        (void)snprintf(object, sizeof object, "%s:%u", text, ntohs(in->sin_port));
+        record(o, "connect", object, p->namespace_origin[plan_namespace_slot(CLONE_NEWNET)]);
+}
+
+static void observe_path(struct observer *o, const struct watched *w, const struct seccomp_call *call)
+{
+        static const char seal[] = "the seal";
+        char path[PATH_MAX], real[PATH_MAX];
+        if (w->kind == ACCESS_CONNECT) {
+                observe_connect(o, call);
+                return;
+        }
+        int folder = w->folder >= 0 ? (int)call->args[w->folder] : AT_FDCWD;
+        if (!read_string(call->pid, call->args[w->path], path) || !resolve(call->pid, folder, path, real))
+                return;
+        if (w->kind == ACCESS_SEAL) {
+                if (plan_is_sealed(o->s->plan))
+                        record(o, w->name, real, seal);
+                return;
+        }
+        const struct plan_mount *m = deciding_mount(o->s->plan, real);
+        /* Nodes that are there open for writing; others are missing because of the directive, and cannot be made. */
+        if (m && m->kind == PLAN_PRIVATE_DEV) {
+                CLEAN_FREE char *there = xprintf("/proc/%d/root%s", call->pid, real);
+                if (access(there, F_OK) < 0)
+                        record(o, w->name, real, m->origin);
+        } else if (m && stops(m, call_writes(w, call), w->kind == ACCESS_EXEC))
+                record(o, w->name, real, m->origin);
+}
+
+/* Until exec has put another program in its place, the caller is our own set-up, which may do all. */
+static bool is_set_up(struct observer *o, const struct seccomp_call *call, const char *name)
+{
+        char link[40], exe[PATH_MAX];
+        if (o->executed && o->set_up_program[0] == 0)
+                return false;
+        (void)snprintf(link, sizeof link, "/proc/%d/exe", call->pid);
+        ssize_t n = readlink(link, exe, sizeof exe - 1);
+        exe[n > 0 ? n : 0] = 0;
+        if (!o->executed) {
+                memcpy(o->set_up_program, exe, sizeof exe);
+                o->executed = text_equal(name, "execve");
+                return true;
+        }
+        if (text_equal(exe, o->set_up_program))
+                return true;
+        o->set_up_program[0] = 0;
+        return false;
+}
+
+static const char *denial_origin(const struct observer *o, const char *name)
+{
+        const struct plan *p = o->s->plan;
+        for (size_t i = 0; i < p->denial_count; i++) {
+                struct filter one = { .set = true };
+                bool hit = filter_deny_calls(&one, p->denials[i].calls, p->denials[i].error) == 0 && filter_verdict(&one, name);
+                filter_clear(&one);
+                if (hit)
+                        return p->denials[i].origin;
+        }
+        return p->filter_origin;
+}
+
+/* The errno to answer, or 0 to let the kernel go on. */
+static int judge(struct observer *o, const struct seccomp_call *call)
+{
+        CLEAN_FREE char *name = filter_call_name(call->arch, call->nr);
+        if (!name)
+                return ENOSYS;
+        if (is_set_up(o, call, name))
+                return 0;
+        int verdict = filter_verdict(&o->denials, name), user = filter_verdict(&o->s->plan->filter, name);
+        if (!verdict || user == FILTER_KILL)
+                verdict = user;
+        const struct watched *w = find_watched(name);
+        if (!verdict) {
+                if (w)
+                        observe_path(o, w, call);
+                return 0;
+        }
+        record(o, name, verdict == FILTER_KILL ? "..., killed" : "...", denial_origin(o, name));
+        if (verdict != FILTER_KILL)
+                return verdict;
+        /* What the filter would have done: end the whole process. */
+        (void)kill(call->pid, SIGKILL);
+        return ENOSYS;
+}
+
+static void write_report(const struct observer *o)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        if (!o->count)
+                text_add(&t, "No directive stopped anything.\n");
+        for (size_t i = 0; i < o->count; i++) {
+                const struct row *r = &o->rows[i];
+                text_addf(&t, "stopped  %s(%s)  by %s", r->call, r->object, r->origin ? r->origin : "a filter");
+                text_addf(&t, r->times > 1 ? "  %u times\n" : "\n", r->times);
+        }
+        if (o->lost)
+                text_addf(&t, "and %u more\n", o->lost);
+        (void)file_write_all(REPORT_FD, t.data, t.length);
+}
+
+static _Noreturn void observe(const struct sandbox *s, int socket)
+{
+        static struct observer o;
+        o.s = s;
+        (void)prctl(PR_SET_NAME, "bulkhead-observe");
+        (void)setsid();
+        (void)signal(SIGPIPE, SIG_IGN);
+        /* Nothing of the supervisor's, above all not the run's lock, may stay open here. */
+        int from[] = { socket, s->report_fd };
+        for (int i = 0; i < 2; i++)
+                from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 64);
+        if (dup2(from[0], SOCKET_FD) < 0 || dup2(from[1], REPORT_FD) < 0 || close_range(REPORT_FD + 1, ~0U, 0) < 0)
+                _exit(1);
+        (void)private_denials(s->plan, &o.denials);
+        int listener = receive_fd(SOCKET_FD);
+        fd_close(SOCKET_FD);
+        for (struct seccomp_call call; listener >= 0;) {
+                int r = seccomp_receive(listener, &call);
+                if (r == -ENOENT || r == -EINTR)
+                        continue; /* the caller died while it waited */
+                if (r < 0)
+                        break;
+                (void)seccomp_answer(listener, call.id, judge(&o, &call));
+        }
+        write_report(&o);
+        _exit(0);
+}
+
+int denials_observe(struct sandbox *s, int *ret_socket, struct error *e)
+{
+        int ends[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+                return error_errno(e, errno, "report.failed", "socketpair");
+        pid_t pid = fork();
+        if (pid == 0) {
+                fd_close(ends[0]);
+                observe(s, ends[1]);
+        }
+        fd_close(ends[1]);
+        if (pid < 0) {
+                fd_close(ends[0]);
+                return error_errno(e, errno, "report.failed", "fork");
+        }
+        *ret_socket = ends[0];
+        return 0;
+}
