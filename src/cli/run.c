@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,6 +24,7 @@
 #include "os/process.h"
 #include "sandbox/sandbox.h"
 #include "shim/client.h"
+#include "shim/foreground.h"
 #include "shim/shim.h"
 #include "shim/state.h"
 #include "shim/undo.h"
@@ -228,35 +228,6 @@ static void fill_state(struct run_state *st, const struct run_options *o, const 
                 strings_add(&st->properties, o->properties.items[i]);
 }
 
-static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT };
-
-static void block_signals(sigset_t *set)
-{
-        sigemptyset(set);
-        sigaddset(set, SIGCHLD);
-        for (size_t i = 0; i < ELEMENTS(forwarded); i++)
-                sigaddset(set, forwarded[i]);
-        (void)sigprocmask(SIG_BLOCK, set, NULL);
-}
-
-/* Waits for the payload, passing signals on; children that it left to us are reaped by the way. */
-static int wait_forwarding(const struct sandbox_child *child, const sigset_t *set, bool own_pids)
-{
-        int asked = 0, status;
-        for (;;) {
-                pid_t pid;
-                while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-                        if (pid == child->pid)
-                                return status;
-                int n = sigwaitinfo(set, NULL);
-                if (n <= 0 || n == SIGCHLD)
-                        continue;
-                /* The first process of a pid namespace hears only what it handles: the second request is final. */
-                bool final = own_pids && (n == SIGINT || n == SIGTERM) && ++asked > 1;
-                (void)process_signal(child->pidfd, final ? SIGKILL : n);
-        }
-}
-
 static bool is_clean_signal(int n)
 {
         return n == SIGHUP || n == SIGINT || n == SIGTERM || n == SIGPIPE;
@@ -286,9 +257,7 @@ static int run_foreground(const struct run_options *o, struct sandbox *s, struct
 {
         const struct sandbox_io io = { .in = 0, .out = 1, .err = 2 };
         struct sandbox_child child = { .pidfd = -EBADF, .status_fd = -EBADF };
-        sigset_t set;
-        (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-        block_signals(&set);
+        foreground_prepare();
         int r = sandbox_spawn(s, &io, &child, e);
         if (r < 0) {
                 run_abandon(run);
@@ -299,7 +268,9 @@ static int run_foreground(const struct run_options *o, struct sandbox *s, struct
         (void)run_save_state(run->dir_fd, st, NULL);
         s->report_fd = fd_close(s->report_fd);
         r = sandbox_wait_exec(child.status_fd, o->quiet ? NULL : stderr, e);
-        int status = wait_forwarding(&child, &set, s->plan->namespaces & CLONE_NEWPID);
+        const struct foreground f = { .run = run, .pid = child.pid, .pidfd = child.pidfd, .spared = s->observer_pid,
+                                      .own_pids = s->plan->namespaces & CLONE_NEWPID };
+        int status = foreground_wait(&f);
         run_abandon(run);
         print_report(o);
         return r < 0 ? fail(o, e) : wait_status_to_exit(status);
@@ -462,6 +433,8 @@ static int start(struct run_options *o, struct plan *p, struct error *e)
         CLEAN_SANDBOX struct sandbox s = { .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF } };
         CLEAN_FD int root_fd = state_root_open(o->user_mode, &root_path, e);
         file_random_hex(invocation_id, 32);
+        if (root_fd >= 0 && !o->pipe)
+                (void)runs_prune(root_fd);
         if (root_fd < 0 || run_create(root_fd, o->unit_name, &run, e) < 0)
                 return fail(o, e);
         fill_state(&st, o, invocation_id);
@@ -540,14 +513,32 @@ int cmd_run(int argc, char **argv)
         return start(&o, &p, &e);
 }
 
+/* Options of explain's own; the rest are run's. */
+static error_t parse_explain_option(int key, char *arg, struct argp_state *state)
+{
+        if (key == ARGP_KEY_INIT) {
+                state->child_inputs[0] = state->input;
+                return 0;
+        }
+        return key == KEY_JSON ? parse_option(key, arg, state) : ARGP_ERR_UNKNOWN;
+}
+
 int run_options_parse(struct run_options *o, int argc, char **argv, const char *doc)
 {
-        const struct argp_child children[] = { { &(struct argp){ .options = options, .parser = parse_option }, 0, NULL, 0 }, { 0 } };
-        const struct argp argp = { .options = explain_options, .parser = parse_option, .args_doc = "[COMMAND [ARGUMENT...]]", .doc = doc, .children = children };
+        const struct argp shared = { .options = options, .parser = parse_option };
+        const struct argp_child children[] = { { &shared, 0, NULL, 0 }, { 0 } };
+        const struct argp argp = { .options = explain_options, .parser = parse_explain_option,
+                                   .args_doc = "[COMMAND [ARGUMENT...]]", .doc = doc, .children = children };
+        struct error e = { 0 };
         o->verb = "explain";
         o->user_mode = geteuid() != 0;
         if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, o) != 0)
                 return -EINVAL;
-        o->unit_name = NULL;
-        return 0;
+        choose_stdio(o);
+        if (!o->unit)
+                o->unit = "explain.service"; /* no random name: the same options give the same text */
+        int r = name_unit(o, &e);
+        if (r < 0)
+                (void)fail(o, &e);
+        return r;
 }

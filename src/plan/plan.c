@@ -108,6 +108,31 @@ static bool is_redundant(const struct plan_mount *m, struct plan_mount *kept, si
         return false;
 }
 
+static bool is_silent_on_writing(const struct plan_mount *m)
+{
+        return m->kind == PLAN_NOEXEC || m->kind == PLAN_EXEC;
+}
+
+/* The nearest entry above m that is not silent on the matter. */
+static const struct plan_mount *entry_above(const struct plan_mount *mounts, size_t m, bool writing)
+{
+        for (size_t i = m; i-- > 0;)
+                if (path_is_below(mounts[m].path, mounts[i].path) &&
+                    (writing ? !is_silent_on_writing(&mounts[i]) : mounts[i].no_exec || is_silent_on_writing(&mounts[i])))
+                        return &mounts[i];
+        return NULL;
+}
+
+/* Writing and executing are two matters: an entry on one of them must not undo the other of those above it. */
+static void inherit_access(struct plan_mount *mounts, size_t i)
+{
+        struct plan_mount *m = &mounts[i];
+        const struct plan_mount *writing = is_silent_on_writing(m) ? entry_above(mounts, i, true) : NULL;
+        const struct plan_mount *running = is_silent_on_writing(m) ? NULL : entry_above(mounts, i, false);
+        m->read_only_above = writing && (writing->kind == PLAN_READ_ONLY || writing->read_only);
+        m->no_exec_above = running && (running->kind == PLAN_NOEXEC || running->no_exec);
+}
+
 void plan_normalize_mounts(struct plan *p)
 {
         if (!p->mount_count)
@@ -121,6 +146,8 @@ void plan_normalize_mounts(struct plan *p)
                         p->mounts[kept++] = p->mounts[i];
         }
         p->mount_count = kept;
+        for (size_t i = 0; i < kept; i++)
+                inherit_access(p->mounts, i);
 }
 
 void plan_done(struct plan *p)

@@ -42,6 +42,8 @@ struct plan_mount {
         bool read_only;
         bool no_exec;
         bool recursive;    /* BIND: with what is mounted below */
+        /* Found by plan_normalize_mounts: what an entry that is silent about it takes over from those above. */
+        bool read_only_above, no_exec_above;
         const char *origin;
 };
 

@@ -10,6 +10,7 @@ static const struct command {
         const char *summary;
 } commands[] = {
         { "run", cmd_run, "Run a command in a sandbox" },
+        { "explain", cmd_explain, "Show in words what run would do" },
         { "ps", cmd_ps, "List runs" },
         { "logs", cmd_logs, "Show the output of a run" },
         { "stop", cmd_stop, "Stop runs and forget them" },

@@ -424,6 +424,7 @@ int denials_observe(struct sandbox *s, int *ret_socket, struct error *e)
                 fd_close(ends[0]);
                 return error_errno(e, errno, "report.failed", "fork");
         }
+        s->observer_pid = pid;
         *ret_socket = ends[0];
         return 0;
 }

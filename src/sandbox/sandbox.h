@@ -57,6 +57,7 @@ struct sandbox {
         size_t filter_count;
         bool filters_need_privilege;
         int report_fd;
+        pid_t observer_pid; /* or 0 */
         struct filter_program report_filter;
 };
 

@@ -470,10 +470,11 @@ static void wipe(int dir_fd)
                 (void)unlinkat(dir_fd, names[i], 0);
 }
 
-static int lock_folder(int runs_fd, const char *unit, struct run *run)
+static int lock_folder(int runs_fd, const char *unit, struct run *run, bool *ret_fresh)
 {
         for (int i = 0; i < 8; i++) {
-                if (mkdirat(runs_fd, unit, 0700) < 0 && errno != EEXIST)
+                *ret_fresh = mkdirat(runs_fd, unit, 0700) == 0;
+                if (!*ret_fresh && errno != EEXIST)
                         return -errno;
                 CLEAN_FD int dir_fd = open_folder(runs_fd, unit);
                 if (dir_fd == -ENOENT)
@@ -500,8 +501,9 @@ int run_create(int root_fd, const char *unit, struct run *ret, struct error *e)
                 return -EINVAL;
         }
         CLEAN_RUN struct run run = RUN_INIT;
+        bool fresh = false;
         run.runs_fd = open_folder(root_fd, "runs");
-        int r = run.runs_fd < 0 ? run.runs_fd : lock_folder(run.runs_fd, unit, &run);
+        int r = run.runs_fd < 0 ? run.runs_fd : lock_folder(run.runs_fd, unit, &run, &fresh);
         if (r == -EWOULDBLOCK) {
                 (void)error_set(e, EEXIST, "unit.exists", "a run named %s is live", unit);
                 error_hint(e, "bulkhead stop %s, or choose another name with --unit=", unit);
@@ -509,9 +511,11 @@ int run_create(int root_fd, const char *unit, struct run *ret, struct error *e)
         }
         if (r < 0)
                 return error_errno(e, r, "state.create", "make the folder of %s", unit);
-        (void)reconcile_locked(run.dir_fd);
-        (void)run_undo_all(run.dir_fd);
-        wipe(run.dir_fd);
+        if (!fresh) {
+                (void)reconcile_locked(run.dir_fd);
+                (void)run_undo_all(run.dir_fd);
+                wipe(run.dir_fd);
+        }
         r = reserve_end(run.dir_fd);
         if (r == 0)
                 r = run.sock_fd = open_socket(run.dir_fd);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bulkhead explain: what run would do with the same options, in words.  Nothing is run. */
+#include <linux/capability.h>
+
+#include "cli/commands.h"
+#include "cli/run.h"
+#include "os/capability.h"
+#include "os/landlock.h"
+#include "plan/explain.h"
+
+int cmd_explain(int argc, char **argv)
+{
+        CLEAN(run_options_done) struct run_options o = { 0 };
+        CLEAN_PLAN struct plan p = { 0 };
+        CLEAN_TEXT struct text t = { 0 };
+        struct error e = { 0 };
+        if (run_options_parse(&o, argc, argv, "Show in words what run would do with the same options, and who asked for it") < 0)
+                return 1;
+        if (run_options_compile(&o, &p, &e) < 0) {
+                error_print(stderr, "bulkhead", "cannot explain this plan", &e);
+                return e.exit_status ? e.exit_status : 1;
+        }
+        const struct explain_host host = {
+                .privileged = geteuid() == 0 && capability_effective() >> CAP_SYS_ADMIN & 1,
+                .landlock = landlock_version() > 0,
+                .capabilities = capability_all(),
+        };
+        if (o.json)
+                explain_json(&p, &host, &t);
+        else
+                explain_text(&p, &host, &t);
+        fputs(t.data, stdout);
+        return fflush(stdout) == 0 ? 0 : 1;
+}
