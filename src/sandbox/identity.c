@@ -2,11 +2,13 @@
 #include "sandbox/identity.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/hash.h"
+#include "os/capability.h"
 #include "os/file.h"
 #include "plan/directive.h"
 
@@ -202,13 +204,14 @@ int identity_resolve(struct sandbox *s, struct error *e)
         if (r == 0)
                 r = resolve_groups(s, e);
         s->change_user = p->user || p->group || p->supplementary.count;
-        if (r == 0 && s->change_user && s->users_first &&
+        bool able = !s->users_first && capability_effective() >> CAP_SETUID & 1;
+        if (r == 0 && s->change_user && !able &&
             (s->account.uid != geteuid() || s->account.gid != getegid() || p->supplementary.count)) {
                 error_set(e, EPERM, "identity.user", "changing to user %s needs root", s->account.name);
                 r = -EPERM;
         }
-        if (r == 0 && s->users_first)
-                s->change_user = false;
+        if (!able)
+                s->change_user = false; /* it is the caller's own */
         if (r < 0) {
                 error_status(e, 217);
                 error_while(e, "applying %s", p->identity_origin ? p->identity_origin : "the caller's identity");

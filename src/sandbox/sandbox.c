@@ -325,8 +325,10 @@ static int check_modes(struct sandbox *s, struct error *e)
 int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, const char *term, struct error *e)
 {
         *s = (struct sandbox){ .plan = p, .host = host, .report_fd = host->report_fd, .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF } };
-        s->privileged = geteuid() == 0 && capability_effective() >> CAP_SYS_ADMIN & 1;
-        s->users_first = !s->privileged && (p->namespaces || p->users != PLAN_USERS_HOST);
+        uint64_t held = capability_effective();
+        s->privileged = geteuid() == 0 && held >> CAP_SYS_ADMIN & 1;
+        bool must_bound = p->bounding != capability_all() && !(held >> CAP_SETPCAP & 1);
+        s->users_first = !s->privileged && (p->namespaces || p->users != PLAN_USERS_HOST || must_bound);
         static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, make_tmp_folders,
                                                                           make_folders, make_cgroup,      build_filters };
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
