@@ -20,6 +20,7 @@ struct logs {
         char *unit;
         struct text pending;  /* the piece of a line that has not ended */
         bool middle[3];       /* per stream: the last piece had no newline */
+        bool left_out[3];     /* per stream: the line that it is in is not shown */
 };
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -72,19 +73,22 @@ static void print_line(struct logs *l, char *line, size_t length)
         char *text;
         if (!split_line(line, length, &stream, &full, &text))
                 return;
-        if (l->counts || l->skip > 0) {
-                l->lines += full;
-                l->skip -= full && l->skip > 0;
-                l->middle[stream] = l->counts && !full;
-                return;
+        /* A line counts where it begins: the streams' lines may lie in pieces between each other. */
+        bool begins = !l->middle[stream];
+        l->middle[stream] = !full;
+        l->lines += begins;
+        if (begins) {
+                l->left_out[stream] = l->counts || l->skip > 0;
+                l->skip -= l->skip > 0;
         }
+        if (l->left_out[stream])
+                return;
         FILE *f = stream == 2 ? stderr : stdout;
-        if (l->timestamps && !l->middle[stream])
+        if (l->timestamps && begins)
                 fprintf(f, "%.*s ", TIME_LENGTH, line);
         (void)fwrite(text, 1, length - (size_t)(text - line), f);
         if (full)
                 fputc('\n', f);
-        l->middle[stream] = !full;
 }
 
 /* Takes bytes of the log file, and prints the lines that are whole. */
@@ -135,8 +139,7 @@ static int print_past(struct logs *l, int dir_fd)
                 /* Both parts are bounded, so counting first is cheap and right for lines in pieces, too. */
                 struct logs counter = { .counts = true };
                 read_past(&counter, old, fd);
-                long total = counter.lines + (counter.middle[1] || counter.middle[2]);
-                l->skip = total > l->tail ? total - l->tail : 0;
+                l->skip = counter.lines > l->tail ? counter.lines - l->tail : 0;
                 text_clear(&counter.pending);
         }
         read_past(l, old, fd);

@@ -51,10 +51,22 @@ static int send_message(int fd, enum wire_type type, const void *payload, size_t
         return send(fd, m, size + 1, flags | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+/* A supervisor that takes no more clients says so before it hangs up. */
+static bool told_failure(int fd, struct error *e)
+{
+        unsigned char m[1 + sizeof(struct error)];
+        if (recv(fd, m, sizeof m, MSG_DONTWAIT) != (ssize_t)sizeof m || m[0] != WIRE_FAILED || !e)
+                return false;
+        memcpy(e, m + 1, sizeof *e);
+        return true;
+}
+
 static int send_checked(int fd, enum wire_type type, const void *payload, size_t size, struct error *e)
 {
         int r = send_message(fd, type, payload, size, 0);
-        return r < 0 ? error_errno(e, r, "shim.lost", "talk to the supervisor") : 0;
+        if (r == 0 || told_failure(fd, e))
+                return r;
+        return error_errno(e, r, "shim.lost", "talk to the supervisor");
 }
 
 int client_hello(int fd, const struct client_options *o, struct error *e)
