@@ -170,7 +170,10 @@ static int make_folder(struct sandbox *s, const struct plan_folder *f, char **re
         else {
                 path = xprintf("%s/%s", base, f->name);
                 bool fresh = access(path, F_OK) < 0;
-                r = file_make_folders(path, 0755, NULL);
+                if (k->removed && fresh)
+                        r = s->host->note(s->host->context, "tree", path);
+                if (r == 0)
+                        r = file_make_folders(path, 0755, NULL);
                 if (r == 0 && k->removed && fresh)
                         r = s->host->made(s->host->context, path);
                 if (r == 0 && plan_has_mounts(s->plan))
@@ -307,7 +310,9 @@ static int make_cgroup(struct sandbox *s, struct error *e)
                                               p->devices_closed && s->privileged };
         /* A pid namespace is a better tracker: the kernel ends what is in it. */
         bool track = s->host->track && !(p->namespaces & CLONE_NEWPID);
-        return cgroup_make(p->unit, &limits, track, note_cgroup, (void *)s->host, &s->cgroup, e);
+        /* Another owner of runs, with a state folder of its own, may have a run of the same name. */
+        CLEAN_FREE char *name = xprintf("%.200s-%.8s", p->unit, s->host->invocation_id);
+        return cgroup_make(name, &limits, track, note_cgroup, (void *)s->host, &s->cgroup, e);
 }
 
 static int check_modes(struct sandbox *s, struct error *e)
