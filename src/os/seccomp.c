@@ -104,12 +104,14 @@ enum {
         SEAL_REFUSE(NR_OPEN_TREE_ATTR),                                 \
         SEAL_OPEN_TREE,                                                 \
         RETURN(SECCOMP_RET_ALLOW)
-enum { COMMON_LENGTH = 6 * 2 + 5 + 1, IOCTL_LENGTH = 6, REFUSE_LENGTH = 2 };
+/* Landlock refuses these too; where a user namespace is the seal, only this keeps mounts from being covered. */
+#define SEAL_MOUNT(mount, umount, pivot_root) SEAL_REFUSE(mount), SEAL_REFUSE(umount), SEAL_REFUSE(pivot_root)
+enum { COMMON_LENGTH = 6 * 2 + 5 + 1, IOCTL_LENGTH = 6, REFUSE_LENGTH = 2, MOUNT_LENGTH = 3 * REFUSE_LENGTH };
 
 #if defined(__x86_64__)
 /* One block per architecture; each ends with a return, and the test before it skips it as a whole. */
-enum { BLOCK_64 = 2 + 2 * IOCTL_LENGTH + REFUSE_LENGTH + COMMON_LENGTH,
-       BLOCK_32 = 1 + IOCTL_LENGTH + REFUSE_LENGTH + COMMON_LENGTH };
+enum { BLOCK_64 = 2 + 2 * IOCTL_LENGTH + REFUSE_LENGTH + MOUNT_LENGTH + COMMON_LENGTH,
+       BLOCK_32 = 1 + IOCTL_LENGTH + 2 * REFUSE_LENGTH + MOUNT_LENGTH + COMMON_LENGTH };
 static const struct sock_filter seal[] = {
         LOAD(offsetof(struct seccomp_data, arch)),
         SKIP_UNLESS(AUDIT_ARCH_X86_64, BLOCK_64),
@@ -118,28 +120,33 @@ static const struct sock_filter seal[] = {
         SEAL_IOCTL(16),
         SEAL_IOCTL(514),
         SEAL_REFUSE(304), /* open_by_handle_at */
+        SEAL_MOUNT(165, 166, 155),
         SEAL_COMMON,
         SKIP_UNLESS(AUDIT_ARCH_I386, BLOCK_32),
         LOAD(offsetof(struct seccomp_data, nr)),
         SEAL_IOCTL(54),
         SEAL_REFUSE(342),
+        SEAL_REFUSE(22), /* umount, without flags */
+        SEAL_MOUNT(21, 52, 217),
         SEAL_COMMON,
         RETURN(SECCOMP_RET_KILL_PROCESS),
 };
 _Static_assert(ELEMENTS(seal) == 4 + BLOCK_64 + BLOCK_32, "a block's length is wrong");
 #elif defined(__aarch64__)
-enum { BLOCK = 1 + IOCTL_LENGTH + REFUSE_LENGTH + COMMON_LENGTH };
+enum { BLOCK = 1 + IOCTL_LENGTH + REFUSE_LENGTH + MOUNT_LENGTH + COMMON_LENGTH };
 static const struct sock_filter seal[] = {
         LOAD(offsetof(struct seccomp_data, arch)),
         SKIP_UNLESS(AUDIT_ARCH_AARCH64, BLOCK),
         LOAD(offsetof(struct seccomp_data, nr)),
         SEAL_IOCTL(29),
         SEAL_REFUSE(265), /* open_by_handle_at */
+        SEAL_MOUNT(40, 39, 41),
         SEAL_COMMON,
         SKIP_UNLESS(AUDIT_ARCH_ARM, BLOCK),
         LOAD(offsetof(struct seccomp_data, nr)),
         SEAL_IOCTL(54),
         SEAL_REFUSE(371),
+        SEAL_MOUNT(21, 52, 218),
         SEAL_COMMON,
         RETURN(SECCOMP_RET_KILL_PROCESS),
 };
