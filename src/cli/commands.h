@@ -3,6 +3,7 @@
 #pragma once
 
 int cmd_attach(int argc, char **argv);
+int cmd_complete(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_kill(int argc, char **argv);

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/exit_status.h"
 #include "cli/commands.h"
 #include "cli/facts.h"
 #include "cli/target.h"
@@ -348,7 +349,9 @@ static void print_end(const struct wire_exited *x)
 {
         static const char *const codes[] = { "none", "exited", "killed", "dumped" };
         fprintf(stderr, "          Finished with result: %s\n", x->result);
-        fprintf(stderr, "Main processes terminated with: code=%s, status=%d\n", codes[x->code & 3], x->status);
+        const char *name = x->code == WIRE_CODE_EXITED ? exit_status_name(x->status) : sigabbrev_np(x->status);
+        fprintf(stderr, "Main processes terminated with: code=%s, status=%d%s%s\n", codes[x->code & 3], x->status, name ? "/" : "",
+                name ? name : "");
         fprintf(stderr, "               Service runtime: %llu.%03llus\n", (unsigned long long)x->runtime_usec / 1000000,
                 (unsigned long long)x->runtime_usec / 1000 % 1000);
         fprintf(stderr, "             CPU time consumed: %llu.%03llus\n", (unsigned long long)x->cpu_usec / 1000000,

@@ -10,6 +10,7 @@
 #include <linux/magic.h>
 #include <time.h>
 
+#include "base/exit_status.h"
 #include "os/file.h"
 
 static const char *const mount_points[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup" };
@@ -173,7 +174,7 @@ static int apply_limit(const struct maker *m, const char *v2, char **v2_path, co
         if (r < 0) {
                 error_errno(e, r, "cgroup.refused", "setting %s in the %s control group", l->directive, l->controller);
                 error_hint(e, "needs root, or a delegated cgroup v2 folder with the %s controller", l->controller);
-                error_status(e, 219);
+                error_status(e, STATUS_CGROUP);
         }
         return r;
 }

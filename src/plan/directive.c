@@ -102,11 +102,11 @@ static void reset_list(struct setting *v)
 
 typedef int (*word_check)(const char *word, char **ret, struct error *e);
 
-/* Words, expanded and checked one by one; the empty assignment resets. All or nothing. */
+/* Words, expanded and checked one by one; the empty assignment resets. All or nothing; with lenient, all that is valid. */
 static int read_checked_words(const struct reader *r, const char *value, word_check check, struct error *e)
 {
         CLEAN_STRINGS struct strings words = { 0 };
-        size_t had = r->v->count;
+        size_t words_before = r->v->count;
         if (!*value) {
                 reset_list(r->v);
                 return 0;
@@ -116,12 +116,20 @@ static int read_checked_words(const struct reader *r, const char *value, word_ch
         for (size_t i = 0; i < words.count; i++) {
                 CLEAN_FREE char *expanded = NULL;
                 char *checked = NULL;
-                int k = specifier_expand(words.items[i], r->facts, &expanded, e);
+                struct error own = { 0 };
+                int k = specifier_expand(words.items[i], r->facts, &expanded, &own);
                 if (k == 0)
-                        k = check(expanded, &checked, e);
+                        k = check(expanded, &checked, &own);
+                if (k < 0 && r->all->lenient) {
+                        strings_take(&r->all->notes, xprintf("%s: %s; ignored", r->origin, own.cause));
+                        continue;
+                }
                 if (k < 0) {
-                        while (r->v->count > had)
+                        while (words_before < r->v->count)
                                 free(r->v->list[--r->v->count].text);
+                        r->v->set = r->v->count > 0;
+                        if (e)
+                                *e = own;
                         return k;
                 }
                 add_value(r, checked);
@@ -175,7 +183,17 @@ static int check_bind(const char *word, char **ret, struct error *e)
 
 static int read_binds(const struct reader *r, const char *value, struct error *e)
 {
-        return read_checked_words(r, value, check_bind, e);
+        /* "\:" is check_bind's to read: the word splitter is given "\\\\:". */
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, "");
+        for (const char *p = value; *p; p++) {
+                if (*p == '\\' && p[1] == ':')
+                        text_add(&t, "\\");
+                text_add_bytes(&t, p, 1);
+                if (*p == '\\' && p[1])
+                        text_add_bytes(&t, ++p, 1);
+        }
+        return read_checked_words(r, t.data, check_bind, e);
 }
 
 /* "/path[:options]", kept as "path\noptions". */
@@ -378,6 +396,14 @@ static int read_cpu_quota(const struct reader *r, const char *value, struct erro
         return 0;
 }
 
+/* Both assignments made the value. */
+static const char *join_origins(struct settings *s, const char *before, const char *origin)
+{
+        char *joined = xprintf("%.400s, %s", before, origin);
+        strings_take(&s->strings, joined);
+        return joined;
+}
+
 /*
  * A capability mask.  Assignments merge as in a unit file, on the command line too: plain lines add, "~" lines
  * take away; the first line replaces the full set; an empty line empties; a lone "~" fills.
@@ -403,12 +429,15 @@ static int read_capabilities(const struct reader *r, const char *value, struct e
                 mask |= UINT64_C(1) << n;
         }
         uint64_t had = r->v->set ? r->v->number : all;
+        const char *before = r->v->set && words.count && had != all ? r->v->origin : NULL;
         if (!words.count)
                 set_number(r, invert ? all : 0);
         else if (invert)
                 set_number(r, had & ~mask);
         else
                 set_number(r, (!r->v->set || had == all ? 0 : had) | (mask & all));
+        if (before)
+                r->v->origin = join_origins(r->all, before, r->origin);
         return 0;
 }
 
@@ -697,7 +726,11 @@ COMPILER(compile_filter)
         }
         const struct setting *error = &s->of[D_SYSTEM_CALL_ERROR_NUMBER];
         p->filter.default_error = error->set ? (int)(int64_t)error->number : FILTER_KILL;
-        p->filter_origin = v->origin;
+        p->filter_origin = v->list[0].origin;
+        for (size_t i = 1; i < v->count; i++)
+                p->filter_origin = plan_keep(p, xprintf("%.400s, %s", p->filter_origin, v->list[i].origin));
+        if (error->set)
+                p->filter_origin = plan_keep(p, xprintf("%.400s, %s", p->filter_origin, error->origin));
         return 0;
 }
 

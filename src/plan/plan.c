@@ -99,10 +99,11 @@ static bool is_redundant(const struct plan_mount *m, struct plan_mount *kept, si
                         /* The winner inherits the losers' restrictions. */
                         k->read_only |= m->kind == PLAN_READ_ONLY || m->read_only;
                         k->no_exec |= m->kind == PLAN_NOEXEC || m->no_exec;
+                        k->exec |= m->kind == PLAN_EXEC || m->exec;
                         return true;
                 }
                 if (is_access(m->kind) && is_access(k->kind))
-                        return (m->kind == PLAN_READ_ONLY) == (k->kind == PLAN_READ_ONLY) && !m->no_exec && !k->no_exec;
+                        return (m->kind == PLAN_READ_ONLY) == (k->kind == PLAN_READ_ONLY) && !m->no_exec && !k->no_exec && !m->exec && !k->exec;
                 return false;
         }
         return false;
@@ -113,22 +114,26 @@ static bool is_silent_on_writing(const struct plan_mount *m)
         return m->kind == PLAN_NOEXEC || m->kind == PLAN_EXEC;
 }
 
-/* The nearest entry above m that is not silent on the matter. */
-static const struct plan_mount *entry_above(const struct plan_mount *mounts, size_t m, bool writing)
+static bool is_silent_on_running(const struct plan_mount *m)
 {
-        for (size_t i = m; i-- > 0;)
-                if (path_is_below(mounts[m].path, mounts[i].path) &&
-                    (writing ? !is_silent_on_writing(&mounts[i]) : mounts[i].no_exec || is_silent_on_writing(&mounts[i])))
+        return !is_silent_on_writing(m) && !m->no_exec && !m->exec;
+}
+
+/* The nearest entry above mounts[of] that is not silent. */
+static const struct plan_mount *entry_above(const struct plan_mount *mounts, size_t of, bool (*is_silent)(const struct plan_mount *))
+{
+        for (size_t i = of; i-- > 0;)
+                if (path_is_below(mounts[of].path, mounts[i].path) && !is_silent(&mounts[i]))
                         return &mounts[i];
         return NULL;
 }
 
-/* Writing and executing are two matters: an entry on one of them must not undo the other of those above it. */
+/* Writing and running are two matters: an entry on the one must not undo what holds above on the other. */
 static void inherit_access(struct plan_mount *mounts, size_t i)
 {
         struct plan_mount *m = &mounts[i];
-        const struct plan_mount *writing = is_silent_on_writing(m) ? entry_above(mounts, i, true) : NULL;
-        const struct plan_mount *running = is_silent_on_writing(m) ? NULL : entry_above(mounts, i, false);
+        const struct plan_mount *writing = is_silent_on_writing(m) ? entry_above(mounts, i, is_silent_on_writing) : NULL;
+        const struct plan_mount *running = is_silent_on_running(m) ? entry_above(mounts, i, is_silent_on_running) : NULL;
         m->read_only_above = writing && (writing->kind == PLAN_READ_ONLY || writing->read_only);
         m->no_exec_above = running && (running->kind == PLAN_NOEXEC || running->no_exec);
 }

@@ -28,9 +28,9 @@ enum plan_mount_kind {
         PLAN_TMPFS,
         PLAN_READ_ONLY,
         PLAN_READ_WRITE,
+        PLAN_READ_WRITE_IMPLICIT, /* re-opened by a default: anything explicit about writing wins */
         PLAN_NOEXEC,
         PLAN_EXEC,
-        PLAN_READ_WRITE_IMPLICIT, /* re-opened by a default: anything explicit on the path wins */
         PLAN_MOUNT_KINDS
 };
 
@@ -41,6 +41,7 @@ struct plan_mount {
         bool optional;     /* "-": a missing path is no error */
         bool read_only;
         bool no_exec;
+        bool exec;         /* an EXEC entry of the same path lost against this one */
         bool recursive;    /* BIND: with what is mounted below */
         /* Found by plan_normalize_mounts: what an entry that is silent about it takes over from those above. */
         bool read_only_above, no_exec_above;

@@ -38,6 +38,8 @@ int main(int argc, char **argv)
                 puts("bulkhead " BULKHEAD_VERSION);
                 return 0;
         }
+        if (text_equal(argv[1], "__complete")) /* for the shells: not in the list */
+                return cmd_complete(argc - 1, argv + 1);
         for (size_t i = 0; i < ELEMENTS(commands); i++)
                 if (text_equal(argv[1], commands[i].name)) {
                         CLEAN_FREE char *name = xprintf("bulkhead %s", argv[1]);

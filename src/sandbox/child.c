@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "base/exit_status.h"
 #include "os/capability.h"
 #include "os/file.h"
 #include "os/landlock.h"
@@ -34,11 +35,6 @@ void child_note(struct child *c, const char *format, ...)
         va_end(ap);
         (void)file_write_all(c->status_fd, &m, sizeof m);
 }
-
-/* 200 CHDIR and so on: systemd.exec(5), "Process Exit Codes". */
-enum { EXIT_CHDIR_ = 200, EXIT_EXEC_ = 203, EXIT_STDIN_ = 208, EXIT_GROUP_ = 216, EXIT_USER_ = 217, EXIT_CAPABILITIES_ = 218,
-       EXIT_CGROUP_ = 219, EXIT_SETSID_ = 220, EXIT_NETWORK_ = 225, EXIT_NAMESPACE_ = 226, EXIT_NO_NEW_PRIVILEGES_ = 227,
-       EXIT_SECCOMP_ = 228 };
 
 static int stage_session(struct child *c, struct error *e)
 {
@@ -270,24 +266,24 @@ static const struct stage {
         int exit_status;
         int (*apply)(struct child *c, struct error *e);
 } stages[] = {
-        { "starting the session", EXIT_SETSID_, stage_session },
-        { "setting up standard input and output", EXIT_STDIN_, stage_stdio },
-        { "entering the control group", EXIT_CGROUP_, stage_cgroup },
-        { "opening handles", EXIT_NAMESPACE_, stage_handles },
-        { "mapping users", EXIT_NAMESPACE_, stage_own_users },
-        { "setting up mounts", EXIT_NAMESPACE_, stage_mounts },
-        { "setting up the network", EXIT_NETWORK_, stage_network },
-        { "setting groups", EXIT_GROUP_, stage_groups },
-        { "making the user namespace", EXIT_USER_, stage_users },
-        { "sealing", EXIT_NAMESPACE_, stage_user_seal },
-        { "dropping capabilities", EXIT_CAPABILITIES_, stage_bounding },
-        { "changing the user", EXIT_USER_, stage_user },
-        { "entering the working directory", EXIT_CHDIR_, stage_directory },
-        { "giving up privileges", EXIT_NO_NEW_PRIVILEGES_, stage_privileges },
-        { "finding the program", EXIT_EXEC_, stage_program },
-        { "sealing", EXIT_NAMESPACE_, stage_seal },
-        { "filtering system calls", EXIT_SECCOMP_, stage_filters },
-        { "executing the program", EXIT_EXEC_, stage_exec },
+        { "starting the session", STATUS_SETSID, stage_session },
+        { "setting up standard input and output", STATUS_STDIN, stage_stdio },
+        { "entering the control group", STATUS_CGROUP, stage_cgroup },
+        { "opening handles", STATUS_NAMESPACE, stage_handles },
+        { "mapping users", STATUS_NAMESPACE, stage_own_users },
+        { "setting up mounts", STATUS_NAMESPACE, stage_mounts },
+        { "setting up the network", STATUS_NETWORK, stage_network },
+        { "setting groups", STATUS_GROUP, stage_groups },
+        { "making the user namespace", STATUS_USER, stage_users },
+        { "sealing", STATUS_NAMESPACE, stage_user_seal },
+        { "dropping capabilities", STATUS_CAPABILITIES, stage_bounding },
+        { "changing the user", STATUS_USER, stage_user },
+        { "entering the working directory", STATUS_CHDIR, stage_directory },
+        { "giving up privileges", STATUS_NO_NEW_PRIVILEGES, stage_privileges },
+        { "finding the program", STATUS_EXEC, stage_program },
+        { "sealing", STATUS_NAMESPACE, stage_seal },
+        { "filtering system calls", STATUS_SECCOMP, stage_filters },
+        { "executing the program", STATUS_EXEC, stage_exec },
 };
 
 int child_run(struct child *c)
@@ -301,5 +297,5 @@ int child_run(struct child *c)
                 (void)file_write_all(c->status_fd, &m, sizeof m);
                 return m.error.exit_status;
         }
-        return EXIT_EXEC_;
+        return STATUS_EXEC;
 }

@@ -15,7 +15,6 @@ struct child {
         int writable[SANDBOX_WRITABLE_MAX]; /* for Landlock, where the root is read-only */
         size_t writable_count;
         char program[4096];
-        bool mount_namespace_only_users; /* the seal is a user namespace */
 };
 
 /* Walks the stages; returns only as the exit status of a failure, which was reported. */

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/exit_status.h"
 #include "base/hash.h"
 #include "os/capability.h"
 #include "os/file.h"
@@ -168,7 +169,7 @@ static int resolve_group(struct sandbox *s, struct error *e)
         const struct plan *p = s->plan;
         if (p->group && account_find_group(p->group, &s->account.gid) < 0) {
                 error_set(e, ESRCH, "identity.group", "group %s does not exist", p->group);
-                error_status(e, 216);
+                error_status(e, STATUS_GROUP);
                 return -ESRCH;
         }
         return 0;
@@ -185,7 +186,7 @@ static int resolve_groups(struct sandbox *s, struct error *e)
                 gid_t gid;
                 if (account_find_group(p->supplementary.items[i], &gid) < 0) {
                         error_set(e, ESRCH, "identity.group", "group %s does not exist", p->supplementary.items[i]);
-                        error_status(e, 216);
+                        error_status(e, STATUS_GROUP);
                         return -ESRCH;
                 }
                 size_t room = s->group_count;
@@ -213,7 +214,7 @@ int identity_resolve(struct sandbox *s, struct error *e)
         if (!able)
                 s->change_user = false; /* it is the caller's own */
         if (r < 0) {
-                error_status(e, 217);
+                error_status(e, STATUS_USER);
                 error_while(e, "applying %s", p->identity_origin ? p->identity_origin : "the caller's identity");
         }
         return r;

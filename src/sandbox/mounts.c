@@ -394,8 +394,8 @@ static int clone_stand_in(struct child *c, int fd)
 
 static uint64_t access_attributes(const struct plan_mount *m)
 {
-        return (m->kind == PLAN_READ_ONLY || m->read_only ? MOUNT_ATTR_RDONLY : 0) |
-               (m->kind == PLAN_NOEXEC || m->no_exec ? MOUNT_ATTR_NOEXEC : 0);
+        return (m->kind == PLAN_READ_ONLY || m->read_only || m->read_only_above ? MOUNT_ATTR_RDONLY : 0) |
+               (m->kind == PLAN_NOEXEC || m->no_exec || m->no_exec_above ? MOUNT_ATTR_NOEXEC : 0);
 }
 
 /* Content needs no second mount unless an access rule above would change it. */

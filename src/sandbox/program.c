@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/exit_status.h"
 #include "os/process.h"
 #include "sandbox/child.h"
 
@@ -20,7 +21,7 @@ static const char *path_variable(const struct strings *environment)
 static int not_found(struct error *e, int errnum, const char *name)
 {
         error_errno(e, errnum, "exec.missing", "cannot execute %s", name);
-        error_status(e, 203);
+        error_status(e, STATUS_EXEC);
         return e ? e->code : -errnum;
 }
 
@@ -78,7 +79,7 @@ int program_explain(const char *path, int errnum, struct error *e)
                 error_hint(e, "name its interpreter: sh %s", path);
         } else
                 not_found(e, errnum, path);
-        error_status(e, 203);
+        error_status(e, STATUS_EXEC);
         return -errnum;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
+#include "base/exit_status.h"
 #include "os/capability.h"
 #include "os/file.h"
 #include "os/landlock.h"
@@ -84,11 +85,11 @@ struct folder_kind {
 };
 
 static const struct folder_kind folder_kinds[PLAN_FOLDER_KINDS] = {
-        [PLAN_RUNTIME_FOLDER] = { "RuntimeDirectory", "RUNTIME_DIRECTORY", "/run", "XDG_RUNTIME_DIR", 233, true, true },
-        [PLAN_STATE_FOLDER] = { "StateDirectory", "STATE_DIRECTORY", "/var/lib", ".local/state", 238, true, false },
-        [PLAN_CACHE_FOLDER] = { "CacheDirectory", "CACHE_DIRECTORY", "/var/cache", ".cache", 239, true, false },
-        [PLAN_LOGS_FOLDER] = { "LogsDirectory", "LOGS_DIRECTORY", "/var/log", ".local/state/log", 240, true, false },
-        [PLAN_CONFIGURATION_FOLDER] = { "ConfigurationDirectory", "CONFIGURATION_DIRECTORY", "/etc", ".config", 241, false, false },
+        [PLAN_RUNTIME_FOLDER] = { "RuntimeDirectory", "RUNTIME_DIRECTORY", "/run", "XDG_RUNTIME_DIR", STATUS_RUNTIME_DIRECTORY, true, true },
+        [PLAN_STATE_FOLDER] = { "StateDirectory", "STATE_DIRECTORY", "/var/lib", ".local/state", STATUS_STATE_DIRECTORY, true, false },
+        [PLAN_CACHE_FOLDER] = { "CacheDirectory", "CACHE_DIRECTORY", "/var/cache", ".cache", STATUS_CACHE_DIRECTORY, true, false },
+        [PLAN_LOGS_FOLDER] = { "LogsDirectory", "LOGS_DIRECTORY", "/var/log", ".local/state/log", STATUS_LOGS_DIRECTORY, true, false },
+        [PLAN_CONFIGURATION_FOLDER] = { "ConfigurationDirectory", "CONFIGURATION_DIRECTORY", "/etc", ".config", STATUS_CONFIGURATION_DIRECTORY, false, false },
 };
 
 static char *folder_base(const struct sandbox *s, const struct folder_kind *k)
@@ -291,7 +292,7 @@ static int build_filters(struct sandbox *s, struct error *e)
                 r = denials_build_filter(s, e);
         s->filters_need_privilege = s->filter_count || observed || plan_is_sealed(p);
         if (r < 0) {
-                error_status(e, 228);
+                error_status(e, STATUS_SECCOMP);
                 error_while(e, "compiling the system call filters");
         }
         return r;
@@ -321,7 +322,7 @@ static int check_modes(struct sandbox *s, struct error *e)
         if (s->users_first && p->users > PLAN_USERS_SELF) {
                 error_set(e, EPERM, "namespace.refused", "this map of users needs root");
                 error_hint(e, "PrivateUsers=self works without");
-                error_status(e, 217);
+                error_status(e, STATUS_USER);
                 return error_while(e, "applying %s", p->users_origin);
         }
         return 0;
@@ -387,7 +388,7 @@ static int clone_refused(const struct sandbox *s, int r, uint64_t flags, struct 
         error_errno(e, r, "namespace.refused", "making the namespaces that the directives need");
         error_hint(e, s->users_first ? "user namespaces are refused here (container, sysctl or LSM); run as root with CAP_SYS_ADMIN"
                                      : "the kernel or a container refuses namespaces here");
-        error_status(e, flags & CLONE_NEWNET && !(flags & CLONE_NEWNS) ? 225 : 226);
+        error_status(e, flags & CLONE_NEWNET && !(flags & CLONE_NEWNS) ? STATUS_NETWORK : STATUS_NAMESPACE);
         for (uint64_t bit = 1; bit <= flags && bit; bit <<= 1)
                 if (flags & bit && p->namespace_origin[plan_namespace_slot(bit)])
                         error_while(e, "applying %s (%s namespace)", p->namespace_origin[plan_namespace_slot(bit)], process_namespace_name(bit));

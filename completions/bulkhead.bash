@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion for bulkhead
+
+_bulkhead() {
+    local cur prev words cword command i
+    _init_completion -n = 2>/dev/null || {
+        cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+        words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
+    }
+    command=${words[1]-}
+    if [ "$cword" -eq 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "run explain ps logs stop kill inspect attach --help --version" -- "$cur")
+        return
+    fi
+    local options=""
+    case $command in
+    run | explain)
+        # What follows the command's own words is another program's.
+        for ((i = 2; i < cword; i++)); do
+            case ${words[i]} in
+            --)
+                i=$((i + 1))
+                break ;;
+            -p | -u | -E | --property | --unit | --description | --uid | --gid | --setenv | --working-directory | \
+                --expand-environment | --seal) i=$((i + 1)) ;;
+            -*) ;;
+            *) break ;;
+            esac
+        done
+        if [ "$i" -lt "$cword" ] || [ "${words[i - 1]}" = -- ]; then
+            if declare -F _command_offset >/dev/null; then _command_offset "$i"; else mapfile -t COMPREPLY < <(compgen -c -- "$cur"); fi
+            return
+        fi
+        case $prev in
+        -p | --property)
+            mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete directives 2>/dev/null | cut -f1)" -- "$cur")
+            [[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace
+            return ;;
+        --uid) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
+        --gid) mapfile -t COMPREPLY < <(compgen -g -- "$cur"); return ;;
+        -E | --setenv) mapfile -t COMPREPLY < <(compgen -v -- "$cur"); return ;;
+        --working-directory) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+        --seal) mapfile -t COMPREPLY < <(compgen -W "auto landlock userns off" -- "$cur"); return ;;
+        --expand-environment) mapfile -t COMPREPLY < <(compgen -W "yes no" -- "$cur"); return ;;
+        -u | --unit | --description) return ;;
+        esac
+        options="-p --property -t --pty -P --pipe -S --shell --wait -G --collect -q --quiet -u --unit --description --uid
+            --gid -E --setenv -d --same-dir --working-directory --expand-environment --user --system --lenient --report-denials --seal --help"
+        [ "$command" = run ] || options="$options --json"
+        if [[ $cur != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+            return
+        fi ;;
+    ps) options="-a --all -j --json --help" ;;
+    logs) options="-f --follow -n --tail -t --timestamps --help" ;;
+    stop) options="-t --time --help" ;;
+    kill)
+        options="-s --signal -a --all --help"
+        if [[ $prev == -s || $prev == --signal ]]; then
+            mapfile -t COMPREPLY < <(compgen -A signal -- "$cur")
+            return
+        fi ;;
+    inspect) options="--help" ;;
+    attach) options="-n --no-stdin --help" ;;
+    esac
+    if [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+    elif [[ $command == @(logs|stop|kill|inspect|attach) ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete units 2>/dev/null)" -- "$cur")
+    fi
+}
+complete -F _bulkhead bulkhead

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# fish completion for bulkhead
+
+set -l commands run explain ps logs stop kill inspect attach
+
+complete -c bulkhead -f
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a run -d 'Run a command in a sandbox'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a explain -d 'Show in words what run would do'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a ps -d 'List runs'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a logs -d 'Show the output of a run'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a stop -d 'Stop runs and forget them'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a kill -d 'Send a signal to a run'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a inspect -d 'Show all that is known of a run'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a attach -d 'Connect the terminal to a run'
+
+set -l run "__fish_seen_subcommand_from run explain"
+complete -c bulkhead -n "$run" -s p -l property -x -a '(bulkhead __complete directives 2>/dev/null)' -d 'Set a sandbox directive'
+complete -c bulkhead -n "$run" -s t -l pty -d 'Run on a terminal of its own'
+complete -c bulkhead -n "$run" -s P -l pipe -d 'Pass standard input, output and error on'
+complete -c bulkhead -n "$run" -s S -l shell -d 'Start a shell here'
+complete -c bulkhead -n "$run" -l wait -d 'Wait for the end and tell how it came'
+complete -c bulkhead -n "$run" -s G -l collect -d 'Keep no record'
+complete -c bulkhead -n "$run" -s q -l quiet -d 'Say nothing but errors'
+complete -c bulkhead -n "$run" -s u -l unit -x -d 'Name the run'
+complete -c bulkhead -n "$run" -l description -x -d 'Describe the run'
+complete -c bulkhead -n "$run" -l uid -x -a '(__fish_complete_users)' -d 'Run as this user'
+complete -c bulkhead -n "$run" -l gid -x -a '(__fish_complete_groups)' -d 'Run as this group'
+complete -c bulkhead -n "$run" -s E -l setenv -x -a '(set -nx)' -d 'Set or pass on a variable'
+complete -c bulkhead -n "$run" -s d -l same-dir -d 'Start in this folder'
+complete -c bulkhead -n "$run" -l working-directory -x -a '(__fish_complete_directories)' -d 'Start in this folder'
+complete -c bulkhead -n "$run" -l expand-environment -x -a 'yes no' -d 'Expand $NAME in the command'
+complete -c bulkhead -n "$run" -l user -d 'As a service of an ordinary user'
+complete -c bulkhead -n "$run" -l system -d 'As a service of the system'
+complete -c bulkhead -n "$run" -l lenient -d 'Ignore with a note what is invalid'
+complete -c bulkhead -n "$run" -l report-denials -d 'Say which directive stopped which call'
+complete -c bulkhead -n "__fish_seen_subcommand_from explain" -l json -d 'Print JSON'
+complete -c bulkhead -n "$run" -l seal -x -a 'auto landlock userns off' -d 'How the sandbox is kept shut'
+complete -c bulkhead -n "$run" -a '(__fish_complete_command)'
+
+complete -c bulkhead -n "__fish_seen_subcommand_from ps" -s a -l all -d 'Also ended runs'
+complete -c bulkhead -n "__fish_seen_subcommand_from ps" -s j -l json -d 'Print JSON'
+complete -c bulkhead -n "__fish_seen_subcommand_from logs" -s f -l follow -d 'Go on until the end'
+complete -c bulkhead -n "__fish_seen_subcommand_from logs" -s n -l tail -x -d 'Only the last lines'
+complete -c bulkhead -n "__fish_seen_subcommand_from logs" -s t -l timestamps -d 'Begin lines with their time'
+complete -c bulkhead -n "__fish_seen_subcommand_from stop" -s t -l time -x -d 'How long to wait before SIGKILL'
+complete -c bulkhead -n "__fish_seen_subcommand_from kill" -s s -l signal -x -a 'TERM INT HUP KILL QUIT USR1 USR2 STOP CONT' -d 'The signal'
+complete -c bulkhead -n "__fish_seen_subcommand_from kill" -s a -l all -d 'To all processes'
+complete -c bulkhead -n "__fish_seen_subcommand_from attach" -s n -l no-stdin -d 'Only watch'
+complete -c bulkhead -n "__fish_seen_subcommand_from logs stop kill inspect attach" -a '(bulkhead __complete units 2>/dev/null)' -d Run
