@@ -272,6 +272,7 @@ static int run_foreground(const struct run_options *o, struct sandbox *s, struct
         const struct foreground f = { .run = run, .pid = child.pid, .pidfd = child.pidfd, .spared = s->observer_pid,
                                       .own_pids = s->plan->namespaces & CLONE_NEWPID };
         int status = foreground_wait(&f);
+        s->uid_lock_fd = fd_close(s->uid_lock_fd);
         run_abandon(run);
         print_report(o);
         return r < 0 ? fail(o, e) : wait_status_to_exit(status);
@@ -399,9 +400,9 @@ static int run_shimmed(const struct run_options *o, struct sandbox *s, struct ru
 {
         const struct client_options co = { .tty = o->pty, .input = o->pty, .patient = o->pty, .wait_only = !o->pty,
                                            .note = o->quiet ? NULL : print_note };
-        int report[2], r = run_save_state(run->dir_fd, st, e);
-        CLEAN_FD int fd = r < 0 ? r : client_connect(run->dir_fd, e);
-        r = fd < 0 ? fd : o->pty || o->wait ? client_hello(fd, &co, e) : 0;
+        int report[2];
+        CLEAN_FD int fd = client_connect(run->dir_fd, e);
+        int r = fd < 0 ? fd : o->pty || o->wait ? client_hello(fd, &co, e) : 0;
         if (r == 0 && pipe2(report, O_CLOEXEC) < 0)
                 r = error_errno(e, errno, "spawn.failed", "pipe");
         pid_t pid = r < 0 ? -1 : fork();
@@ -448,7 +449,9 @@ static int start(struct run_options *o, struct plan *p, struct error *e)
         o->report_fd = report[0];
         const struct sandbox_host host = { .report_fd = report[1], .run_folder = folder, .shared_folder = root_path, .invocation_id = invocation_id,
                                            .track = true, .note = note_undo, .made = made_undo, .context = &run };
-        if (sandbox_prepare(&s, p, &host, o->pty ? (getenv("TERM") ? getenv("TERM") : "vt220") : NULL, e) < 0) {
+        /* The record comes before what it must account for: whoever finds us dead knows whom to look for. */
+        if (run_save_state(run.dir_fd, &st, e) < 0 ||
+            sandbox_prepare(&s, p, &host, o->pty ? (getenv("TERM") ? getenv("TERM") : "vt220") : NULL, e) < 0) {
                 run_abandon(&run);
                 return fail(o, e);
         }
@@ -474,7 +477,8 @@ void run_options_done(struct run_options *o)
         free(o->unit_name);
 }
 
-static int missing_program(const char *name, const struct plan *p, struct error *e)
+/* Finds a bare name in the caller's PATH, as systemd-run does. */
+static int find_program(const char *name, struct plan *p, struct error *e)
 {
         /* Only what replaces content can make a program appear that the host has not. */
         for (size_t i = 0; i < p->mount_count; i++)
@@ -483,11 +487,12 @@ static int missing_program(const char *name, const struct plan *p, struct error 
         if (strchr(name, '/'))
                 return access(name, F_OK) == 0 || errno != ENOENT ? 0 : error_set(e, ENOENT, "exec.missing", "Failed to find executable %s", name);
         const char *path = getenv("PATH");
-        CLEAN_STRINGS struct strings folders = { 0 };
         for (const char *q = path ? path : "/usr/bin:/bin"; *q; q += strcspn(q, ":") + (q[strcspn(q, ":")] == ':')) {
                 CLEAN_FREE char *file = xprintf("%.*s/%s", (int)strcspn(q, ":"), q, name);
-                if (access(file, F_OK) == 0)
+                if (*q == '/' && access(file, X_OK) == 0) {
+                        p->program = TAKE_PTR(file);
                         return 0;
+                }
         }
         return error_set(e, ENOENT, "exec.missing", "Failed to find executable %s: not in PATH", name);
 }
@@ -510,7 +515,7 @@ int cmd_run(int argc, char **argv)
                 fputs("bulkhead: --report-denials needs --pipe, --pty or --wait: a detached run has nobody to report to.\n", stderr);
                 return 1;
         }
-        if (name_unit(&o, &e) < 0 || run_options_compile(&o, &p, &e) < 0 || missing_program(o.argv.items[0], &p, &e) < 0)
+        if (name_unit(&o, &e) < 0 || run_options_compile(&o, &p, &e) < 0 || find_program(o.argv.items[0], &p, &e) < 0)
                 return fail(&o, &e);
         print_notes(&o, &p);
         return start(&o, &p, &e);

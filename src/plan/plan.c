@@ -86,22 +86,34 @@ static void drop_mount(struct plan_mount *m)
         m->path = m->source = NULL;
 }
 
-/* Whether entry m adds nothing to what the kept entries before it do. */
-static bool is_redundant(const struct plan_mount *m, struct plan_mount *kept, size_t count)
+/* Of entries on one path the first, the strongest, stays and takes over the restrictions of the others. */
+static void merge_equal_paths(struct plan *p)
+{
+        size_t kept = 1;
+        for (size_t i = 1; i < p->mount_count; i++) {
+                struct plan_mount *k = &p->mounts[kept - 1], *m = &p->mounts[i];
+                if (!text_equal(k->path, m->path)) {
+                        p->mounts[kept++] = *m;
+                        continue;
+                }
+                bool hidden = k->kind == PLAN_INACCESSIBLE; /* no more to take away */
+                k->read_only |= !hidden && (m->kind == PLAN_READ_ONLY || m->read_only);
+                k->no_exec |= !hidden && (m->kind == PLAN_NOEXEC || m->no_exec);
+                k->exec |= !hidden && (m->kind == PLAN_EXEC || m->exec);
+                drop_mount(m);
+        }
+        p->mount_count = kept;
+}
+
+/* Whether entry m adds nothing to what the kept entries above it do. */
+static bool is_redundant(const struct plan_mount *m, const struct plan_mount *kept, size_t count)
 {
         for (size_t i = count; i-- > 0;) {
-                struct plan_mount *k = &kept[i];
+                const struct plan_mount *k = &kept[i];
                 if (!path_is_below(m->path, k->path))
                         continue;
                 if (k->kind == PLAN_INACCESSIBLE)
                         return true;
-                if (text_equal(m->path, k->path)) {
-                        /* The winner inherits the losers' restrictions. */
-                        k->read_only |= m->kind == PLAN_READ_ONLY || m->read_only;
-                        k->no_exec |= m->kind == PLAN_NOEXEC || m->no_exec;
-                        k->exec |= m->kind == PLAN_EXEC || m->exec;
-                        return true;
-                }
                 if (is_access(m->kind) && is_access(k->kind))
                         return (m->kind == PLAN_READ_ONLY) == (k->kind == PLAN_READ_ONLY) && !m->no_exec && !k->no_exec && !m->exec && !k->exec;
                 return false;
@@ -143,6 +155,8 @@ void plan_normalize_mounts(struct plan *p)
         if (!p->mount_count)
                 return;
         qsort(p->mounts, p->mount_count, sizeof *p->mounts, compare_mounts);
+        /* First one entry a path: a rule that repeats the one above may still outweigh another on its own path. */
+        merge_equal_paths(p);
         size_t kept = 0;
         for (size_t i = 0; i < p->mount_count; i++) {
                 if (is_redundant(&p->mounts[i], p->mounts, kept))
@@ -168,6 +182,7 @@ void plan_done(struct plan *p)
         free(p->user);
         free(p->group);
         free(p->working_directory);
+        free(p->program);
         filter_clear(&p->filter);
         strings_clear(&p->supplementary);
         strings_clear(&p->bounding_removed);

@@ -117,6 +117,7 @@ struct plan {
         mode_t umask;
         enum plan_seal seal;
 
+        char *program; /* what argv[0] was found as on the host, or NULL: looked for inside */
         struct strings argv;
         struct strings notes;   /* what was ignored, for lenient */
         struct strings strings; /* owns origins and the like */

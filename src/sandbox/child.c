@@ -20,6 +20,7 @@
 #include "base/exit_status.h"
 #include "os/capability.h"
 #include "os/file.h"
+#include "os/keyring.h"
 #include "os/landlock.h"
 #include "os/network.h"
 #include "os/process.h"
@@ -48,6 +49,9 @@ static int stage_session(struct child *c, struct error *e)
                 return error_errno(e, errno, "session.refused", "starting a session");
         if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
                 return error_errno(e, errno, "session.terminal", "taking the terminal");
+        int r = c->s->plan->user_mode ? 0 : keyring_new_session(); /* KeyringMode=private */
+        if (r < 0 && r != -ENOSYS && r != -EPERM)
+                return error_errno(e, r, "session.keyring", "making a session keyring");
         return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "base/hash.h"
 #include "os/capability.h"
 #include "os/file.h"
+#include "os/ipc.h"
 #include "plan/directive.h"
 
 static const uint8_t uid_key[16] = { 0x37, 0x53, 0x7e, 0x31, 0xcf, 0xce, 0x48, 0xf5, 0x8a, 0xbb, 0x39, 0x57, 0x8d, 0xd9, 0xec, 0x59 };
@@ -43,7 +45,7 @@ static int try_uid(const struct sandbox *s, const char *folder, uid_t uid, const
 {
         CLEAN_FREE char *systemds = xprintf("/run/systemd/dynamic-uid/%u", uid);
         CLEAN_FREE char *path = xprintf("%s/%u", folder, uid);
-        if (access(systemds, F_OK) == 0 || account_id_taken(uid))
+        if (access(systemds, F_OK) == 0 || account_id_taken(uid) || ipc_owned_by(uid))
                 return -EBUSY;
         for (;;) {
                 CLEAN_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -55,7 +57,7 @@ static int try_uid(const struct sandbox *s, const char *folder, uid_t uid, const
                 /* Its last holder may have removed it between our open and our lock. */
                 if (fstat(fd, &st) < 0 || st.st_nlink == 0)
                         continue;
-                int r = s->host->note(s->host->context, "file", path);
+                int r = s->host->note(s->host->context, "lock", path);
                 if (r == 0 && ftruncate(fd, 0) < 0)
                         r = -errno;
                 if (r == 0)
@@ -210,6 +212,10 @@ int identity_resolve(struct sandbox *s, struct error *e)
             (s->account.uid != geteuid() || s->account.gid != getegid() || p->supplementary.count)) {
                 error_set(e, EPERM, "identity.user", "changing to user %s needs root", s->account.name);
                 r = -EPERM;
+        }
+        if (r == 0 && p->remove_ipc && s->account.uid != 0 && s->change_user && !(p->namespaces & CLONE_NEWIPC)) {
+                CLEAN_FREE char *uid = xprintf("/%u", s->account.uid);
+                r = s->host->note(s->host->context, "ipc", uid);
         }
         if (!able)
                 s->change_user = false; /* it is the caller's own */

@@ -99,7 +99,7 @@ static int check(const char *path)
 
 int child_find_program(struct child *c, struct error *e)
 {
-        const char *name = c->s->plan->argv.items[0];
+        const char *name = c->s->plan->program ? c->s->plan->program : c->s->plan->argv.items[0];
         if (strchr(name, '/')) {
                 if (snprintf(c->program, sizeof c->program, "%s", name) >= (int)sizeof c->program)
                         return not_found(e, ENAMETOOLONG, name);

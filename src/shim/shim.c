@@ -501,6 +501,7 @@ static void act_finish(struct shim *s)
         describe_exit(s);
         kill_rest(s);
         s->exit.cpu_usec = s->cpu_usec;
+        s->o.hold_fd = fd_close(s->o.hold_fd); /* the undo removes a lock only when nobody holds it */
         (void)run_undo_all(s->o.dir_fd);
         record_exit(s);
         hear_late_clients(s);

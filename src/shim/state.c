@@ -419,6 +419,11 @@ int run_refresh(int root_fd, const char *unit, struct run_state *ret, struct err
                 return dir_fd;
         CLEAN_RUN_STATE struct run_state s = { 0 };
         int r = run_load_state(dir_fd, &s, e);
+        if (r < 0 && r != -EPROTONOSUPPORT && !run_is_live(dir_fd)) {
+                /* It died before its first record, or the record is damaged, which is kept to be looked at. */
+                (void)(r == -ENOENT ? run_remove(root_fd, unit) : run_reconcile(root_fd, unit));
+                return r;
+        }
         if (r < 0)
                 return r;
         if (!run_state_ended(&s) && !run_is_live(dir_fd)) {

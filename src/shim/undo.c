@@ -7,12 +7,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "base/path.h"
 #include "base/text.h"
 #include "os/file.h"
+#include "os/ipc.h"
 #include "os/process.h"
 
 enum { UNDO_SIZE_MAX = 1 << 20, PROCS_SIZE_MAX = 1 << 20, KILL_ROUNDS = 500, CGROUP_DEPTH_MAX = 32 };
@@ -315,6 +317,23 @@ int run_signal_descendants(pid_t pid, int signal, pid_t except)
 
 /* ---- doing it ---- */
 
+/* Whoever undoes has let go of its own hold before. */
+static int remove_lock(const char *path)
+{
+        CLEAN_FD int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ENOENT ? 0 : -errno;
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? 0 : -errno;
+        return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int remove_ipc(const char *number)
+{
+        uint64_t uid;
+        return text_parse_uint(number, UINT32_MAX - 1, &uid) < 0 ? -EINVAL : ipc_remove_of((uid_t)uid);
+}
+
 static int undo_line(const struct strings *lines, int dir_fd, const char *line)
 {
         const char *path;
@@ -325,6 +344,10 @@ static int undo_line(const struct strings *lines, int dir_fd, const char *line)
                         return 0;
                 return path_is_ours(lines, dir_fd, path) ? file_remove_tree(AT_FDCWD, path) : -EPERM;
         }
+        if ((path = line_path(line, "lock")))
+                return path_is_ours(lines, dir_fd, path) ? remove_lock(path) : -EPERM;
+        if ((path = line_path(line, "ipc")))
+                return remove_ipc(path + 1);
         if ((path = line_path(line, "file"))) {
                 struct stat st;
                 if (lstat(path, &st) < 0)

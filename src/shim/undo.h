@@ -5,6 +5,8 @@
  *
  *   tree PATH             remove the folder with all below
  *   file PATH             unlink
+ *   lock PATH             unlink unless somebody holds it with flock: it may have found a new owner since
+ *   ipc /UID              remove the user id's objects of inter-process communication
  *   cgroup PATH           kill all in it, remove it
  *   made DEV:INODE PATH   this very object was made for the run (run_undo_made)
  *

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <linux/capability.h>
+#include <sched.h>
+#include <string.h>
+
+#include "plan/directive.h"
+
+#define ALL ((UINT64_C(1) << 41) - 1)
+#define BIT(n) (UINT64_C(1) << (n))
+
+static const struct facts facts = {
+        .unit = "web-front@blue.service", .boot_id = "b00t", .machine_id = "mach1ne", .hostname = "host",
+        .user_name = "alice", .home = "/home/alice", .shell = "/bin/zsh", .runtime_folder = "/run",
+        .state_folder = "/var/lib", .cache_folder = "/var/cache", .logs_folder = "/var/log",
+        .configuration_folder = "/etc", .uid = 1000, .gid = 1001, .capabilities = ALL,
+        .memory_bytes = UINT64_C(8) << 30, .pids_max = 1000,
+};
+
+/* Up to eight assignments, compiled; the result of the first that fails. */
+static int compile(struct plan *p, bool lenient, struct error *e, const char *const *lines)
+{
+        CLEAN_SETTINGS struct settings s = { .lenient = lenient };
+        *e = (struct error){ 0 };
+        for (; *lines; lines++) {
+                int r = settings_assign(&s, &facts, *lines, e);
+                if (r < 0)
+                        return r;
+        }
+        return settings_compile(&s, &facts, p, e);
+}
+
+#define LINES(...) ((const char *const[]){ __VA_ARGS__, NULL })
+/* Declares plan p, made of the assignments. */
+#define PLAN(...)                                                                                            \
+        CLEAN_PLAN struct plan p = { 0 };                                                                    \
+        struct error e;                                                                                      \
+        assert_int_equal(compile(&p, false, &e, LINES(__VA_ARGS__)), 0)
+
+/* "path kind[,flags]" for each mount, in order. */
+static char *mounts_text(const struct plan *p)
+{
+        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "file", "tmp", "dev",    "proc", "sys",
+                                                             "tmpfs",  "ro",   "rw",   "rw?", "noexec", "exec" };
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, "");
+        for (size_t i = 0; i < p->mount_count; i++) {
+                const struct plan_mount *m = &p->mounts[i];
+                text_addf(&t, "%s%s %s%s%s%s%s%s%s", i ? "; " : "", m->path, kinds[m->kind], m->optional ? ",optional" : "",
+                          m->read_only ? ",ro" : "", m->no_exec ? ",noexec" : "", m->exec ? ",exec" : "",
+                          m->read_only_above ? ",ro above" : "", m->no_exec_above ? ",noexec above" : "");
+        }
+        return TAKE_PTR(t.data);
+}
+
+static void assert_mounts(const char *const *lines, const char *expected)
+{
+        CLEAN_PLAN struct plan p = { 0 };
+        struct error e;
+        assert_int_equal(compile(&p, false, &e, lines), 0);
+        CLEAN_FREE char *got = mounts_text(&p);
+        assert_string_equal(got, expected);
+}
+
+static void assert_refused(const char *line, const char *id)
+{
+        CLEAN_PLAN struct plan p = { 0 };
+        struct error e;
+        if (compile(&p, false, &e, LINES(line)) >= 0)
+                fail_msg("%s was accepted", line);
+        assert_string_equal(e.id, id);
+}
+
+static const struct plan_mount *mount_at(const struct plan *p, const char *path)
+{
+        for (size_t i = 0; i < p->mount_count; i++)
+                if (text_equal(p->mounts[i].path, path))
+                        return &p->mounts[i];
+        fail_msg("no entry for %s", path);
+        return NULL;
+}
+
+static void bad_values(void **state)
+{
+        static const char *const lines[] = {
+                "DynamicUser=maybe", "User=a b", "User=65535", "User=4294967295", "User=-x", "User=0x",
+                "PrivateTmp=enabled", "ProtectSystem=maybe", "ProtectHome=readonly", "PrivateUsers=managed",
+                "ReadOnlyPaths=srv", "ReadOnlyPaths=/srv/../etc", "ReadOnlyPaths=+-/srv", "ReadOnlyPaths=\"/srv",
+                "ReadOnlyPaths=/ok \"\"", "BindPaths=a:/b", "BindPaths=/a:b", "BindPaths=/a:/b:bind", "TemporaryFileSystem=x:ro",
+                "StateDirectory=/x", "StateDirectory=a/../b", "StateDirectory=private", "StateDirectory=private/x",
+                "StateDirectory=.", "WorkingDirectory=x", "WorkingDirectory=~/x", "Environment=1A=b", "Environment==b",
+                "Environment=A", "UMask=8", "UMask=1000", "UMask=", "MemoryMax=0", "MemoryMax=-1", "MemoryMax=1X",
+                "TasksMax=0", "TasksMax=1K", "TasksMax=0%", "CPUQuota=20", "CPUQuota=0%", "CPUQuota=%", "CPUQuota=1.234%",
+                "CPUQuota=.5%", "CPUQuota=infinity", "SystemCallErrorNumber=ENOTHING", "SystemCallErrorNumber=0",
+                "SystemCallErrorNumber=4096",
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(lines); i++)
+                assert_refused(lines[i], "directive.value");
+        assert_refused("CapabilityBoundingSet=CAP_CHOWN CAP_NONE", "directive.capability");
+        assert_refused("ReadOnlyPaths=/a%q", "directive.specifier");
+        assert_refused("ReadOnlyPaths=/a%", "directive.specifier");
+        assert_refused("ReadOnlyPaths", "directive.syntax");
+        assert_refused("=x", "directive.syntax");
+}
+
+static void unknown_names(void **state)
+{
+        CLEAN_PLAN struct plan p = { 0 };
+        struct error e;
+        (void)state;
+        assert_int_equal(compile(&p, false, &e, LINES("protectsystem=yes")), -EINVAL);
+        assert_string_equal(e.id, "directive.unknown");
+        assert_non_null(strstr(e.hint, "ProtectSystem"));
+        assert_int_equal(compile(&p, false, &e, LINES("Nonsense=yes")), -EINVAL);
+        assert_non_null(strstr(e.hint, "bulkhead.directives(5)"));
+        /* A directive that is not known could be one that protects: leniency does not pass it over. */
+        assert_int_equal(compile(&p, true, &e, LINES("Nonsense=yes")), -EINVAL);
+        assert_int_equal(compile(&p, false, &e, LINES("ReadOnlyPaths=srv")), -EINVAL);
+        assert_non_null(strstr(e.whiles[0], "ReadOnlyPaths=srv"));
+}
+
+static void paths(void **state)
+{
+        (void)state;
+        assert_mounts(LINES("ReadOnlyPaths=//srv/./a/ -/b +/c -+/d"), "/b ro,optional; /c ro; /d ro,optional; /srv/a ro");
+        assert_mounts(LINES("ReadOnlyPaths=\"/a b\" '/c'\\x20d"), "/a b ro; /c d ro");
+        assert_mounts(LINES("ReadOnlyPaths=/a", "ReadOnlyPaths=/b"), "/a ro; /b ro");
+        assert_mounts(LINES("ReadOnlyPaths=/a", "ReadOnlyPaths=", "ReadOnlyPaths=/b"), "/b ro");
+        assert_mounts(LINES("ReadOnlyPaths=/a", "ReadOnlyPaths="), "");
+        assert_mounts(LINES("ReadOnlyPaths=  /a\t/b "), "/a ro; /b ro");
+}
+
+static void binds(void **state)
+{
+        PLAN("BindPaths=/a:/b:norbind -/c /d\\:e:/f\\:g", "BindReadOnlyPaths=\"/h i\"::rbind");
+        (void)state;
+        assert_int_equal(p.mount_count, 4);
+        assert_string_equal(mount_at(&p, "/b")->source, "/a");
+        assert_false(mount_at(&p, "/b")->recursive);
+        assert_string_equal(mount_at(&p, "/c")->source, "/c");
+        assert_true(mount_at(&p, "/c")->optional && mount_at(&p, "/c")->recursive);
+        assert_string_equal(mount_at(&p, "/f:g")->source, "/d:e");
+        assert_string_equal(mount_at(&p, "/h i")->source, "/h i");
+        assert_true(mount_at(&p, "/h i")->read_only);
+        assert_false(mount_at(&p, "/b")->read_only);
+}
+
+static void tmpfs_entries(void **state)
+{
+        PLAN("TemporaryFileSystem=/a /b:ro,size=1M,mode=0700");
+        (void)state;
+        assert_string_equal(mount_at(&p, "/a")->source, "");
+        assert_string_equal(mount_at(&p, "/b")->source, "ro,size=1M,mode=0700");
+}
+
+static void specifiers(void **state)
+{
+        static const struct {
+                const char *in, *out;
+        } rows[] = {
+                { "%n", "web-front@blue.service" }, { "%N", "web-front@blue" }, { "%p", "web-front" }, { "%i", "blue" },
+                { "%j", "front" }, { "%%", "%" }, { "%%n", "%n" }, { "%t", "/run" }, { "%S", "/var/lib" }, { "%C", "/var/cache" },
+                { "%L", "/var/log" }, { "%E", "/etc" }, { "%T", "/tmp" }, { "%V", "/var/tmp" }, { "%u", "alice" }, { "%U", "1000" },
+                { "%G", "1001" }, { "%h", "/home/alice" }, { "%s", "/bin/zsh" }, { "%b", "b00t" }, { "%m", "mach1ne" },
+                { "%H", "host" }, { "a%i-%ub", "ablue-aliceb" },
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                CLEAN_FREE char *line = xprintf("Environment=X=%s", rows[i].in), *expected = xprintf("X=%s", rows[i].out);
+                PLAN(line);
+                assert_string_equal(p.environment.items[0], expected);
+        }
+        assert_mounts(LINES("ReadOnlyPaths=%S/%p /100%%"), "/100% ro; /var/lib/web-front ro");
+        /* A value with blanks is one word still: words are split before they expand. */
+        assert_mounts(LINES("InaccessiblePaths=%h/x"), "/home/alice/x hidden");
+}
+
+static void equal_paths(void **state)
+{
+        (void)state;
+        assert_mounts(LINES("ReadWritePaths=/a", "ReadOnlyPaths=/a"), "/a ro");
+        assert_mounts(LINES("ReadOnlyPaths=/a", "ReadWritePaths=/a"), "/a ro");
+        assert_mounts(LINES("ReadOnlyPaths=/a", "InaccessiblePaths=/a", "BindPaths=/x:/a"), "/a hidden");
+        assert_mounts(LINES("TemporaryFileSystem=/a", "BindPaths=/x:/a"), "/a bind");
+        assert_mounts(LINES("ReadOnlyPaths=/a", "BindPaths=/x:/a"), "/a bind,ro");
+        assert_mounts(LINES("NoExecPaths=/a", "TemporaryFileSystem=/a"), "/a tmpfs,noexec");
+        assert_mounts(LINES("NoExecPaths=/a", "ReadWritePaths=/a"), "/a rw,noexec");
+        assert_mounts(LINES("NoExecPaths=/a", "ExecPaths=/a"), "/a noexec,exec");
+        assert_mounts(LINES("PrivateTmp=yes", "ReadOnlyPaths=/tmp"), "/tmp tmp,ro; /var/tmp tmp,optional");
+        assert_mounts(LINES("BindReadOnlyPaths=/x:/a", "BindPaths=/y:/a"), "/a bind,ro");
+}
+
+static void below_hidden(void **state)
+{
+        (void)state;
+        assert_mounts(LINES("InaccessiblePaths=/a", "ReadWritePaths=/a/b", "BindPaths=/x:/a/c", "TemporaryFileSystem=/a/b/c",
+                            "ExecPaths=/a/b"),
+                      "/a hidden");
+        assert_mounts(LINES("InaccessiblePaths=/a", "ReadWritePaths=/ab /a-b"), "/a hidden; /a-b rw; /ab rw");
+        assert_mounts(LINES("ProtectHome=yes", "BindPaths=/root/x"), "/home hidden,optional; /root hidden,optional; /run/user hidden,optional");
+}
+
+static void redundant_children(void **state)
+{
+        (void)state;
+        assert_mounts(LINES("ReadOnlyPaths=/a /a/b /a/b/c"), "/a ro");
+        assert_mounts(LINES("ReadOnlyPaths=/a /a/b/c", "ReadWritePaths=/a/b"), "/a ro; /a/b rw; /a/b/c ro");
+        assert_mounts(LINES("ReadWritePaths=/a /a/b"), "/a rw");
+        assert_mounts(LINES("ReadOnlyPaths=/ /a", "ReadWritePaths=/a/b /a/b/c"), "/ ro; /a/b rw");
+        /* New content between the two has rules of its own. */
+        assert_mounts(LINES("ReadOnlyPaths=/a /a/b/c", "BindPaths=/x:/a/b"), "/a ro; /a/b bind; /a/b/c ro");
+        assert_mounts(LINES("ReadOnlyPaths=/a /a/b"), "/a ro");
+}
+
+static void writing_and_running(void **state)
+{
+        (void)state;
+        assert_mounts(LINES("ReadOnlyPaths=/a", "NoExecPaths=/a/b"), "/a ro; /a/b noexec,ro above");
+        assert_mounts(LINES("NoExecPaths=/a", "ReadOnlyPaths=/a/b"), "/a noexec; /a/b ro,noexec above");
+        assert_mounts(LINES("ReadOnlyPaths=/", "NoExecPaths=/", "ExecPaths=/usr"), "/ ro,noexec; /usr exec,ro above");
+        assert_mounts(LINES("NoExecPaths=/", "ExecPaths=/usr", "ReadOnlyPaths=/usr"), "/ noexec; /usr ro,exec");
+        assert_mounts(LINES("NoExecPaths=/", "ExecPaths=/usr", "ReadOnlyPaths=/usr/x"), "/ noexec; /usr exec; /usr/x ro");
+        assert_mounts(LINES("NoExecPaths=/", "BindPaths=/x:/y"), "/ noexec; /y bind,noexec above");
+        assert_mounts(LINES("ReadOnlyPaths=/a", "ReadWritePaths=/a/b", "ExecPaths=/a/b/c"), "/a ro; /a/b rw; /a/b/c exec");
+        assert_mounts(LINES("ReadOnlyPaths=/a", "BindPaths=/x:/a/b"), "/a ro; /a/b bind");
+        /* A default that keeps a path writable outlives a word on running. */
+        PLAN("ProtectSystem=strict", "NoExecPaths=/home");
+        assert_int_equal(mount_at(&p, "/home")->kind, PLAN_READ_WRITE_IMPLICIT);
+        assert_true(mount_at(&p, "/home")->no_exec);
+}
+
+static void normalizing_twice(void **state)
+{
+        PLAN("ReadOnlyPaths=/ /a", "NoExecPaths=/", "ExecPaths=/a/b", "ReadWritePaths=/a/c", "InaccessiblePaths=/a/c/d");
+        (void)state;
+        CLEAN_FREE char *once = mounts_text(&p);
+        plan_normalize_mounts(&p);
+        CLEAN_FREE char *twice = mounts_text(&p);
+        assert_string_equal(once, twice);
+        /* What was only taken over from above does not hold against a rule of its own. */
+        plan_add_mount(&p, PLAN_READ_WRITE, "/a/b", "StateDirectory=b");
+        plan_normalize_mounts(&p);
+        assert_false(mount_at(&p, "/a/b")->read_only || mount_at(&p, "/a/b")->read_only_above);
+        assert_false(mount_at(&p, "/a/b")->no_exec_above);
+}
+
+static void protect_system(void **state)
+{
+        (void)state;
+        assert_mounts(LINES("ProtectSystem=no"), "");
+        assert_mounts(LINES("ProtectSystem=true"), "/boot ro,optional; /efi ro,optional; /usr ro");
+        assert_mounts(LINES("ProtectSystem=full"), "/boot ro,optional; /efi ro,optional; /etc ro; /usr ro");
+        assert_mounts(LINES("ProtectSystem=strict"),
+                      "/ ro; /dev rw?; /home rw?,optional; /proc rw?; /root rw?,optional; /run/user rw?,optional; /sys rw?");
+        assert_mounts(LINES("ProtectSystem=strict", "ProtectSystem="), "");
+        /* A rule that repeats the one above still outweighs the default that re-opens its path. */
+        assert_mounts(LINES("ProtectSystem=strict", "ReadOnlyPaths=/proc"),
+                      "/ ro; /dev rw?; /home rw?,optional; /root rw?,optional; /run/user rw?,optional; /sys rw?");
+        assert_mounts(LINES("ProtectSystem=strict", "ProtectHome=read-only"), "/ ro; /dev rw?; /proc rw?; /sys rw?");
+        PLAN("ProtectSystem=strict");
+        assert_true(p.root_read_only);
+}
+
+static void protect_home(void **state)
+{
+        (void)state;
+        assert_mounts(LINES("ProtectHome=read-only"), "/home ro,optional; /root ro,optional; /run/user ro,optional");
+        assert_mounts(LINES("ProtectHome=tmpfs"), "/home tmpfs,optional,ro; /root tmpfs,optional,ro; /run/user tmpfs,optional,ro");
+        assert_mounts(LINES("ProtectHome=off"), "");
+}
+
+static void private_parts(void **state)
+{
+        PLAN("PrivateDevices=yes", "PrivateNetwork=yes", "PrivateIPC=yes", "PrivatePIDs=yes", "ProtectHostname=yes", "PrivateUsers=full");
+        (void)state;
+        assert_int_equal(p.namespaces, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWUTS);
+        assert_int_equal(p.users, PLAN_USERS_FULL);
+        assert_string_equal(p.namespace_origin[plan_namespace_slot(CLONE_NEWPID)], "PrivatePIDs=yes");
+        assert_int_equal(p.bounding, ALL & ~BIT(CAP_MKNOD) & ~BIT(CAP_SYS_RAWIO));
+        assert_true(p.devices_closed);
+        assert_int_equal(p.denial_count, 3);
+        assert_mounts(LINES("PrivateNetwork=yes"), "/sys sys,optional");
+        assert_mounts(LINES("PrivateNetwork=yes", "PrivateMounts=no"), "");
+        assert_mounts(LINES("PrivatePIDs=yes"), "/proc proc");
+}
+
+static void assert_bounding(const char *const *lines, uint64_t expected)
+{
+        CLEAN_PLAN struct plan p = { 0 };
+        struct error e;
+        assert_int_equal(compile(&p, false, &e, lines), 0);
+        assert_int_equal(p.bounding, expected);
+}
+
+static void capabilities(void **state)
+{
+        (void)state;
+        assert_bounding(LINES("CapabilityBoundingSet=CAP_CHOWN cap_kill 12"), BIT(CAP_CHOWN) | BIT(CAP_KILL) | BIT(CAP_NET_ADMIN));
+        assert_bounding(LINES("CapabilityBoundingSet=~CAP_CHOWN"), ALL & ~BIT(CAP_CHOWN));
+        assert_bounding(LINES("CapabilityBoundingSet=CAP_CHOWN CAP_KILL", "CapabilityBoundingSet=~CAP_KILL"), BIT(CAP_CHOWN));
+        assert_bounding(LINES("CapabilityBoundingSet=CAP_CHOWN", "CapabilityBoundingSet=CAP_KILL"), BIT(CAP_CHOWN) | BIT(CAP_KILL));
+        assert_bounding(LINES("CapabilityBoundingSet=~CAP_CHOWN", "CapabilityBoundingSet=~CAP_KILL"), ALL & ~BIT(CAP_CHOWN) & ~BIT(CAP_KILL));
+        assert_bounding(LINES("CapabilityBoundingSet="), 0);
+        assert_bounding(LINES("CapabilityBoundingSet=~"), ALL);
+        assert_bounding(LINES("CapabilityBoundingSet=CAP_KILL", "CapabilityBoundingSet="), 0);
+        assert_bounding(LINES("CapabilityBoundingSet=", "CapabilityBoundingSet=CAP_KILL"), BIT(CAP_KILL));
+        assert_bounding(LINES("CapabilityBoundingSet=CAP_KILL", "CapabilityBoundingSet=~"), ALL);
+        assert_bounding(LINES("CapabilityBoundingSet=CAP_MKNOD CAP_KILL", "PrivateDevices=yes"), BIT(CAP_KILL));
+        PLAN("CapabilityBoundingSet=CAP_CHOWN CAP_KILL", "CapabilityBoundingSet=~CAP_KILL");
+        assert_string_equal(p.bounding_origin, "CapabilityBoundingSet=CAP_CHOWN CAP_KILL, CapabilityBoundingSet=~CAP_KILL");
+}
+
+static void dynamic_user(void **state)
+{
+        PLAN("DynamicUser=yes", "ProtectSystem=no", "NoNewPrivileges=no", "RestrictSUIDSGID=no", "RemoveIPC=no", "ProtectHome=no", "PrivateTmp=no");
+        (void)state;
+        assert_true(p.dynamic_user && p.root_read_only && p.no_new_privileges && p.restrict_suid_sgid && p.remove_ipc);
+        assert_int_equal(p.tmp, PLAN_TMP_DISCONNECTED);
+        assert_string_equal(mount_at(&p, "/")->origin, "ProtectSystem=strict (implied by DynamicUser=yes)");
+        for (size_t i = 0; i < p.mount_count; i++) /* nothing re-opens the homes */
+                assert_false(text_equal(p.mounts[i].path, "/home") || text_equal(p.mounts[i].path, "/root"));
+        assert_string_equal(p.no_new_privileges_origin, "NoNewPrivileges=yes (implied by DynamicUser=yes)");
+}
+
+static void dynamic_user_own_words(void **state)
+{
+        PLAN("DynamicUser=on", "ProtectHome=yes", "PrivateTmp=yes", "ProtectSystem=strict", "User=demo");
+        (void)state;
+        assert_int_equal(p.tmp, PLAN_TMP_HOST_FOLDERS);
+        assert_int_equal(mount_at(&p, "/home")->kind, PLAN_INACCESSIBLE);
+        assert_string_equal(mount_at(&p, "/")->origin, "ProtectSystem=strict");
+        assert_string_equal(p.user, "demo");
+        CLEAN_PLAN struct plan off = { 0 };
+        assert_int_equal(compile(&off, false, &e, LINES("DynamicUser=yes", "DynamicUser=no")), 0);
+        assert_false(off.dynamic_user || off.root_read_only || off.no_new_privileges);
+}
+
+static void limits(void **state)
+{
+        static const struct {
+                const char *line;
+                uint64_t memory, tasks, cpu;
+        } rows[] = {
+                { "MemoryMax=64M", UINT64_C(64) << 20, UINT64_MAX, UINT64_MAX },
+                { "MemoryMax=1000", 1000, UINT64_MAX, UINT64_MAX },
+                { "MemoryMax=25%", UINT64_C(2) << 30, UINT64_MAX, UINT64_MAX },
+                { "MemoryMax=infinity", UINT64_MAX, UINT64_MAX, UINT64_MAX },
+                { "MemoryMax=", UINT64_MAX, UINT64_MAX, UINT64_MAX },
+                { "TasksMax=12", UINT64_MAX, 12, UINT64_MAX },
+                { "TasksMax=10%", UINT64_MAX, 100, UINT64_MAX },
+                { "TasksMax=infinity", UINT64_MAX, UINT64_MAX, UINT64_MAX },
+                { "CPUQuota=20%", UINT64_MAX, UINT64_MAX, 200 },
+                { "CPUQuota=150%", UINT64_MAX, UINT64_MAX, 1500 },
+                { "CPUQuota=12.5%", UINT64_MAX, UINT64_MAX, 125 },
+                { "CPUQuota=", UINT64_MAX, UINT64_MAX, UINT64_MAX },
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                PLAN(rows[i].line);
+                assert_int_equal(p.memory_max_bytes, rows[i].memory);
+                assert_int_equal(p.tasks_max, rows[i].tasks);
+                assert_int_equal(p.cpu_quota_permille, rows[i].cpu);
+        }
+}
+
+static void process_settings(void **state)
+{
+        PLAN("UMask=0027", "WorkingDirectory=-/srv//x", "Environment=\"A=b c\" D=e", "Environment=F=", "Group=staff",
+             "SupplementaryGroups=a b");
+        (void)state;
+        assert_int_equal(p.umask, 0027);
+        assert_string_equal(p.working_directory, "/srv/x");
+        assert_true(p.working_directory_optional);
+        assert_int_equal(p.environment.count, 3);
+        assert_string_equal(p.environment.items[0], "A=b c");
+        assert_string_equal(p.environment.items[2], "F=");
+        assert_string_equal(p.group, "staff");
+        assert_int_equal(p.supplementary.count, 2);
+}
+
+static void folders(void **state)
+{
+        PLAN("StateDirectory=a b/c", "RuntimeDirectory=%p", "ConfigurationDirectory=x", "ConfigurationDirectory=");
+        (void)state;
+        assert_int_equal(p.folder_count, 3);
+        assert_int_equal(p.folders[0].kind, PLAN_RUNTIME_FOLDER);
+        assert_string_equal(p.folders[0].name, "web-front");
+        assert_string_equal(p.folders[2].name, "b/c");
+}
+
+static void filters(void **state)
+{
+        PLAN("SystemCallFilter=~@raw-io", "SystemCallFilter=~reboot", "SystemCallErrorNumber=EPERM");
+        (void)state;
+        assert_true(p.filter.set && !p.filter.allow_list);
+        assert_int_equal(p.filter.default_error, EPERM);
+        assert_string_equal(p.filter_origin, "SystemCallFilter=~@raw-io, SystemCallFilter=~reboot, SystemCallErrorNumber=EPERM");
+        CLEAN_PLAN struct plan none = { 0 };
+        assert_int_equal(compile(&none, false, &e, LINES("SystemCallFilter=read", "SystemCallFilter=")), 0);
+        assert_false(none.filter.set);
+        CLEAN_PLAN struct plan bad = { 0 };
+        assert_true(compile(&bad, false, &e, LINES("SystemCallFilter=no_such_call")) < 0);
+        assert_non_null(strstr(e.whiles[0], "SystemCallFilter=no_such_call"));
+}
+
+static void lenient(void **state)
+{
+        CLEAN_PLAN struct plan p = { 0 };
+        struct error e;
+        (void)state;
+        assert_int_equal(compile(&p, true, &e, LINES("ProtectSystem=maybe", "ReadOnlyPaths=/a srv /b", "MemoryMax=x",
+                                                     "CapabilityBoundingSet=CAP_KILL CAP_NONE", "SystemCallFilter=read no_such_call")), 0);
+        /* One bad path does not take the protection of the others. */
+        CLEAN_FREE char *got = mounts_text(&p);
+        assert_string_equal(got, "/a ro; /b ro");
+        assert_int_equal(p.bounding, BIT(CAP_KILL));
+        assert_int_equal(p.memory_max_bytes, UINT64_MAX);
+        assert_int_equal(p.notes.count, 5);
+        CLEAN_TEXT struct text all = { 0 };
+        for (size_t i = 0; i < p.notes.count; i++)
+                text_addf(&all, "%s\n", p.notes.items[i]);
+        static const char *const named[] = { "ProtectSystem=maybe", "\"srv\"", "MemoryMax=x", "CAP_NONE", "no_such_call" };
+        for (size_t i = 0; i < ELEMENTS(named); i++)
+                assert_non_null(strstr(all.data, named[i]));
+}
+
+static void bounds(void **state)
+{
+        CLEAN_SETTINGS struct settings s = { 0 };
+        CLEAN_FREE char *big = xalloc(DIRECTIVE_VALUE_MAX + 32, 1);
+        struct error e = { 0 };
+        (void)state;
+        memset(big, 'a', DIRECTIVE_VALUE_MAX + 31);
+        memcpy(big, "ReadOnlyPaths=/", 15);
+        assert_int_equal(settings_assign(&s, &facts, big, &e), -E2BIG);
+        assert_string_equal(e.id, "directive.limit");
+        for (int i = 0; i < DIRECTIVE_ASSIGNMENTS_MAX; i++)
+                assert_int_equal(settings_assign(&s, &facts, "RemoveIPC=yes", &e), 0);
+        assert_int_equal(settings_assign(&s, &facts, "RemoveIPC=yes", &e), -E2BIG);
+}
+
+static void names(void **state)
+{
+        const char *summary;
+        (void)state;
+        for (unsigned i = 0; i < DIRECTIVE_COUNT; i++) {
+                assert_non_null(directive_name(i, &summary));
+                assert_true(*summary);
+        }
+        assert_null(directive_name(DIRECTIVE_COUNT, NULL));
+        assert_true(directive_user_name_valid("_a-1"));
+        assert_false(directive_user_name_valid("1a") || directive_user_name_valid("") || directive_user_name_valid("a.b"));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(bad_values), cmocka_unit_test(unknown_names), cmocka_unit_test(paths), cmocka_unit_test(binds),
+                cmocka_unit_test(tmpfs_entries), cmocka_unit_test(specifiers), cmocka_unit_test(equal_paths),
+                cmocka_unit_test(below_hidden), cmocka_unit_test(redundant_children), cmocka_unit_test(writing_and_running),
+                cmocka_unit_test(normalizing_twice), cmocka_unit_test(protect_system), cmocka_unit_test(protect_home),
+                cmocka_unit_test(private_parts), cmocka_unit_test(capabilities), cmocka_unit_test(dynamic_user),
+                cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_settings),
+                cmocka_unit_test(folders), cmocka_unit_test(filters), cmocka_unit_test(lenient), cmocka_unit_test(bounds),
+                cmocka_unit_test(names),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
