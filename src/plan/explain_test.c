@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <string.h>
+
+#include "plan/directive.h"
+#include "plan/explain.h"
+
+#define ALL ((UINT64_C(1) << 41) - 1)
+
+static const struct explain_host root_host = { .privileged = true, .landlock = true, .capabilities = ALL };
+static const struct explain_host user_host = { .privileged = false, .landlock = true, .capabilities = ALL };
+static const struct explain_host old_host = { .privileged = true, .landlock = false, .capabilities = ALL };
+
+static const struct facts facts = {
+        .unit = "demo.service", .boot_id = "b", .machine_id = "m", .hostname = "h", .user_name = "alice", .home = "/home/alice",
+        .shell = "/bin/sh", .runtime_folder = "/run", .state_folder = "/var/lib", .cache_folder = "/var/cache",
+        .logs_folder = "/var/log", .configuration_folder = "/etc", .uid = 1000, .gid = 1000, .capabilities = ALL,
+        .memory_bytes = UINT64_C(1) << 30, .pids_max = 1000,
+};
+
+typedef void (*explainer)(const struct plan *p, const struct explain_host *host, struct text *t);
+
+static char *explain(explainer f, const struct explain_host *host, bool lenient, const char *const *lines)
+{
+        CLEAN_SETTINGS struct settings s = { .lenient = lenient };
+        CLEAN_PLAN struct plan p = { 0 };
+        CLEAN_TEXT struct text t = { 0 };
+        struct error e = { 0 };
+        struct facts own = facts;
+        own.user_mode = !host->privileged;
+        for (; *lines; lines++)
+                assert_int_equal(settings_assign(&s, &own, *lines, &e), 0);
+        assert_int_equal(settings_compile(&s, &own, &p, &e), 0);
+        strings_add(&p.argv, "id");
+        strings_add(&p.argv, "-u");
+        f(&p, host, &t);
+        return TAKE_PTR(t.data);
+}
+
+#define LINES(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* Runs of blanks count as one here: columns are for the eye. */
+static char *squeeze(const char *s)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, "");
+        for (; *s; s++)
+                if (*s != ' ' || (s[1] != ' ' && t.length && t.data[t.length - 1] != '\n'))
+                        text_add_bytes(&t, s, 1);
+        return TAKE_PTR(t.data);
+}
+
+static void assert_text(const struct explain_host *host, const char *const *lines, const char *expected)
+{
+        CLEAN_FREE char *got = explain(explain_text, host, false, lines), *squeezed = squeeze(got);
+        assert_string_equal(squeezed, expected);
+}
+
+static void dynamic(void **state)
+{
+        (void)state;
+        assert_text(&root_host,
+                    LINES("DynamicUser=yes", "PrivateDevices=yes", "InaccessiblePaths=-/srv", "NoExecPaths=/tmp", "StateDirectory=demo",
+                          "MemoryMax=1M", "CPUQuota=12.5%", "Environment=A=b", "SystemCallFilter=~reboot", "SystemCallErrorNumber=EPERM"),
+                    "unit demo.service of the system\n"
+                    "command id -u\n"
+                    "identity named after the unit exists only while it runs DynamicUser=yes\n"
+                    "IPC objects removed at the end RemoveIPC=yes (implied by DynamicUser=yes)\n"
+                    "namespace mount its own mounts PrivateTmp=disconnected (implied by DynamicUser=yes)\n"
+                    "mount / read-only ProtectSystem=strict (implied by DynamicUser=yes)\n"
+                    "mount /dev no hardware, read-only PrivateDevices=yes\n"
+                    "mount /proc stays writable ProtectSystem=strict (implied by DynamicUser=yes)\n"
+                    "mount /srv hidden, if there InaccessiblePaths=-/srv\n"
+                    "mount /sys stays writable ProtectSystem=strict (implied by DynamicUser=yes)\n"
+                    "mount /tmp its own, in memory, nothing runs from it PrivateTmp=disconnected (implied by DynamicUser=yes)\n"
+                    "mount /var/tmp its own, in memory, if there PrivateTmp=disconnected (implied by DynamicUser=yes)\n"
+                    "capabilities 39 of 41 kept default\n"
+                    "removed CAP_MKNOD PrivateDevices=yes\n"
+                    "removed CAP_SYS_RAWIO PrivateDevices=yes\n"
+                    "privileges no new ones execve never gains any NoNewPrivileges=yes (implied by DynamicUser=yes)\n"
+                    "privileges no set-id files none can be made RestrictSUIDSGID=yes (implied by DynamicUser=yes)\n"
+                    "system calls @raw-io fails with errno 1 (EPERM) PrivateDevices=yes\n"
+                    "system calls 1 denied each fails with errno 1 (EPERM) SystemCallFilter=~reboot, SystemCallErrorNumber=EPERM\n"
+                    "limits memory 1048576 bytes MemoryMax=1M\n"
+                    "limits CPU time 12.5% of one CPU CPUQuota=12.5%\n"
+                    "limits devices null, zero, full, random, terminals PrivateDevices=yes\n"
+                    "folders /var/lib/demo state, mode 0755, below private/ StateDirectory=demo\n"
+                    "environment A=b Environment= or --setenv\n"
+                    "seal Landlock mounts cannot be undone default\n"
+                    "call filter mount calls are refused default\n"
+                    "Landlock backs the list of writable places ProtectSystem=strict (implied by DynamicUser=yes)\n"
+                    "\nNot closed by this plan\n"
+                    "nothing that this list knows of\n");
+}
+
+static void plain_root(void **state)
+{
+        (void)state;
+        assert_text(&old_host, LINES("PrivatePIDs=yes", "CapabilityBoundingSet=CAP_SYS_MODULE CAP_SYS_TIME", "SystemCallFilter=~init_module finit_module",
+                                     "BindReadOnlyPaths=/a:/mnt", "InaccessiblePaths=/home /root /run"),
+                    "unit demo.service of the system\n"
+                    "command id -u\n"
+                    "identity unchanged default\n"
+                    "namespace mount its own mounts PrivatePIDs=yes\n"
+                    "namespace pid sees its own processes only PrivatePIDs=yes\n"
+                    "mount /home hidden InaccessiblePaths=/home /root /run\n"
+                    "mount /mnt shows /a, read-only BindReadOnlyPaths=/a:/mnt\n"
+                    "mount /proc its own processes PrivatePIDs=yes\n"
+                    "mount /root hidden InaccessiblePaths=/home /root /run\n"
+                    "mount /run hidden InaccessiblePaths=/home /root /run\n"
+                    "capabilities 2 of 41 kept CapabilityBoundingSet=CAP_SYS_MODULE CAP_SYS_TIME\n"
+                    "kept CAP_SYS_MODULE CAP_SYS_TIME\n"
+                    "system calls 2 denied each ends the process SystemCallFilter=~init_module finit_module\n"
+                    "seal user namespace mounts cannot be undone default\n"
+                    "call filter mount calls are refused default\n"
+                    "\nNot closed by this plan\n"
+                    "files of the host can be changed closed by ProtectSystem=strict\n"
+                    "raw devices can be read and written closed by PrivateDevices=yes\n"
+                    "kernel settings below /proc/sys can be changed closed by ReadOnlyPaths=/proc/sys\n"
+                    "devices and the kernel can be changed through /sys closed by ReadOnlyPaths=/sys\n"
+                    "the clock can be set closed by CapabilityBoundingSet=~CAP_SYS_TIME\n");
+}
+
+static void ordinary_user(void **state)
+{
+        (void)state;
+        assert_text(&user_host, LINES("ProtectSystem=full", "CacheDirectory=x"),
+                    "unit demo.service of an ordinary user\n"
+                    "command id -u\n"
+                    "identity unchanged default\n"
+                    "namespace user its own id onto itself, made first implied for an ordinary user\n"
+                    "namespace mount its own mounts ProtectSystem=full\n"
+                    "mount /boot read-only, if there ProtectSystem=full\n"
+                    "mount /efi read-only, if there ProtectSystem=full\n"
+                    "mount /etc read-only ProtectSystem=full\n"
+                    "mount /usr read-only ProtectSystem=full\n"
+                    "capabilities 41 of 41 kept inside its user namespace default\n"
+                    "folders ~/.cache/x cache, mode 0755 CacheDirectory=x\n"
+                    "seal Landlock mounts cannot be undone default\n"
+                    "call filter mount calls are refused default\n"
+                    "\nNot closed by this plan\n"
+                    "nothing that this list knows of\n");
+}
+
+static bool stays_open(const char *what, const char *const *lines)
+{
+        CLEAN_FREE char *text = explain(explain_text, &root_host, false, lines);
+        return strstr(strstr(text, "Not closed by this plan"), what) != NULL;
+}
+
+static void open_ends(void **state)
+{
+        static const struct {
+                const char *what, *closer;
+        } rows[] = {
+                { "files of the host", "ProtectSystem=strict" }, { "home folders", "ProtectHome=yes" },
+                { "raw devices", "PrivateDevices=yes" }, { "device nodes", "CapabilityBoundingSet=~CAP_MKNOD" },
+                { "I/O ports", "PrivateDevices=yes" }, { "/proc/sys", "ReadOnlyPaths=/proc/sys" }, { "/proc/sys", "ReadOnlyPaths=/" },
+                { "through /sys", "ReadOnlyPaths=/sys" }, { "kernel modules", "CapabilityBoundingSet=~CAP_SYS_MODULE" },
+                { "kernel modules", "SystemCallFilter=~@module" }, { "kernel modules", "PrivateUsers=yes" },
+                { "rebooted", "PrivatePIDs=yes" }, { "another kernel", "CapabilityBoundingSet=" }, { "clock", "SystemCallFilter=~@clock" },
+                { "kernel's log", "User=nobody" }, { "BPF", "SystemCallFilter=~bpf" }, { "network", "PrivateNetwork=yes" },
+                { "traffic", "PrivateNetwork=yes" }, { "signalled", "PrivatePIDs=yes" }, { "sockets", "InaccessiblePaths=/run" },
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                if (!stays_open(rows[i].what, LINES("RemoveIPC=no")))
+                        fail_msg("%s is not listed", rows[i].what);
+                if (stays_open(rows[i].what, LINES(rows[i].closer)))
+                        fail_msg("%s does not close %s", rows[i].closer, rows[i].what);
+        }
+        assert_true(stays_open("hidden files", LINES("InaccessiblePaths=/root")));
+        assert_true(stays_open("set-user-ID", LINES("User=nobody")));
+        assert_false(stays_open("set-user-ID", LINES("User=nobody", "NoNewPrivileges=yes")));
+        /* An account of that name is taken as it is: root stays root. */
+        assert_true(stays_open("kernel modules", LINES("DynamicUser=yes", "User=root")));
+        assert_true(stays_open("files of the host", LINES("User=0")));
+        /* A word on running says nothing on writing. */
+        assert_true(stays_open("/proc/sys", LINES("NoExecPaths=/proc")));
+        assert_false(stays_open("/proc/sys", LINES("ReadOnlyPaths=/proc", "NoExecPaths=/proc/sys")));
+}
+
+static void leniency_and_hostile_words(void **state)
+{
+        (void)state;
+        CLEAN_FREE char *text = explain(explain_text, &root_host, true, LINES("ProtectSystem=x\x1b[2J", "ReadOnlyPaths=/a\\nb"));
+        assert_null(strchr(text, '\x1b'));
+        assert_non_null(strstr(text, "note "));
+        assert_non_null(strstr(text, "--lenient"));
+        assert_non_null(strstr(text, "/a\\x0ab"));
+}
+
+static const char *string_of(const json_t *o, const char *name)
+{
+        const char *s = json_string_value(json_object_get(o, name));
+        return s ? s : "(none)";
+}
+
+static void json_form(void **state)
+{
+        (void)state;
+        CLEAN_FREE char *text = explain(explain_json, &root_host, true,
+                                        LINES("BindPaths=-/a:/b", "CapabilityBoundingSet=~CAP_KILL", "PrivateDevices=yes", "TasksMax=5",
+                                              "SystemCallFilter=@system-service", "PrivateUsers=identity", "LogsDirectory=l", "UMask=x"));
+        json_error_t at;
+        json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &at);
+        if (!o)
+                fail_msg("%s at %d in %s", at.text, at.position, text);
+        assert_int_equal(json_integer_value(json_object_get(o, "version")), 1);
+        assert_string_equal(string_of(o, "unit"), "demo.service");
+        assert_int_equal(json_array_size(json_object_get(o, "command")), 2);
+        const json_t *n = json_object_get(o, "namespaces"), *m = json_array_get(json_object_get(o, "mounts"), 0);
+        assert_string_equal(string_of(json_array_get(n, 0), "type"), "user");
+        assert_string_equal(string_of(json_array_get(n, 0), "map"), "identity");
+        assert_string_equal(string_of(json_array_get(n, 1), "type"), "mount");
+        assert_string_equal(string_of(m, "path"), "/b");
+        assert_string_equal(string_of(m, "kind"), "bind");
+        assert_string_equal(string_of(m, "source"), "/a");
+        assert_string_equal(string_of(m, "origin"), "BindPaths=-/a:/b");
+        assert_int_equal(json_array_size(json_object_get(m, "options")), 2);
+        const json_t *c = json_object_get(o, "capabilities");
+        assert_int_equal(json_array_size(json_object_get(c, "kept")), 38);
+        assert_int_equal(json_array_size(json_object_get(c, "removed")), 3);
+        assert_string_equal(string_of(json_array_get(json_object_get(c, "removed"), 0), "capability"), "CAP_KILL");
+        assert_string_equal(string_of(json_object_get(o, "system_calls"), "list"), "allow");
+        assert_int_equal(json_integer_value(json_object_get(json_object_get(json_object_get(o, "limits"), "tasks_max"), "value")), 5);
+        assert_string_equal(string_of(json_array_get(json_object_get(o, "folders"), 0), "path"), "/var/log/l");
+        assert_string_equal(string_of(json_object_get(o, "seal"), "by"), "landlock");
+        assert_int_equal(json_array_size(json_object_get(o, "notes")), 1);
+        assert_true(json_array_size(json_object_get(o, "not_closed")) > 0);
+        json_decref(o);
+}
+
+static void json_empty(void **state)
+{
+        (void)state;
+        CLEAN_FREE char *text = explain(explain_json, &root_host, false, LINES("RemoveIPC=no"));
+        const char *start = "{\"version\":1,\"unit\":\"demo.service\",\"mode\":\"system\",\"lenient\":false,\"command\":[\"id\",\"-u\"],"
+                            "\"identity\":{\"user\":null,\"group\":null,\"supplementary\":[],\"dynamic\":false,\"remove_ipc\":false,"
+                            "\"origin\":null},\"namespaces\":[],\"mounts\":[],\"capabilities\":{\"kept\":[\"CAP_CHOWN\",";
+        assert_true(text_starts(text, start));
+        assert_non_null(strstr(text, "\"seal\":{\"by\":\"none\",\"backs_writable_places\":false,\"origin\":\"default\"}"));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(dynamic), cmocka_unit_test(plain_root), cmocka_unit_test(ordinary_user), cmocka_unit_test(open_ends),
+                cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
