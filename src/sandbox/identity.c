@@ -40,6 +40,12 @@ char *identity_unit_user(const char *unit)
         return xprintf("_du%016llx", (unsigned long long)hash_sip24(prefix, strlen(prefix), name_key));
 }
 
+static bool is_held(const char *path)
+{
+        CLEAN_FD int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
 /* Takes the lock of a candidate id, or -EBUSY. */
 static int try_uid(const struct sandbox *s, const char *folder, uid_t uid, const char *name)
 {
@@ -47,6 +53,11 @@ static int try_uid(const struct sandbox *s, const char *folder, uid_t uid, const
         CLEAN_FREE char *path = xprintf("%s/%u", folder, uid);
         if (access(systemds, F_OK) == 0 || account_id_taken(uid) || ipc_owned_by(uid))
                 return -EBUSY;
+        if (is_held(path))
+                return -EBUSY;
+        int r = s->host->note(s->host->context, "lock", path);
+        if (r < 0)
+                return r;
         for (;;) {
                 CLEAN_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
                 struct stat st;
@@ -57,9 +68,7 @@ static int try_uid(const struct sandbox *s, const char *folder, uid_t uid, const
                 /* Its last holder may have removed it between our open and our lock. */
                 if (fstat(fd, &st) < 0 || st.st_nlink == 0)
                         continue;
-                int r = s->host->note(s->host->context, "lock", path);
-                if (r == 0 && ftruncate(fd, 0) < 0)
-                        r = -errno;
+                r = ftruncate(fd, 0) < 0 ? -errno : 0;
                 if (r == 0)
                         r = file_write_all(fd, name, strlen(name));
                 if (r < 0)

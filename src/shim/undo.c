@@ -317,14 +317,17 @@ int run_signal_descendants(pid_t pid, int signal, pid_t except)
 
 /* ---- doing it ---- */
 
-/* Whoever undoes has let go of its own hold before. */
+/* Whoever undoes has let go of its own hold before; a set-up child of a dead supervisor may still be dying with its copy. */
 static int remove_lock(const char *path)
 {
         CLEAN_FD int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return errno == ENOENT ? 0 : -errno;
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK ? 0 : -errno;
+        for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+                if (errno != EWOULDBLOCK || tries == 100)
+                        return errno == EWOULDBLOCK ? 0 : -errno; /* a new owner's by now */
+                pause_ms(5);
+        }
         return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
