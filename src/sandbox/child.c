@@ -9,6 +9,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -35,6 +36,14 @@ void child_note(struct child *c, const char *format, ...)
         (void)vsnprintf(m.note, sizeof m.note, format, ap);
         va_end(ap);
         (void)file_write_all(c->status_fd, &m, sizeof m);
+}
+
+int child_tie(struct child *c)
+{
+        struct pollfd p = { .fd = c->status_fd };
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                return -errno;
+        return poll(&p, 1, 0) > 0 && p.revents & POLLERR ? -ESRCH : 0;
 }
 
 static int stage_session(struct child *c, struct error *e)
@@ -198,8 +207,9 @@ static int stage_user(struct child *c, struct error *e)
         }
         if (s->account.uid == 0 || !s->change_user)
                 (void)capability_set(had, had, 0);
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-                return error_errno(e, errno, "identity.user", "asking for the death signal");
+        int r = child_tie(c); /* the change of user untied us */
+        if (r < 0)
+                return error_errno(e, r, "identity.user", "asking for the death signal");
         return 0;
 }
 

@@ -17,6 +17,8 @@ struct child {
         char program[4096];
 };
 
+/* Ties our life to the supervisor's. -ESRCH when it died before. */
+int child_tie(struct child *c);
 /* Walks the stages; returns only as the exit status of a failure, which was reported. */
 int child_run(struct child *c);
 /* Something that could not be applied and is not required. */

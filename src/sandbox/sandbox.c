@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -401,6 +402,13 @@ static bool seal_needs_maps(const struct sandbox *s)
         return plan_is_sealed(p) && (p->seal == PLAN_SEAL_USERNS || (p->seal == PLAN_SEAL_AUTO && landlock_version() == 0));
 }
 
+/* Nobody can read any more what the child has to say. */
+static bool supervisor_is_gone(int status_fd)
+{
+        struct pollfd p = { .fd = status_fd };
+        return poll(&p, 1, 0) > 0 && p.revents & POLLERR;
+}
+
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e)
 {
         const struct plan *p = s->plan;
@@ -423,9 +431,13 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         if (pid < 0)
                 return flags ? clone_refused(s, pid, flags, e) : error_errno(e, pid, "spawn.failed", "clone");
         if (pid == 0) {
+                /* The supervisor's ends must close with the supervisor. */
+                status_in = fd_close(status_in);
+                ours = fd_close(ours);
                 struct child c = { .s = s, .io = io, .status_fd = status_out, .sync_fd = theirs, .observer_fd = observer, .proc_fd = -EBADF, .root_fd = -EBADF };
-                (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-                _exit(child_run(&c));
+                ours = fd_close(ours); /* our copies of the supervisor's ends would hide its death from us */
+                status_in = fd_close(status_in);
+                _exit(child_tie(&c) < 0 ? EXIT_FAILURE : child_run(&c));
         }
         theirs = fd_close(theirs);
         serve_maps(s, pid, ours, requests);
