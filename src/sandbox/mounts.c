@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/path.h"
 #include "os/mount.h"
 #include "os/path.h"
 #include "sandbox/child.h"
@@ -40,30 +41,30 @@ static int failed(struct error *e, const struct plan_mount *m, int r, const char
 /* ---- content ---- */
 
 /* Where a bind's target is missing, it is made, as systemd does; in the sandbox's own view. */
-static int make_target(struct child *c, const char *path, bool folder)
+static int make_target(int root_fd, const char *path, bool folder)
 {
         CLEAN_FREE char *copy = xstrdup(path);
         char *slash = strrchr(copy, '/');
         const char *name = path + (slash - copy) + 1;
         CLEAN_FD int parent = -EBADF;
         if (slash == copy)
-                parent = path_open_in(c->root_fd, "/", O_DIRECTORY);
+                parent = path_open_in(root_fd, "/", O_DIRECTORY);
         else {
                 *slash = 0;
-                parent = path_open_in(c->root_fd, copy, O_DIRECTORY);
+                parent = path_open_in(root_fd, copy, O_DIRECTORY);
                 if (parent == -ENOENT) {
-                        int r = make_target(c, copy, true);
+                        int r = make_target(root_fd, copy, true);
                         if (r < 0)
                                 return r;
                         fd_close(r);
-                        parent = path_open_in(c->root_fd, copy, O_DIRECTORY);
+                        parent = path_open_in(root_fd, copy, O_DIRECTORY);
                 }
         }
         if (parent < 0)
                 return parent;
         if ((folder ? mkdirat(parent, name, 0755) : mknodat(parent, name, S_IFREG | 0644, 0)) < 0 && errno != EEXIST)
                 return -errno;
-        return path_open_in(c->root_fd, path, 0);
+        return path_open_in(root_fd, path, 0);
 }
 
 static int clone_source(struct child *c, const struct plan_mount *m, const char *source, bool recursive, bool *ret_folder)
@@ -130,12 +131,42 @@ static int build_dev(struct devices *d)
         return TAKE_FD(fd);
 }
 
-static int attach_dev(const struct plan_mount *m, int target, struct error *e)
+struct content {
+        int fd; /* detached, ready to attach; PRIVATE_DEV is built at its turn */
+        bool folder;
+};
+
+/* Whether mounts[of] is the nearest content above mounts[i]. */
+static bool is_content_above(const struct plan *p, size_t of, size_t i)
 {
+        for (size_t k = i; k-- > of;)
+                if (is_content(p->mounts[k].kind) && path_is_below(p->mounts[i].path, p->mounts[k].path))
+                        return k == of;
+        return false;
+}
+
+/* Makes what mounts[of] lacks for later mounts upon it, while it is still detached and writable.  What fails shows when they are attached. */
+static void make_targets(const struct plan *p, const struct content *contents, size_t of, int fd)
+{
+        size_t skip = strlen(p->mounts[of].path);
+        for (size_t i = of + 1; i < p->mount_count; i++) {
+                if (!is_content(p->mounts[i].kind) || !is_content_above(p, of, i))
+                        continue;
+                const char *path = p->mounts[i].path + skip;
+                int target = path_open_in(fd, path, 0);
+                fd_close(target == -ENOENT ? make_target(fd, path, contents[i].folder) : target);
+        }
+}
+
+static int attach_dev(const struct plan *p, const struct content *contents, size_t of, int target, struct error *e)
+{
+        const struct plan_mount *m = &p->mounts[of];
         struct devices d = { .bind = false };
         for (size_t i = 0; i < ELEMENTS(carried); i++)
                 d.carried[i] = -EBADF;
         int fd = build_dev(&d), r = fd < 0 ? fd : 0;
+        if (r == 0)
+                make_targets(p, contents, of, fd);
         /* Nodes on a file system of a user namespace do not open: bind the host's instead from there on. */
         if (r == 0)
                 r = mount_set(fd, "", MOUNT_ATTR_RDONLY, 0, false);
@@ -185,7 +216,7 @@ static int split_options(const char *text, struct strings *words, struct mount_o
         return 0;
 }
 
-static int new_tmpfs(const struct plan_mount *m)
+static int new_tmpfs(struct plan_mount *m)
 {
         CLEAN_STRINGS struct strings words = { 0 };
         struct mount_option options[16];
@@ -194,9 +225,9 @@ static int new_tmpfs(const struct plan_mount *m)
         int r = split_options(text, &words, options, ELEMENTS(options), &attributes);
         if (r < 0)
                 return r;
-        if (m->read_only)
-                attributes |= MOUNT_ATTR_RDONLY;
-        return mount_new("tmpfs", options, attributes);
+        /* Read-only only once the targets of what is mounted below it are made. */
+        m->read_only |= attributes & MOUNT_ATTR_RDONLY;
+        return mount_new("tmpfs", options, attributes & ~(uint64_t)MOUNT_ATTR_RDONLY);
 }
 
 /* One tmpfs whose two folders become /tmp and /var/tmp. */
@@ -224,12 +255,7 @@ static int make_tmp(int ret[2])
         return r;
 }
 
-struct content {
-        int fd; /* detached, ready to attach; PRIVATE_DEV is built at its turn */
-        bool folder;
-};
-
-static int open_content(struct child *c, const struct plan_mount *m, int tmp[2], struct content *ret)
+static int open_content(struct child *c, struct plan_mount *m, int tmp[2], struct content *ret)
 {
         const struct sandbox *s = c->s;
         bool var = m->source && text_equal(m->source, "var-tmp");
@@ -277,17 +303,22 @@ static void carry_cgroups(int sysfs, int cgroups)
                 (void)mount_attach(cgroups, sysfs, "fs/cgroup");
 }
 
-static int attach_content(struct child *c, struct plan_mount *m, struct content *content, struct error *e)
+static int attach_content(struct child *c, struct content *contents, size_t i, struct error *e)
 {
+        const struct plan *p = c->s->plan;
+        const struct plan_mount *m = &p->mounts[i];
+        struct content *content = &contents[i];
         CLEAN_FD int target = path_open_in(c->root_fd, m->path, 0);
         if (target == -ENOENT && m->kind != PLAN_PRIVATE_TMP)
-                target = make_target(c, m->path, content->folder);
+                target = make_target(c->root_fd, m->path, content->folder);
         if (target < 0)
                 return target == -ENOENT && m->optional ? 0 : failed(e, m, target, "finding");
         if (m->kind == PLAN_PRIVATE_DEV)
-                return attach_dev(m, target, e);
+                return attach_dev(p, contents, i, target, e);
         int r = 0;
-        if ((m->kind == PLAN_BIND && m->read_only) || m->kind == PLAN_FILE)
+        if (content->folder)
+                make_targets(p, contents, i, content->fd);
+        if (((m->kind == PLAN_BIND || m->kind == PLAN_TMPFS) && m->read_only) || m->kind == PLAN_FILE)
                 r = mount_set(content->fd, "", MOUNT_ATTR_RDONLY, 0, true);
         CLEAN_FD int cgroups = m->kind == PLAN_SYSFS ? mount_clone_tree(AT_FDCWD, "/sys/fs/cgroup", true) : -EBADF;
         if (r == 0)
@@ -326,7 +357,7 @@ static int apply_content(struct child *c, struct error *e)
         }
         for (size_t i = 0; result == 0 && i < p->mount_count; i++)
                 if (is_content(p->mounts[i].kind))
-                        result = attach_content(c, &p->mounts[i], &contents[i], e);
+                        result = attach_content(c, contents, i, e);
         for (size_t i = 0; i < p->mount_count; i++)
                 if (contents[i].fd > 0)
                         fd_close(contents[i].fd);
