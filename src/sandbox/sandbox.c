@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -400,13 +399,6 @@ static bool seal_needs_maps(const struct sandbox *s)
 {
         const struct plan *p = s->plan;
         return plan_is_sealed(p) && (p->seal == PLAN_SEAL_USERNS || (p->seal == PLAN_SEAL_AUTO && landlock_version() == 0));
-}
-
-/* Nobody can read any more what the child has to say. */
-static bool supervisor_is_gone(int status_fd)
-{
-        struct pollfd p = { .fd = status_fd };
-        return poll(&p, 1, 0) > 0 && p.revents & POLLERR;
 }
 
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e)
