@@ -31,6 +31,7 @@ int seccomp_answer(int listener, uint64_t id, int error);
 /*
  * Closes what a Landlock domain leaves open to a payload with CAP_SYS_ADMIN: Landlock refuses mount(2) and
  * umount, but not the descriptor-based mount calls, which make read-only mounts writable and show what is
- * under a mount; nor file handles and input faked on a terminal.  Returns 0 or -errno.
+ * under a mount; nor file handles and input faked on a terminal.  With observed, the calls that are refused
+ * whatever their arguments are left to a listener, which refuses them (sandbox/denials.h).  Returns 0 or -errno.
  */
-int seccomp_install_seal(void);
+int seccomp_install_seal(bool observed);

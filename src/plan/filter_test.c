@@ -51,7 +51,7 @@ static int run_behind(const struct filter_program *p, bool (*what)(void))
         if (pid == 0) {
                 if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                         _exit(101);
-                int r = p ? seccomp_install(p->code, p->count, false) : seccomp_install_seal();
+                int r = p ? seccomp_install(p->code, p->count, false) : seccomp_install_seal(false);
                 _exit(r < 0 ? 102 : what() ? 0 : 103);
         }
         int status;

@@ -251,7 +251,7 @@ static int stage_seal(struct child *c, struct error *e)
                 return 0;
         int r = userns ? 0 : landlock_enter(p->root_read_only && c->writable_count ? c->writable : NULL, c->writable_count);
         if (r == 0)
-                r = seccomp_install_seal();
+                r = seccomp_install_seal(c->observer_fd >= 0);
         if (r < 0) {
                 error_errno(e, r, "seal.refused", "sealing the sandbox");
                 error_hint(e, "--seal=off starts it without; the payload can then undo its mounts if it holds CAP_SYS_ADMIN");

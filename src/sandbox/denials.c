@@ -42,6 +42,10 @@ static const struct watched {
         { "fchownat", 1, 0, -1, ACCESS_WRITE },   { "utimensat", 1, 0, -1, ACCESS_WRITE },  { "setxattr", 0, -1, -1, ACCESS_WRITE },
         { "execve", 0, -1, -1, ACCESS_EXEC },     { "execveat", 1, 0, -1, ACCESS_EXEC },    { "mount", 1, -1, -1, ACCESS_SEAL },
         { "umount2", 0, -1, -1, ACCESS_SEAL },    { "pivot_root", 0, -1, -1, ACCESS_SEAL }, { "connect", 1, -1, 2, ACCESS_CONNECT },
+        /* The calls that the seal refuses as a whole; while observed, the observer refuses them in its place. */
+        { "umount", 0, -1, -1, ACCESS_SEAL },     { "move_mount", 3, 2, -1, ACCESS_SEAL },  { "mount_setattr", 1, 0, -1, ACCESS_SEAL },
+        { "fspick", 1, 0, -1, ACCESS_SEAL },      { "fsopen", -1, -1, -1, ACCESS_SEAL },    { "fsmount", -1, -1, -1, ACCESS_SEAL },
+        { "open_tree_attr", 1, 0, -1, ACCESS_SEAL }, { "open_by_handle_at", -1, -1, -1, ACCESS_SEAL },
 };
 
 struct row {
@@ -284,7 +288,6 @@ static void observe_connect(struct observer *o, const struct seccomp_call *call)
 
 static void observe_path(struct observer *o, const struct watched *w, const struct seccomp_call *call)
 {
-        static const char seal[] = "the seal";
         char path[PATH_MAX], real[PATH_MAX];
         if (w->kind == ACCESS_CONNECT) {
                 observe_connect(o, call);
@@ -293,11 +296,6 @@ static void observe_path(struct observer *o, const struct watched *w, const stru
         int folder = w->folder >= 0 ? (int)call->args[w->folder] : AT_FDCWD;
         if (!read_string(call->pid, call->args[w->path], path) || !resolve(call->pid, folder, path, real))
                 return;
-        if (w->kind == ACCESS_SEAL) {
-                if (plan_is_sealed(o->s->plan))
-                        record(o, w->name, real, seal);
-                return;
-        }
         const struct plan_mount *m = deciding_mount(o->s->plan, real);
         /* Nodes that are there open for writing; others are missing because of the directive, and cannot be made. */
         if (m && m->kind == PLAN_PRIVATE_DEV) {
@@ -306,6 +304,15 @@ static void observe_path(struct observer *o, const struct watched *w, const stru
                         record(o, w->name, real, m->origin);
         } else if (m && stops(m, call_writes(w, call), w->kind == ACCESS_EXEC))
                 record(o, w->name, real, m->origin);
+}
+
+static void record_sealed(struct observer *o, const struct watched *w, const struct seccomp_call *call)
+{
+        static const char seal[] = "the seal";
+        char path[PATH_MAX], real[PATH_MAX];
+        int folder = w->folder >= 0 ? (int)call->args[w->folder] : AT_FDCWD;
+        bool known = w->path >= 0 && read_string(call->pid, call->args[w->path], path) && resolve(call->pid, folder, path, real);
+        record(o, w->name, known ? real : "...", seal);
 }
 
 /* Until exec has put another program in its place, the caller is our own set-up, which may do all. */
@@ -353,6 +360,12 @@ static int judge(struct observer *o, const struct seccomp_call *call)
         if (!verdict || user == FILTER_KILL)
                 verdict = user;
         const struct watched *w = find_watched(name);
+        if (!verdict && w && w->kind == ACCESS_SEAL) {
+                if (!plan_is_sealed(o->s->plan))
+                        return 0;
+                record_sealed(o, w, call);
+                return EPERM;
+        }
         if (!verdict) {
                 if (w)
                         observe_path(o, w, call);
