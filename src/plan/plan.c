@@ -150,6 +150,18 @@ static void inherit_access(struct plan_mount *mounts, size_t i)
         m->no_exec_above = running && (running->kind == PLAN_NOEXEC || running->no_exec);
 }
 
+/* What replaces content cannot come back: its turn is before links are looked at. */
+static void set_aside(struct plan *p, struct plan_mount *m)
+{
+        if (m->kind != PLAN_INACCESSIBLE && !is_access(m->kind) && !is_silent_on_writing(m)) {
+                drop_mount(m);
+                return;
+        }
+        p->redundant = xgrow(p->redundant, &p->redundant_room, p->redundant_count + 1, sizeof *p->redundant);
+        p->redundant[p->redundant_count++] = *m;
+        m->path = m->source = NULL;
+}
+
 void plan_normalize_mounts(struct plan *p)
 {
         if (!p->mount_count)
@@ -160,7 +172,7 @@ void plan_normalize_mounts(struct plan *p)
         size_t kept = 0;
         for (size_t i = 0; i < p->mount_count; i++) {
                 if (is_redundant(&p->mounts[i], p->mounts, kept))
-                        drop_mount(&p->mounts[i]);
+                        set_aside(p, &p->mounts[i]);
                 else
                         p->mounts[kept++] = p->mounts[i];
         }
@@ -175,6 +187,9 @@ void plan_done(struct plan *p)
                 drop_mount(&p->mounts[i]);
         for (size_t i = 0; i < p->folder_count; i++)
                 free(p->folders[i].name);
+        for (size_t i = 0; i < p->redundant_count; i++)
+                drop_mount(&p->redundant[i]);
+        free(p->redundant);
         free(p->mounts);
         free(p->folders);
         free(p->denials);

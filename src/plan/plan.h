@@ -80,6 +80,9 @@ struct plan {
 
         struct plan_mount *mounts;
         size_t mount_count, mount_room;
+        /* Without effect as they are written.  A link may lead one of them, or one above, elsewhere: the executor looks again. */
+        struct plan_mount *redundant;
+        size_t redundant_count, redundant_room;
         enum plan_tmp tmp;
         bool root_read_only; /* "/" is read-only: the writable places form an allow list, so Landlock backs it */
 

@@ -225,7 +225,7 @@ static int new_tmpfs(struct plan_mount *m)
         int r = split_options(text, &words, options, ELEMENTS(options), &attributes);
         if (r < 0)
                 return r;
-        /* Read-only only once the targets of what is mounted below it are made. */
+        /* The access pass makes it read-only, once what is mounted below it has its place. */
         m->read_only |= attributes & MOUNT_ATTR_RDONLY;
         return mount_new("tmpfs", options, attributes & ~(uint64_t)MOUNT_ATTR_RDONLY);
 }
@@ -316,9 +316,8 @@ static int attach_content(struct child *c, struct content *contents, size_t i, s
         if (m->kind == PLAN_PRIVATE_DEV)
                 return attach_dev(p, contents, i, target, e);
         int r = 0;
-        if (content->folder)
-                make_targets(p, contents, i, content->fd);
-        if (((m->kind == PLAN_BIND || m->kind == PLAN_TMPFS) && m->read_only) || m->kind == PLAN_FILE)
+        /* Of the others the access pass does it, once what is to stay writable below them is cloned. */
+        if (m->kind == PLAN_FILE)
                 r = mount_set(content->fd, "", MOUNT_ATTR_RDONLY, 0, true);
         CLEAN_FD int cgroups = m->kind == PLAN_SYSFS ? mount_clone_tree(AT_FDCWD, "/sys/fs/cgroup", true) : -EBADF;
         if (r == 0)
@@ -368,11 +367,31 @@ static int apply_content(struct child *c, struct error *e)
 
 /* ---- access ---- */
 
+/* What was without effect as written is looked at again once links are known; what is missing has still none. */
+static void restore_redundant(struct child *c)
+{
+        struct plan *p = c->s->plan;
+        size_t count = p->redundant_count;
+        p->redundant_count = 0;
+        for (size_t i = 0; i < count; i++) {
+                struct plan_mount *m = &p->redundant[i];
+                CLEAN_FD int fd = path_open_in(c->root_fd, m->path, 0);
+                if (fd < 0) {
+                        free(m->path);
+                        free(m->source);
+                        continue;
+                }
+                p->mounts = xgrow(p->mounts, &p->mount_room, p->mount_count + 1, sizeof *p->mounts);
+                p->mounts[p->mount_count++] = *m;
+        }
+}
+
 /* Replaces each path by what it resolves to, drops what may be missing, and sorts anew. */
 static int resolve_paths(struct child *c, struct error *e)
 {
         struct plan *p = c->s->plan;
         size_t kept = 0;
+        restore_redundant(c);
         for (size_t i = 0; i < p->mount_count; i++) {
                 struct plan_mount m = p->mounts[i];
                 char real[PATH_MAX];
@@ -438,7 +457,7 @@ static bool needs_clone(const struct plan *p, size_t i)
         for (size_t k = 0; k < i; k++) {
                 const char *above = p->mounts[k].path;
                 size_t n = strlen(above);
-                if (access_attributes(&p->mounts[k]) && !is_content(p->mounts[k].kind) &&
+                if (access_attributes(&p->mounts[k]) &&
                     (n == 1 || (!strncmp(m->path, above, n) && m->path[n] == '/')))
                         return true;
         }
