@@ -649,6 +649,8 @@ COMPILER(compile_group)
 
 COMPILER(compile_supplementary)
 {
+        if (!p->identity_origin)
+                p->identity_origin = v->origin;
         for (size_t i = 0; i < v->count; i++)
                 strings_add(&p->supplementary, v->list[i].text);
         return 0;
