@@ -47,7 +47,7 @@ void target_close(struct target *t)
 
 int target_fail(const char *verb, const char *name, const struct error *e)
 {
-        CLEAN_FREE char *subject = xprintf("cannot %s %s", verb, name);
+        CLEAN_FREE char *subject = xprintf("cannot %s %.200s", verb, name);
         error_print(stderr, "bulkhead", subject, e);
         return e->exit_status ? e->exit_status : 1;
 }

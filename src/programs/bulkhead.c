@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
 #include <stdio.h>
 
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "cli/commands.h"
 
@@ -28,8 +30,18 @@ static int usage(FILE *f)
         return f == stdout ? 0 : 2;
 }
 
+/* A caller that closed 0, 1 or 2 must not find our own files and sockets there. */
+static void fill_stdio(void)
+{
+        int fd;
+        while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= 2)
+                continue;
+        (void)fd_close(fd);
+}
+
 int main(int argc, char **argv)
 {
+        fill_stdio();
         if (argc < 2)
                 return usage(stderr);
         if (text_equal(argv[1], "--help") || text_equal(argv[1], "help"))

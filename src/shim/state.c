@@ -305,6 +305,10 @@ static void overlay_end(int dir_fd, struct run_state *s)
         if (file_read(dir_fd, "exit", EXIT_RECORD_SIZE, &t) < 0 || !t.data || t.data[0] == ' ' ||
             sscanf(t.data, "%15s %7s %d %31s %llu %llu", phase, code, &status, result, &ended, &cpu) != 6)
                 return;
+        /* A damaged record says nothing. */
+        if (result[strspn(result, "abcdefghijklmnopqrstuvwxyz-")] || code[strspn(code, "abcdefghijklmnopqrstuvwxyz-")] ||
+            ended > INT64_MAX || cpu > INT64_MAX)
+                return;
         s->phase = text_equal(phase, "exited") ? RUN_EXITED : RUN_FAILED;
         (void)snprintf(s->code, sizeof s->code, "%s", text_equal(code, "-") ? "" : code);
         (void)snprintf(s->result, sizeof s->result, "%s", result);
@@ -548,8 +552,9 @@ void run_abandon(struct run *run)
 {
         if (run->dir_fd < 0)
                 return;
-        (void)run_undo_all(run->dir_fd);
-        (void)file_remove_tree(run->runs_fd, run->unit);
+        int r = run_undo_all(run->dir_fd);
+        if (r == 0 || r == -EPERM) /* else the list stays for whoever looks next */
+                (void)file_remove_tree(run->runs_fd, run->unit);
         run_close(run);
 }
 
