@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Every directive, as root and as an ordinary user: it stops what it should, and the same act works without it.
+
+What cannot work for a user is refused with an error that names the directive, and leaves nothing half-made.
+"""
+import errno
+import glob
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+
+
+class Scene:
+    """What the scripts act on; {names} in a row are taken from here."""
+
+    def __init__(self, box, tools):
+        self.d = box.data
+        self.probe = box.probe
+        self.uid = box.uid
+        for name in ("keep", "keep/inner", "other"):
+            (box.data / name).mkdir()
+        for name in ("keep/f", "keep/inner/f", "other/f"):
+            (box.data / name).write_text("x")
+        shutil.copy(box.probe, box.data / "keep/probe")
+        shutil.copy(box.probe, box.data / "keep/inner/probe")
+        for folder, folders, files in os.walk(box.data):
+            for name in folders + files:
+                os.chown(os.path.join(folder, name), box.uid, box.uid)
+        self.suid = box.folder / "suid-id"
+        shutil.copy("/usr/bin/id", self.suid)
+        self.suid.chmod(0o4755)
+        self.marker = f"/tmp/bulkhead-marker-{os.urandom(6).hex()}"
+        with open(self.marker, "w") as f:
+            f.write("x")
+        os.chmod(self.marker, 0o644)
+        self.sleeper = subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)
+        self.pid = self.sleeper.pid
+        standard = {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "mqueue", "hugepages", "fd", "stdin", "stdout", "stderr",
+                    "core", "log", "char"}
+        self.device = next(f"/dev/{n}" for n in sorted(os.listdir("/dev")) if n not in standard)
+        self.abstract = "bulkhead-" + os.urandom(6).hex()
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind("\0" + self.abstract)
+        self.socket.listen(64)
+        self.shm = subprocess.check_output(["ipcmk", "-M", "4096", "-p", "0666"], text=True).split()[-1]
+        self.mnt = os.readlink("/proc/self/ns/mnt")
+        self.net = os.readlink("/proc/self/ns/net")
+        # As root the hostname calls need a namespace of their own, so that nothing happens to the host's name.
+        self.uts = "unshare -u" if box.uid == 0 else "unshare -Ur --uts"
+
+    def close(self):
+        self.sleeper.kill()
+        self.sleeper.wait()
+        self.socket.close()
+        os.unlink(self.marker)
+        subprocess.run(["ipcrm", "-m", self.shm], check=False)
+
+    def fill(self, text):
+        for name, value in vars(self).items():
+            text = text.replace("{" + name + "}", str(value))
+        return text
+
+
+@pytest.fixture
+def scene(any_box, tools):
+    s = Scene(any_box, tools)
+    s.box = any_box
+    yield s
+    s.close()
+
+
+READ_ONLY = "python3 -c 'import os, sys; sys.exit(bool(os.statvfs(sys.argv[1]).f_flag & os.ST_RDONLY))'"
+CONNECT = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(chr(0) + \"{abstract}\")'"
+
+# (directives, without them, a script): with the directives the script fails, without it works.
+STOPS = [
+    ("ReadOnlyPaths={d}/keep", "", "echo y >>{d}/keep/f"),
+    ("ReadOnlyPaths={d}/keep", "", "mkdir {d}/keep/new && rmdir {d}/keep/new"),
+    ("ReadOnlyPaths={d}/keep", "ReadOnlyPaths={d}/keep\nReadWritePaths={d}/keep/inner", "echo y >>{d}/keep/inner/f"),
+    ("InaccessiblePaths={d}/keep", "", "test -s {d}/keep/f"),
+    ("InaccessiblePaths={d}/keep/f", "", "grep x {d}/keep/f"),
+    ("InaccessiblePaths={d}/keep/f", "", "echo y >>{d}/keep/f"),
+    ("NoExecPaths={d}/keep", "", "{d}/keep/probe exit 0"),
+    ("NoExecPaths={d}/keep", "NoExecPaths={d}/keep\nExecPaths={d}/keep/inner", "{d}/keep/inner/probe exit 0"),
+    ("NoExecPaths={d}/keep", "", "python3 -c 'import mmap; f = open(\"{d}/keep/probe\", \"rb\"); mmap.mmap(f.fileno(), 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC, flags=mmap.MAP_PRIVATE)'"),
+    ("BindReadOnlyPaths={d}/other:{d}/keep", "BindPaths={d}/other:{d}/keep", "test ! -e {d}/keep/inner && echo y >>{d}/keep/f"),
+    ("BindPaths={d}/other:{d}/keep", "", "test -e {d}/keep/inner"),
+    ("TemporaryFileSystem={d}/keep", "", "test -e {d}/keep/f"),
+    ("TemporaryFileSystem={d}/keep:ro", "TemporaryFileSystem={d}/keep", "test ! -e {d}/keep/f && touch {d}/keep/new"),
+    ("ProtectSystem=yes", "", READ_ONLY + " /usr"),
+    ("ProtectSystem=full", "ProtectSystem=yes", READ_ONLY + " /etc"),
+    ("ProtectSystem=strict", "ProtectSystem=full", "echo y >>{d}/keep/f"),
+    ("ProtectSystem=strict", "ProtectSystem=strict\nReadWritePaths={d}", "echo y >>{d}/keep/f"),
+    ("ProtectSystem=strict", "ProtectSystem=full", "mkdir /tmp/{abstract} && rmdir /tmp/{abstract}"),
+    ("ProtectHome=yes", "", "test $(stat -c %a /home) != 0"),
+    ("ProtectHome=read-only", "", READ_ONLY + " /home"),
+    ("ProtectHome=tmpfs", "", "test $(stat -f -c %T /home) != tmpfs"),
+    ("PrivateTmp=yes", "", "test -e {marker}"),
+    ("PrivateTmp=disconnected", "", "test -e {marker}"),
+    ("PrivateDevices=yes", "", "test -e {device}"),
+    ("PrivateDevices=yes", "", "{probe} call iopl 32:iopl | grep -v ':1[,}]'"),
+    ("PrivateNetwork=yes", "", CONNECT),
+    ("PrivateNetwork=yes", "", "test $(readlink /proc/self/ns/net) = {net}"),
+    ("PrivateIPC=yes", "", "ipcs -m -i {shm} | grep -q bytes="),
+    ("PrivatePIDs=yes", "", "test -d /proc/{pid}"),
+    ("PrivatePIDs=yes", "", "test $$ != 1"),
+    ("PrivateUsers=yes", "", "grep -q '^ *0 *0 *4294967295' /proc/self/uid_map"),
+    ("PrivateMounts=yes", "", "test $(readlink /proc/self/ns/mnt) = {mnt}"),
+    ("ProtectHostname=yes", "", "{uts} {probe} call sethostname setdomainname | grep -q ':0,.*:0'"),
+    ("ProtectHostname=yes", "", "{uts} {probe} call 32:sethostname 32:setdomainname | grep -q ':0,.*:0'"),
+    ("RestrictSUIDSGID=yes", "", "chmod 4755 {d}/keep/f"),
+    ("RestrictSUIDSGID=yes", "", "chmod 2755 {d}/keep"),
+    ("RestrictSUIDSGID=yes", "", "cd /tmp; {probe} call chmod_suid 32:chmod_suid | grep -v ':1[,}]'"),
+    ("SystemCallFilter=~uname", "", "uname"),
+    ("SystemCallFilter=~uname\nSystemCallErrorNumber=EPERM", "", "{probe} call uname | grep -q ':0'"),
+    ("SystemCallFilter=~uname", "", "{probe} call 32:uname"),
+    ("SystemCallFilter=~uname\nSystemCallErrorNumber=EPERM", "", "{probe} call 32:uname | grep -q ':0'"),
+    ("SystemCallFilter=~@process", "", "{probe} fork 1"),
+    ("CapabilityBoundingSet=", "", "grep -q 'CapBnd:.*[1-9a-f]' /proc/self/status"),
+    ("CapabilityBoundingSet=~CAP_SYS_ADMIN", "", "capsh --has-b=cap_sys_admin"),
+    ("UMask=0077", "", "rm -f {d}/new; touch {d}/new; test $(stat -c %a {d}/new) = 644"),
+    ("WorkingDirectory={d}/keep", "WorkingDirectory={d}", "test -d keep"),
+    ("Environment=A=b", "", "test -z \"$A\""),
+    ("NoNewPrivileges=yes\n{drop}", "{drop}", "test $({suid} -u) = 0"),
+]
+ROOT_STOPS = [
+    ("SystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM", "", "{probe} call sync reboot 32:reboot 32:swapoff | grep -vE 'reboot\":1,\"32:reboot\":1,\"32:swapoff\":1'"),
+    ("User=daemon", "", "test $(id -u) = 0"),
+    ("Group=daemon", "", "test $(id -g) = 0"),
+    ("User=daemon\nSupplementaryGroups=sys", "User=daemon", "! id -Gn | grep -q sys"),
+    ("DynamicUser=yes", "", "test $(id -u) = 0"),
+    ("DynamicUser=yes", "", "echo y >>{d}/keep/f"),
+    ("PrivateUsers=yes", "", "chown daemon {d}/keep/f"),
+    ("PrivateUsers=identity", "", "chown 70000 {d}/keep/f"),
+    ("PrivateUsers=full", "", "mknod {d}/node c 1 3"),
+    ("CapabilityBoundingSet=~CAP_CHOWN", "", "chown daemon {d}/keep/f"),
+    ("PrivateDevices=yes", "", "mknod {d}/node c 1 3"),
+    ("PrivateDevices=yes\nBindPaths={d}:{d}", "", "mknod {d}/node b 8 0"),
+    ("TasksMax=5", "", "{probe} fork 20 | grep -q made.:20"),
+    ("MemoryMax=24M", "", "{probe} eat 104857600"),
+    ("CPUQuota=20%", "", "{probe} spin 600 | grep -qE ':([3-9][0-9][0-9])'"),
+]
+
+
+def fill(scene, text):
+    text = text.replace("{drop}", "User=65534" if scene.uid == 0 else "UMask=0022")
+    return [line for line in scene.fill(text).split("\n") if line]
+
+
+def name_of(row):
+    return f"{row[0].splitlines()[0]} {row[2][:40]}"
+
+
+def check(scene, row):
+    stops, twin, script = fill(scene, row[0]), fill(scene, row[1]), scene.fill(row[2])
+    without = scene.box.shell(twin, script)
+    assert without.status == 0, f"the twin: {without}"
+    r = scene.box.shell(stops, script)
+    assert r.status != 0, "it is not stopped"
+    assert "bulkhead: cannot" not in r.err, r.err
+
+
+@pytest.mark.parametrize("row", STOPS, ids=name_of)
+def test_stops(scene, row):
+    check(scene, row)
+
+
+@pytest.mark.parametrize("any_box", ["root"], indirect=True)
+@pytest.mark.parametrize("row", ROOT_STOPS, ids=name_of)
+def test_stops_root(scene, row):
+    check(scene, row)
+
+
+def test_remove_ipc(box):
+    for more, left in (("", 1), ("\nRemoveIPC=yes", 0)):
+        out = box.good(f"User=54321{more}", "ipcmk", "-M", "4096")
+        shm = out.split()[-1]
+        r = subprocess.run(["ipcs", "-m", "-i", shm], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        there = "uid=54321" in r.stdout
+        subprocess.run(["ipcrm", "-m", shm], stderr=subprocess.DEVNULL)
+        assert there == bool(left), more
+
+
+FOLDERS = {"RuntimeDirectory": "/run", "StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "LogsDirectory": "/var/log", "ConfigurationDirectory": "/etc"}
+
+
+@pytest.mark.parametrize("directive", FOLDERS)
+def test_folders(box, directive):
+    name = box.name()
+    path = f"{FOLDERS[directive]}/{name}"
+    variable = directive.replace("Directory", "_DIRECTORY").upper()
+    try:
+        owner = "root" if directive == "ConfigurationDirectory" else "daemon"
+        r = box.shell(["User=daemon", f"{directive}={name}", "ProtectSystem=strict"], f"echo ${variable}; stat -c '%U %a' ${variable}; touch ${variable}/f")
+        assert r.out.splitlines() == [path, f"{owner} 755"]
+        assert (r.status == 0) == (owner == "daemon")
+        assert os.path.exists(path) == (directive != "RuntimeDirectory")
+        assert box.shell(["User=daemon", "ProtectSystem=strict"], f"touch {path}/f").status != 0
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.mark.parametrize("directive", ["StateDirectory", "CacheDirectory", "LogsDirectory"])
+def test_dynamic_user_folders(box, directive):
+    base, name = FOLDERS[directive], box.name()
+    had = os.path.exists(f"{base}/private")
+    try:
+        properties = ["DynamicUser=yes", f"{directive}={name}"]
+        variable = directive.replace("Directory", "_DIRECTORY").upper()
+        assert box.shell(properties, f"echo 1 >${variable}/f && cat {base}/{name}/f").out == "1\n"
+        assert os.readlink(f"{base}/{name}") == f"private/{name}"
+        assert os.stat(f"{base}/private").st_mode & 0o7777 == 0o700
+        # Another run finds it again, whatever its user id is.
+        assert box.shell([*properties, "User=other-name"], f"cat {base}/{name}/f").out == "1\n"
+        assert box.shell(["User=daemon"], f"cat {base}/{name}/f").status != 0
+    finally:
+        shutil.rmtree(f"{base}/private/{name}", ignore_errors=True)
+        if os.path.islink(f"{base}/{name}"):
+            os.unlink(f"{base}/{name}")
+        if not had:
+            os.path.isdir(f"{base}/private") and not os.listdir(f"{base}/private") and os.rmdir(f"{base}/private")
+
+
+# ---- what an ordinary user cannot have ----
+
+REFUSED = ["DynamicUser=yes", "User=daemon", "User=root", "Group=daemon", "SupplementaryGroups=daemon", "PrivateUsers=identity", "PrivateUsers=full",
+           "MemoryMax=50M", "TasksMax=10", "CPUQuota=20%", "BindPaths=/etc:/mnt/bulkhead-new", "ReadOnlyPaths=/root/below", "StateDirectory=x",
+           "CacheDirectory=x", "LogsDirectory=x", "ConfigurationDirectory=x"]
+
+
+def traces(box, unit):
+    """What a run of that name may have left anywhere."""
+    found = box.leftovers()
+    for base in ("/tmp", "/var/tmp"):
+        found += glob.glob(f"{base}/systemd-private-*{unit}*")
+    for folder, folders, _ in os.walk("/sys/fs/cgroup"):
+        found += [os.path.join(folder, n) for n in folders if unit in n]
+    with open("/proc/self/mountinfo") as f:
+        found += [line for line in f if unit in line or str(box.folder) in line]
+    return found
+
+
+@pytest.mark.parametrize("mode", ["-P", "--wait"])
+@pytest.mark.parametrize("assignment", REFUSED)
+def test_refused_to_a_user(user_box, assignment, mode):
+    unit = user_box.name()
+    r = user_box.run(["PrivateTmp=yes", assignment], "touch", user_box.data / "ran", mode=mode, options=["-G", "-u", unit])
+    assert r.status >= 200, r
+    assert assignment.split("=")[0] in r.err and "\n  cause  " in r.err and "\n  id     " in r.err
+    assert not (user_box.data / "ran").exists(), "the payload has run"
+    assert traces(user_box, unit) == []
+
+
+@pytest.mark.parametrize("mode", ["-P", "--wait"])
+@pytest.mark.parametrize("assignment", ["InaccessiblePaths=/nonexist", "User=nosuch", "WorkingDirectory=/nonexist", "BindPaths=/nonexist:/mnt",
+                                        "NoExecPaths=/usr"])
+def test_refused_to_root_leaves_nothing(box, assignment, mode):
+    unit = box.name()
+    r = box.run(["PrivateTmp=yes", f"RuntimeDirectory={unit}", "MemoryMax=64M", "PrivateDevices=yes", assignment], "touch", box.data / "ran", mode=mode,
+                options=["-G", "-u", unit])
+    assert r.status >= 200
+    assert not (box.data / "ran").exists() and not os.path.exists(f"/run/{unit}")
+    assert traces(box, unit) == []
+
+
+def test_a_failed_start_is_on_record(box):
+    """Without -G a failure stays to be asked about; nothing else of it does."""
+    unit = box.name()
+    assert box.run(["PrivateTmp=yes", "InaccessiblePaths=/nonexist"], "true", mode="--wait", options=["-u", unit]).status == 226
+    assert traces(box, unit) == [f"{unit}.service"]
+    assert box.run("PrivateTmp=yes", "true", mode="--wait", options=["-u", unit]).status == 0
+
+
+def test_a_user_keeps_its_own_identity(user_box):
+    uid = str(user_box.uid)
+    for properties in ("", "PrivateTmp=yes", "PrivateUsers=yes", f"User={uid}", "PrivatePIDs=yes\nPrivateNetwork=yes"):
+        assert user_box.shell(properties, "id -u; id -g").out.split() == [uid, uid], properties
+
+
+def test_a_user_has_no_capabilities(user_box):
+    for properties in ("", "PrivateTmp=yes", "PrivateNetwork=yes\nPrivateDevices=yes"):
+        out = user_box.good(properties, "cat", "/proc/self/status")
+        assert "CapEff:\t0000000000000000" in out, properties
+
+
+def test_foreign_abi_is_seen(box):
+    """Twin of the i386 rows: the helper really makes calls of that ABI."""
+    got = box.json("", "call", "32:getpid", "32:uname", "32:getppid")
+    assert set(got.values()) == {0}
+    got = box.json("SystemCallFilter=~uname:ENOTTY", "call", "uname", "32:uname", "32:getpid")
+    assert got == {"uname": errno.ENOTTY, "32:uname": errno.ENOTTY, "32:getpid": 0}
+    assert box.run("SystemCallFilter=~uname", box.probe, "call", "32:uname").status == 255
+
+
+def test_root_to_user_change_drops_all(box):
+    out = box.good("User=daemon", "cat", "/proc/self/status")
+    assert "CapEff:\t0000000000000000" in out and "CapPrm:\t0000000000000000" in out and "CapAmb:\t0000000000000000" in out
+    assert "Uid:\t" + "\t".join([str(pwd.getpwnam("daemon").pw_uid)] * 4) in out
