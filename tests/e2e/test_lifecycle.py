@@ -351,3 +351,9 @@ def test_many_clients(b):
         assert p.returncode == 4 or "shim.busy" in err or "clients are connected" in err, err
     assert ends.count(4) == 16, ends
     assert b.ended(unit)["status"] == 4
+
+
+def test_hidden_paths_beside_a_private_tmp(b):
+    """The runtime folder may itself lie below a folder that the run covers."""
+    r = b("run", "-q", "-P", "-p", "PrivateTmp=yes", "-p", "ProtectHome=yes", "-p", "InaccessiblePaths=/opt", "ls", "/tmp")
+    assert (r.returncode, r.stdout) == (0, ""), r.stderr
