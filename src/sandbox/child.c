@@ -303,6 +303,8 @@ static const struct stage {
 int child_run(struct child *c)
 {
         struct status_message m = { .kind = STATUS_ERROR };
+        for (size_t i = 0; i < c->s->notes.count; i++)
+                child_note(c, "%s", c->s->notes.items[i]);
         for (size_t i = 0; i < ELEMENTS(stages); i++) {
                 if (stages[i].apply(c, &m.error) == 0)
                         continue;

@@ -9,6 +9,7 @@
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -434,8 +435,7 @@ static int clone_stand_in(struct child *c, int fd)
                 return -errno;
         for (size_t i = 0; i < ELEMENTS(rows); i++)
                 for (size_t k = 0; (st.st_mode & S_IFMT) == rows[i].type && k < 2; k++) {
-                        CLEAN_FREE char *path = xprintf("%s/%s", c->s->stand_ins, rows[i].names[k]);
-                        int mount = mount_clone_tree(AT_FDCWD, path, false);
+                        int mount = mount_clone_tree(c->stand_ins_fd, rows[i].names[k], false);
                         if (mount != -ENOENT)
                                 return mount;
                 }
@@ -533,15 +533,41 @@ static int collect_writable(struct child *c)
         return 0;
 }
 
+/* With --lenient: names once each directive whose mounts are left out. */
+static int drop_mounts(struct child *c, int error)
+{
+        struct plan *p = c->s->plan;
+        if (!p->mount_count)
+                child_note(c, "%s: not applied: %s", p->namespace_origin[plan_namespace_slot(CLONE_NEWNS)], strerror(-error));
+        for (size_t i = 0; i < p->mount_count; i++) {
+                bool told = false;
+                for (size_t k = 0; k < i; k++)
+                        told |= text_equal(p->mounts[k].origin, p->mounts[i].origin);
+                if (!told)
+                        child_note(c, "%s: not applied: %s", p->mounts[i].origin, strerror(-error));
+        }
+        p->root_read_only = false;
+        return 0;
+}
+
 int child_mounts(struct child *c, struct error *e)
 {
         struct plan *p = c->s->plan;
         if (!plan_has_mounts(p))
                 return 0;
         mode_t mask = umask(0);
+        /* Before a private /tmp or another mount covers them. */
+        c->stand_ins_fd = open(c->s->stand_ins, O_PATH | O_DIRECTORY | O_CLOEXEC);
         int r = mount_set(AT_FDCWD, "/", 0, MS_SLAVE, true);
-        if (r < 0)
+        if ((r == -EPERM || r == -EACCES || r == -ENOSYS) && sandbox_may_drop_mounts(p)) {
+                umask(mask);
+                return drop_mounts(c, r);
+        }
+        if (r < 0) {
                 r = error_errno(e, r, "mount.refused", "making the mounts private");
+                error_hint(e, "a container refuses mounts here; --lenient starts without them, where none rearranges what is seen");
+                error_while(e, "applying %s", p->namespace_origin[plan_namespace_slot(CLONE_NEWNS)]);
+        }
         if (r == 0)
                 r = apply_content(c, e);
         if (r == 0)

@@ -59,7 +59,7 @@ static int make_tmp_folder(struct sandbox *s, int which, struct error *e)
         for (const char *p = boot.data; *p; p++)
                 if (*p != '-' && *p != '\n')
                         text_add_bytes(&id, p, 1);
-        CLEAN_FREE char *outer = xprintf("%s/systemd-private-%s-%s-%s", bases[which], id.data, s->plan->unit, random);
+        CLEAN_FREE char *outer = xprintf("%s/systemd-private-%s-%.190s-%s", bases[which], id.data, s->plan->unit, random);
         char *inner = xprintf("%s/tmp", outer);
         s->tmp_source[which] = inner;
         int r = s->host->note(s->host->context, "tree", outer);
@@ -395,6 +395,49 @@ static int clone_refused(const struct sandbox *s, int r, uint64_t flags, struct 
         return r;
 }
 
+/* What shows the payload another tree than the host's is no mere protection: without it the payload would go astray. */
+bool sandbox_may_drop_mounts(const struct plan *p)
+{
+        for (size_t i = 0; i < p->mount_count; i++) {
+                const struct plan_mount *m = &p->mounts[i];
+                if ((m->kind == PLAN_BIND && !text_equal(m->path, m->source)) ||
+                    (m->kind == PLAN_TMPFS && text_starts(m->origin, "TemporaryFileSystem=")))
+                        return false;
+        }
+        return p->lenient && !p->dynamic_user;
+}
+
+static void note_dropped(struct sandbox *s, const char *origin, int error)
+{
+        CLEAN_FREE char *note = origin ? xprintf("%s: not applied: %s", origin, strerror(-error)) : NULL;
+        if (note && !strings_has(&s->notes, note))
+                strings_add(&s->notes, note);
+}
+
+/* With --lenient, as systemd where namespaces are refused: goes on without them and says what that leaves out. */
+static bool drop_namespaces(struct sandbox *s, int error)
+{
+        struct plan *p = s->plan;
+        if ((error != -EPERM && error != -ENOSYS && error != -EINVAL && error != -ENOSPC) || !sandbox_may_drop_mounts(p))
+                return false;
+        for (size_t i = 0; i < p->mount_count; i++)
+                note_dropped(s, p->mounts[i].origin, error);
+        for (size_t i = 0; i < ELEMENTS(p->namespace_origin); i++)
+                note_dropped(s, p->namespace_origin[i], error);
+        if (p->users != PLAN_USERS_HOST)
+                note_dropped(s, p->users_origin, error);
+        if (s->users_first && p->bounding != capability_all() && !(capability_effective() >> CAP_SETPCAP & 1)) {
+                note_dropped(s, p->bounding_origin, error);
+                p->bounding = capability_all();
+        }
+        p->namespaces = 0;
+        p->users = PLAN_USERS_HOST;
+        p->seal = PLAN_SEAL_OFF;
+        p->root_read_only = false;
+        s->users_first = false;
+        return true;
+}
+
 static bool seal_needs_maps(const struct sandbox *s)
 {
         const struct plan *p = s->plan;
@@ -420,6 +463,8 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
                 return e ? e->code : -EIO;
         int pidfd = -EBADF;
         pid_t pid = process_clone(flags, s->cgroup.into_fd, &pidfd);
+        if (pid < 0 && flags && drop_namespaces(s, pid))
+                return sandbox_spawn(s, io, ret, e);
         if (pid < 0)
                 return flags ? clone_refused(s, pid, flags, e) : error_errno(e, pid, "spawn.failed", "clone");
         if (pid == 0) {
@@ -472,6 +517,7 @@ void sandbox_done(struct sandbox *s)
         free(s->tmp_source[0]);
         free(s->tmp_source[1]);
         strings_clear(&s->environment);
+        strings_clear(&s->notes);
         cgroup_done(&s->cgroup);
         for (size_t i = 0; i < s->filter_count; i++)
                 filter_program_clear(&s->filters[i]);

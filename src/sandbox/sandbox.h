@@ -50,6 +50,7 @@ struct sandbox {
         bool set_groups;
         int uid_lock_fd; /* held while the run lives; the supervisor keeps it */
         struct strings environment;
+        struct strings notes; /* what a lenient start left out, for the child to report */
         char *tmp_source[2];
         char *stand_ins;
         struct cgroup cgroup;
@@ -68,6 +69,8 @@ struct sandbox_child {
 
 int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, const char *term, struct error *e);
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e);
+/* Whether a lenient start may go on without the plan's mounts where they are refused. */
+bool sandbox_may_drop_mounts(const struct plan *p);
 /* Blocks until the payload runs (0) or its set-up failed (the child's error). Notes go to f. */
 int sandbox_wait_exec(int status_fd, FILE *notes, struct error *e);
 void sandbox_done(struct sandbox *s);
