@@ -130,11 +130,14 @@ static int stage_groups(struct child *c, struct error *e)
         const struct sandbox *s = c->s;
         if (!s->change_user)
                 return 0;
+        int r = 0;
         if (s->set_groups && setgroups(s->group_count, s->groups) < 0)
-                return error_errno(e, errno, "identity.groups", "setting %zu groups", s->group_count);
-        if (setresgid(s->account.gid, s->account.gid, s->account.gid) < 0)
-                return error_errno(e, errno, "identity.group", "becoming group %u", s->account.gid);
-        return 0;
+                r = error_errno(e, errno, "identity.groups", "setting %zu groups", s->group_count);
+        else if (setresgid(s->account.gid, s->account.gid, s->account.gid) < 0)
+                r = error_errno(e, errno, "identity.group", "becoming group %u", s->account.gid);
+        if (r < 0 && s->plan->identity_origin)
+                error_while(e, "applying %s", s->plan->identity_origin);
+        return r;
 }
 
 /* The supervisor writes the maps: that takes privilege outside. One byte there, one byte back. */

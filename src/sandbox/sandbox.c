@@ -389,6 +389,10 @@ static int clone_refused(const struct sandbox *s, int r, uint64_t flags, struct 
         error_hint(e, s->users_first ? "user namespaces are refused here (container, sysctl or LSM); run as root with CAP_SYS_ADMIN"
                                      : "the kernel or a container refuses namespaces here");
         error_status(e, flags & CLONE_NEWNET && !(flags & CLONE_NEWNS) ? STATUS_NETWORK : STATUS_NAMESPACE);
+        if (p->users != PLAN_USERS_HOST && p->users_origin)
+                error_while(e, "applying %s", p->users_origin);
+        else if (!p->namespaces && p->bounding_origin)
+                error_while(e, "applying %s", p->bounding_origin);
         for (uint64_t bit = 1; bit <= flags && bit; bit <<= 1)
                 if (flags & bit && p->namespace_origin[plan_namespace_slot(bit)])
                         error_while(e, "applying %s (%s namespace)", p->namespace_origin[plan_namespace_slot(bit)], process_namespace_name(bit));
