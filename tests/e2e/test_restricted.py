@@ -58,6 +58,10 @@ class Place(Bulkhead):
             for path in (inner, self.home):
                 os.chown(path, nobody.pw_uid, nobody.pw_gid)
             self.outer = ["setpriv", "--reuid", "nobody", "--regid", str(nobody.pw_gid), "--clear-groups", "--inh-caps=-all"]
+        elif kind == "no-userns":
+            # The count of user namespaces below one of its own is nobody else's.
+            self.outer = ["unshare", "-U", "--map-root-user", "sh", "-c", "echo 0 >/proc/sys/user/max_user_namespaces; "
+                          "exec setpriv --bounding-set -sys_admin --inh-caps=-sys_admin \"$@\"", "sh"]
         else:
             denied = MOUNT_CALLS
             words = ["-p", f"CapabilityBoundingSet={DOCKER_CAPABILITIES}"]
@@ -74,7 +78,7 @@ class Place(Bulkhead):
             self.command = [BULKHEAD]
 
 
-@pytest.fixture(params=["docker", "no-seccomp", "user"])
+@pytest.fixture(params=["docker", "no-seccomp", "no-userns", "user"])
 def place(request):
     if request.param == "user" and not os.stat(os.path.dirname(BULKHEAD)).st_mode & stat.S_IXOTH:
         pytest.skip("the program cannot be reached by others")
