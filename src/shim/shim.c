@@ -369,8 +369,7 @@ static void act_started(struct shim *s)
 
 static void act_failed(struct shim *s)
 {
-        send_all(s, WIRE_FAILED, &s->error, sizeof s->error);
-        /* It told its last; it exits by itself, but a stuck one must not hold the run. */
+        /* It told its last, which act_finish passes on; it exits by itself, but a stuck one must not hold the run. */
         s->deadline_ms = now_ms() + 5000;
 }
 
@@ -506,9 +505,12 @@ static void act_finish(struct shim *s)
         record_exit(s);
         hear_late_clients(s);
         drain(s);
-        send_all(s, WIRE_EXITED, &s->exit, sizeof s->exit);
+        /* Whoever hears of the end finds nothing left of it. */
         if (s->o.collect)
                 remove_folder(s);
+        if (s->error.id[0])
+                send_all(s, WIRE_FAILED, &s->error, sizeof s->error);
+        send_all(s, WIRE_EXITED, &s->exit, sizeof s->exit);
 }
 
 static const struct transition {
@@ -584,8 +586,6 @@ static void tell_past(struct shim *s, unsigned i)
 {
         if (s->started)
                 client_send(s, i, WIRE_STARTED, NULL, 0);
-        if (s->error.id[0] && s->clients[i].used)
-                client_send(s, i, WIRE_FAILED, &s->error, sizeof s->error);
 }
 
 static void on_input(struct shim *s, unsigned i, const void *payload, size_t size)
