@@ -97,6 +97,8 @@ static void merge_equal_paths(struct plan *p)
                         continue;
                 }
                 bool hidden = k->kind == PLAN_INACCESSIBLE; /* no more to take away */
+                if (hidden || k->kind >= PLAN_READ_ONLY)
+                        k->optional &= m->optional; /* one that must be there is enough */
                 k->read_only |= !hidden && (m->kind == PLAN_READ_ONLY || m->read_only);
                 k->no_exec |= !hidden && (m->kind == PLAN_NOEXEC || m->no_exec);
                 k->exec |= !hidden && (m->kind == PLAN_EXEC || m->exec);
