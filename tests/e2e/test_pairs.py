@@ -88,12 +88,13 @@ class Model:
         self.host = host
         self.error = None
         self.bound_twice = False  # which one wins is not specified
-        self.rules, self.missing, self.named = [], [], []
+        self.rules, self.missing, self.named, self.targets = [], [], [], []
         self.user = 0
         for directive, words in properties:
             getattr(self, "add_" + directive)(words)
         # A path through a link that lies in what is hidden or replaced: whether it is missing is not specified.
         self.unspecified = any(not self.is_plain_way(path) for path in self.named)
+        self.unspecified |= bool(self.error) and any(self.hidden_above(t) or self.hidden_at(t) for t in self.targets)
         self.drop_missing()
         for kind, path in self.missing:
             self.unspecified |= self.repeats(Rule(kind, path))
@@ -148,6 +149,8 @@ class Model:
     def add_bind(self, words, read_only):
         for word in words:
             source, target = word.lstrip("-").split(":")
+            self.targets.append(self.host.resolve(target))
+            self.bound_twice |= self.targets.count(self.targets[-1]) > 1
             if self.host.resolve(source) is None:
                 if not word.startswith("-"):
                     self.error = 226
