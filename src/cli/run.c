@@ -212,10 +212,10 @@ static int note_undo(void *context, const char *kind, const char *path)
         return run_undo_note(run->dir_fd, kind, path);
 }
 
-static int made_undo(void *context, const char *path)
+static int made_undo(void *context, const char *at, const char *path)
 {
         const struct run *run = context;
-        return run_undo_made(run->dir_fd, path);
+        return run_undo_made(run->dir_fd, at, path);
 }
 
 static void fill_state(struct run_state *st, const struct run_options *o, const char *invocation_id)

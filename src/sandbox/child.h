@@ -12,6 +12,7 @@ struct child {
         int observer_fd; /* takes the listener of the observed filter, or -EBADF */
         int proc_fd;   /* the host's /proc, opened before any mount */
         int root_fd;
+        int run_fd;       /* the run's own folder, likewise */
         int stand_ins_fd; /* the stand-ins for InaccessiblePaths=, once mounts are made */
         int writable[SANDBOX_WRITABLE_MAX]; /* for Landlock, where the root is read-only */
         size_t writable_count;

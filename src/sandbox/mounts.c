@@ -427,12 +427,18 @@ static int clone_stand_in(struct child *c, int fd)
                 mode_t type;
                 const char *names[2];
         } rows[] = {
-                { S_IFDIR, { "dir", "dir" } }, { S_IFREG, { "reg", "reg" } },  { S_IFIFO, { "fifo", "reg" } },
+                { S_IFDIR, { "dir", "dir" } }, { S_IFREG, { "reg", "reg" } },
                 { S_IFSOCK, { "sock", "reg" } }, { S_IFCHR, { "chr", "reg" } }, { S_IFBLK, { "blk", "reg" } },
         };
         struct stat st;
         if (fstat(fd, &st) < 0)
                 return -errno;
+        /* A pipe passes data even on a read-only mount: each run has its own, or two runs could talk through it. */
+        if (S_ISFIFO(st.st_mode)) {
+                if (mknodat(c->run_fd, "fifo", S_IFIFO, 0) < 0 && errno != EEXIST)
+                        return -errno;
+                return mount_clone_tree(c->run_fd, "fifo", false);
+        }
         for (size_t i = 0; i < ELEMENTS(rows); i++)
                 for (size_t k = 0; (st.st_mode & S_IFMT) == rows[i].type && k < 2; k++) {
                         int mount = mount_clone_tree(c->stand_ins_fd, rows[i].names[k], false);
@@ -558,6 +564,7 @@ int child_mounts(struct child *c, struct error *e)
         mode_t mask = umask(0);
         /* Before a private /tmp or another mount covers them. */
         c->stand_ins_fd = open(c->s->stand_ins, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        c->run_fd = open(c->s->host->run_folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
         int r = mount_set(AT_FDCWD, "/", 0, MS_SLAVE, true);
         if ((r == -EPERM || r == -EACCES || r == -ENOSYS) && sandbox_may_drop_mounts(p)) {
                 umask(mask);

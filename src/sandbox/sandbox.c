@@ -30,7 +30,7 @@ static int make_stand_ins(struct sandbox *s, struct error *e)
         static const struct {
                 const char *name;
                 mode_t type;
-        } rows[] = { { "dir", S_IFDIR }, { "reg", S_IFREG }, { "fifo", S_IFIFO }, { "sock", S_IFSOCK }, { "chr", S_IFCHR }, { "blk", S_IFBLK } };
+        } rows[] = { { "dir", S_IFDIR }, { "reg", S_IFREG }, { "sock", S_IFSOCK }, { "chr", S_IFCHR }, { "blk", S_IFBLK } };
         s->stand_ins = xprintf("%s/inaccessible", s->host->shared_folder);
         CLEAN_FREE char *last = xprintf("%s/reg", s->stand_ins);
         if (access(last, F_OK) == 0)
@@ -160,6 +160,30 @@ static int make_private_folder(struct sandbox *s, const struct plan_folder *f, c
         return 0;
 }
 
+/*
+ * A folder that goes with the run, unless it was there before.  It is made under a name that the undo believes, and
+ * noted as ours under its own before it gets that: at no moment could it be left behind.
+ */
+static int make_removed_folder(struct sandbox *s, const char *base, const char *path)
+{
+        CLEAN_FREE char *fresh = xprintf("%s/systemd-private-%s", base, s->host->invocation_id);
+        CLEAN_FREE char *parent = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+        if (access(path, F_OK) == 0)
+                return 0;
+        int r = file_make_folders(parent, 0755, NULL);
+        if (r == 0)
+                r = s->host->note(s->host->context, "tree", fresh);
+        if (r == 0 && mkdir(fresh, 0755) < 0)
+                r = -errno;
+        if (r == 0)
+                r = s->host->made(s->host->context, fresh, path);
+        if (r == 0)
+                r = s->host->note(s->host->context, "tree", path);
+        if (r == 0 && rename(fresh, path) < 0)
+                r = -errno;
+        return r;
+}
+
 static int make_folder(struct sandbox *s, const struct plan_folder *f, char **ret_path)
 {
         const struct folder_kind *k = &folder_kinds[f->kind];
@@ -170,13 +194,7 @@ static int make_folder(struct sandbox *s, const struct plan_folder *f, char **re
                 r = make_private_folder(s, f, base, &path);
         else {
                 path = xprintf("%s/%s", base, f->name);
-                bool fresh = access(path, F_OK) < 0;
-                if (k->removed && fresh)
-                        r = s->host->note(s->host->context, "tree", path);
-                if (r == 0)
-                        r = file_make_folders(path, 0755, NULL);
-                if (r == 0 && k->removed && fresh)
-                        r = s->host->made(s->host->context, path);
+                r = k->removed ? make_removed_folder(s, base, path) : file_make_folders(path, 0755, NULL);
                 if (r == 0 && plan_has_mounts(s->plan))
                         plan_add_mount(s->plan, PLAN_READ_WRITE, path, f->origin);
         }

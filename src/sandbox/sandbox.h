@@ -26,7 +26,8 @@ struct sandbox_host {
         int report_fd;              /* where denials are written at the end (denials.h); negative: not asked for */
         bool track;                 /* a control group of its own even without limits */
         int (*note)(void *context, const char *kind, const char *path); /* "tree", "file" or "cgroup"; 0 or -errno */
-        int (*made)(void *context, const char *path); /* right after a folder outside the marked places was made */
+        /* What stands at "at" was made for the run and is about to be renamed to path, outside the marked places. */
+        int (*made)(void *context, const char *at, const char *path);
         void *context;
 };
 

@@ -191,7 +191,7 @@ static void undo_removes_what_is_ours_and_nothing_else(void **state)
         assert_int_equal(run_undo_note(run.dir_fd, "tree", private), 0);
         assert_int_equal(run_undo_note(run.dir_fd, "tree", "/nonexistent/x"), 0);
         assert_int_equal(run_undo_note(run.dir_fd, "tree", made), 0);
-        assert_int_equal(run_undo_made(run.dir_fd, made), 0);
+        assert_int_equal(run_undo_made(run.dir_fd, made, made), 0);
         assert_int_equal(run_undo_note(run.dir_fd, "tree", "/x\ntree /y"), -EINVAL);
         assert_int_equal(run_undo_note(run.dir_fd, "tree", "relative"), -EINVAL);
         assert_int_equal(run_undo_note(run.dir_fd, "tree", "/a/../b"), -EINVAL);

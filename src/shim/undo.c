@@ -42,13 +42,13 @@ int run_undo_note(int dir_fd, const char *kind, const char *path)
         return append_line(dir_fd, line);
 }
 
-int run_undo_made(int dir_fd, const char *path)
+int run_undo_made(int dir_fd, const char *at, const char *path)
 {
         CLEAN_FREE char *normal = NULL;
         struct stat st;
         if (strchr(path, '\n') || path_normalize(path, &normal) < 0)
                 return -EINVAL;
-        if (lstat(normal, &st) < 0)
+        if (lstat(at, &st) < 0)
                 return -errno;
         CLEAN_FREE char *line = xprintf("made %llx:%llx %s\n", (unsigned long long)st.st_dev,
                                         (unsigned long long)st.st_ino, normal);

@@ -19,8 +19,8 @@
 #include <sys/types.h>
 
 int run_undo_note(int dir_fd, const char *kind, const char *path);
-/* Notes which object now stands at path, for trees outside the marked places. Call it right after making. */
-int run_undo_made(int dir_fd, const char *path);
+/* Notes that the object which now stands at "at" is ours under path as well, outside the marked places. */
+int run_undo_made(int dir_fd, const char *at, const char *path);
 /* Kills, removes, and empties the list when all went well. Missing things are fine. 0 or the first -errno. */
 int run_undo_all(int dir_fd);
 
