@@ -93,14 +93,18 @@ static int remove_below(int fd, dev_t device, int depth)
 {
         if (depth > 512)
                 return -ELOOP;
-        DIR *dir = fdopendir(dup(fd));
-        if (!dir)
+        int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = again < 0 ? NULL : fdopendir(again);
+        if (!dir) {
+                fd_close(again);
                 return -errno;
+        }
         int result = 0;
         for (struct dirent *d; (d = readdir(dir));) {
                 if (text_equal(d->d_name, ".") || text_equal(d->d_name, ".."))
                         continue;
-                if (unlinkat(fd, d->d_name, 0) == 0)
+                /* Another may remove the same tree: what is gone is as good as removed. */
+                if (unlinkat(fd, d->d_name, 0) == 0 || errno == ENOENT)
                         continue;
                 if (errno != EISDIR && errno != EPERM) {
                         result = -errno;
@@ -108,12 +112,14 @@ static int remove_below(int fd, dev_t device, int depth)
                 }
                 CLEAN_FD int child = openat(fd, d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
                 struct stat st;
+                if (child < 0 && errno == ENOENT)
+                        continue;
                 if (child < 0 || fstat(child, &st) < 0 || st.st_dev != device) {
                         result = child < 0 ? -errno : -EXDEV;
                         continue;
                 }
                 int r = remove_below(child, device, depth + 1);
-                if (r == 0 && unlinkat(fd, d->d_name, AT_REMOVEDIR) < 0)
+                if (r == 0 && unlinkat(fd, d->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
                         r = -errno;
                 if (r < 0)
                         result = r;
@@ -130,9 +136,13 @@ int file_remove_tree(int dir_fd, const char *name)
         struct stat st;
         if (fstat(fd, &st) < 0)
                 return -errno;
-        int r = remove_below(fd, st.st_dev, 0);
-        if (r == 0 && unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-                r = -errno;
+        int r = -ENOTEMPTY;
+        /* Something may be added between our look and the removal. */
+        for (int tries = 0; r == -ENOTEMPTY && tries < 8; tries++) {
+                r = remove_below(fd, st.st_dev, 0);
+                if (r == 0 && unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+                        r = -errno;
+        }
         return r;
 }
 

@@ -366,7 +366,7 @@ static int read_limit(const struct reader *r, const char *value, uint64_t whole,
                 n = UINT64_MAX, k = 0;
         else if (k < 0)
                 k = text_parse_uint(value, UINT64_MAX - 1, &n);
-        if (k < 0 || n == 0)
+        if (k < 0 || n == 0 || (n > INT64_MAX && n != UINT64_MAX)) /* the kernel counts in signed numbers */
                 return bad_value(e, value, size ? "a size above 0 (K, M, G, T), a percentage, or infinity"
                                                 : "a number above 0, a percentage, or infinity");
         set_number(r, n);
