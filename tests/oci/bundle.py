@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Bundles for tests of the OCI runtime, and the runtime's own commands.
+
+The runtime under test is build/src/bulkhead-oci, or what BULKHEAD_OCI names (runc and crun serve to check a test).
+A bundle's root holds a static busybox with its links, and /probe if a test wants one.  Everything lies in a folder
+of the test's own; what a test leaves behind is found by Baseline.
+"""
+import collections
+import copy
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+import uuid
+
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCE = HERE.parent.parent
+BUSYBOX = "/bin/busybox"
+
+Result = collections.namedtuple("Result", "status out err")
+
+DEFAULT_CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
+DEFAULT_MOUNTS = [
+    {"destination": "/proc", "type": "proc", "source": "proc"},
+    {"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+     "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]},
+    {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+     "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]},
+    {"destination": "/dev/shm", "type": "tmpfs", "source": "shm",
+     "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]},
+    {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": ["nosuid", "noexec", "nodev"]},
+    {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]},
+]
+MASKED = ["/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+          "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi"]
+READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+
+
+def default_config():
+    """What `runc spec` writes, without a terminal."""
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": False, "user": {"uid": 0, "gid": 0}, "args": ["true"], "cwd": "/", "noNewPrivileges": True,
+            "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"],
+            "capabilities": {name: list(DEFAULT_CAPABILITIES) for name in ("bounding", "effective", "permitted")},
+            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024}],
+        },
+        "root": {"path": "rootfs", "readonly": False},
+        "hostname": "bulkhead",
+        "mounts": copy.deepcopy(DEFAULT_MOUNTS),
+        "linux": {
+            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+            "namespaces": [{"type": t} for t in ("pid", "network", "ipc", "uts", "mount", "cgroup")],
+            "maskedPaths": list(MASKED), "readonlyPaths": list(READ_ONLY),
+        },
+    }
+
+
+def runtime():
+    path = os.environ.get("BULKHEAD_OCI") or str(SOURCE / "build/src/bulkhead-oci")
+    return shutil.which(path) or str(pathlib.Path(path).resolve())
+
+
+def make_rootfs(path):
+    """A root with busybox and the folders that mounts need."""
+    path.mkdir(parents=True)
+    for name in ("bin", "proc", "sys", "dev", "tmp", "etc", "root", "home", "run", "var", "usr/bin", "sbin", "mnt"):
+        (path / name).mkdir(parents=True, exist_ok=True)
+    (path / "tmp").chmod(0o1777)
+    shutil.copy(BUSYBOX, path / "bin/busybox")
+    for applet in subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split():
+        link = path / "bin" / applet
+        if not link.exists():
+            link.symlink_to("busybox")
+    (path / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n")
+    (path / "etc/group").write_text("root:x:0:\nuser:x:1000:\nextra:x:2000:user\n")
+    return path
+
+
+class Container:
+    """One bundle and the container made of it."""
+
+    def __init__(self, folder, state_root, program=None, config=None):
+        self.id = "t" + uuid.uuid4().hex[:10]
+        self.bundle = folder / self.id
+        self.bundle.mkdir(mode=0o755)
+        self.rootfs = make_rootfs(self.bundle / "rootfs")
+        self.root = state_root
+        self.program = program or runtime()
+        self.config = config or default_config()
+        self.background = None
+
+    def save(self):
+        (self.bundle / "config.json").write_text(json.dumps(self.config))
+
+    def args(self, *argv):
+        self.config["process"]["args"] = list(argv)
+        return self
+
+    def sh(self, script):
+        return self.args("sh", "-c", script)
+
+    def call(self, *argv, timeout=60, input=None, env=None, **options):
+        """RUNTIME --root ROOT ARGV...: status, stdout and stderr as text."""
+        p = subprocess.run([self.program, "--root", str(self.root), *[str(a) for a in argv]], capture_output=True,
+                           timeout=timeout, input=input, env=env, text=True, errors="replace", cwd=str(self.bundle), **options)
+        return Result(p.returncode, p.stdout, p.stderr)
+
+    def run(self, *options, **kw):
+        """In the foreground, to its end."""
+        self.save()
+        return self.call("run", *options, "--bundle", self.bundle, self.id, **kw)
+
+    def create(self, *options, stdio=None, **kw):
+        """The container's own output goes to files out and err in the bundle (a pipe would be held open)."""
+        self.save()
+        with open(self.bundle / "out", "wb") as out, open(self.bundle / "err", "wb") as err:
+            p = subprocess.run([self.program, "--root", str(self.root), "create", *[str(o) for o in options],
+                                "--bundle", str(self.bundle), self.id], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                               timeout=kw.pop("timeout", 60), cwd=str(self.bundle), **kw)
+        return Result(p.returncode, self.out(), self.err())
+
+    def start(self):
+        return self.call("start", self.id)
+
+    def up(self, *options):
+        """Created and started, or an assertion with what was said."""
+        r = self.create(*options)
+        assert r.status == 0, r
+        r = self.start()
+        assert r.status == 0, r
+        return self
+
+    def out(self):
+        return (self.bundle / "out").read_text(errors="replace")
+
+    def err(self):
+        return (self.bundle / "err").read_text(errors="replace")
+
+    def state(self):
+        r = self.call("state", self.id)
+        return json.loads(r.out) if r.status == 0 else None
+
+    def status(self):
+        s = self.state()
+        return s["status"] if s else None
+
+    def wait_for(self, status, seconds=10):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.status() == status:
+                return True
+            time.sleep(0.02)
+        return False
+
+    def exec(self, *argv, options=(), **kw):
+        return self.call("exec", *options, self.id, *argv, **kw)
+
+    def kill(self, signal="KILL"):
+        return self.call("kill", self.id, signal)
+
+    def delete(self, force=True):
+        return self.call("delete", *(["--force"] if force else []), self.id)
+
+
+def remove_tree(path):
+    """Unmounts what lies below, deepest first, and removes a tree of ours; never follows a link or crosses a mount."""
+    mounts = [line.split()[4] for line in open("/proc/self/mountinfo")]
+    for m in sorted((m for m in mounts if m.startswith(str(path) + "/")), key=len, reverse=True):
+        subprocess.run(["umount", "-l", "--", m], check=False, capture_output=True)
+    subprocess.run(["rm", "-rf", "--one-file-system", "--", str(path)], check=False)
