@@ -35,3 +35,5 @@ int seccomp_answer(int listener, uint64_t id, int error);
  * whatever their arguments are left to a listener, which refuses them (sandbox/denials.h).  Returns 0 or -errno.
  */
 int seccomp_install_seal(bool observed);
+/* The seal's program, for those who judge it without installing it. */
+const struct sock_filter *seccomp_seal(unsigned short *ret_count);

@@ -594,8 +594,10 @@ COMPILER(compile_private_network)
 
 COMPILER(compile_private_ipc)
 {
-        if (v->number)
-                plan_need_namespace(p, CLONE_NEWIPC, v->origin);
+        if (!v->number)
+                return 0;
+        plan_need_namespace(p, CLONE_NEWIPC, v->origin);
+        plan_add_mount(p, PLAN_MQUEUE, "/dev/mqueue", v->origin)->optional = true;
         return 0;
 }
 

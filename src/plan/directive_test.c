@@ -46,8 +46,8 @@ static int compile(struct plan *p, bool lenient, struct error *e, const char *co
 /* "path kind[,flags]" for each mount, in order. */
 static char *mounts_text(const struct plan *p)
 {
-        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "file", "tmp", "dev",    "proc", "sys",
-                                                             "tmpfs",  "ro",   "rw",   "rw?", "noexec", "exec" };
+        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "file", "tmp", "dev", "proc",   "sys",
+                                                             "mqueue", "tmpfs", "ro", "rw", "rw?", "noexec", "exec" };
         CLEAN_TEXT struct text t = { 0 };
         text_add(&t, "");
         for (size_t i = 0; i < p->mount_count; i++) {

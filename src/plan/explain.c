@@ -40,6 +40,7 @@ static const struct mount_row {
         [PLAN_PRIVATE_TMP] = { "private-tmp", "its own", true, true },
         [PLAN_PRIVATE_DEV] = { "private-devices", "no hardware, read-only", false, true },
         [PLAN_PROC] = { "proc", "its own processes", true, false },
+        [PLAN_MQUEUE] = { "mqueue", "its own message queues", true, false },
         [PLAN_SYSFS] = { "sysfs", "for its network", true, false },
         [PLAN_TMPFS] = { "tmpfs", "empty, in memory", true, true },
         [PLAN_READ_ONLY] = { "read-only", "read-only", false, false },

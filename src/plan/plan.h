@@ -25,6 +25,7 @@ enum plan_mount_kind {
         PLAN_PRIVATE_DEV,
         PLAN_PROC,
         PLAN_SYSFS,
+        PLAN_MQUEUE,
         PLAN_TMPFS,
         PLAN_READ_ONLY,
         PLAN_READ_WRITE,

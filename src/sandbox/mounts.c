@@ -281,6 +281,9 @@ static int open_content(struct child *c, struct plan_mount *m, int tmp[2], struc
         case PLAN_PROC:
                 ret->fd = mount_new("proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
                 break;
+        case PLAN_MQUEUE:
+                ret->fd = mount_new("mqueue", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+                break;
         case PLAN_SYSFS:
                 ret->fd = mount_new("sysfs", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
                 if (ret->fd == -EPERM || ret->fd == -EBUSY)
@@ -310,7 +313,7 @@ static int attach_content(struct child *c, struct content *contents, size_t i, s
         const struct plan_mount *m = &p->mounts[i];
         struct content *content = &contents[i];
         CLEAN_FD int target = path_open_in(c->root_fd, m->path, 0);
-        if (target == -ENOENT && m->kind != PLAN_PRIVATE_TMP)
+        if (target == -ENOENT && (m->kind == PLAN_BIND || m->kind == PLAN_TMPFS))
                 target = make_target(c->root_fd, m->path, content->folder);
         if (target < 0)
                 return target == -ENOENT && m->optional ? 0 : failed(e, m, target, "finding");
