@@ -116,9 +116,9 @@ void text_addf(struct text *t, const char *format, ...)
         text_add_bytes(t, s, (size_t)n);
 }
 
-/* The length of the UTF-8 sequence at s, or 0 where it is not one (overlong, surrogate, cut short). */
-static size_t utf8_length(const unsigned char *s)
+size_t text_utf8_length(const char *text)
 {
+        const unsigned char *s = (const unsigned char *)text;
         static const struct {
                 unsigned char mask, lead, least, most, length;
         } forms[] = {
@@ -145,7 +145,7 @@ void text_add_json(struct text *t, const char *s)
 {
         text_add(t, "\"");
         while (*s) {
-                size_t n = utf8_length((const unsigned char *)s);
+                size_t n = text_utf8_length(s);
                 if (*s == '"' || *s == '\\')
                         text_addf(t, "\\%c", *s);
                 else if ((unsigned char)*s < 0x20 || *s == 0x7f)

@@ -41,6 +41,8 @@ void text_add(struct text *t, const char *s);
 void text_add_bytes(struct text *t, const char *s, size_t n);
 void text_addf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_add_json(struct text *t, const char *s); /* quoted and escaped; bytes that are not UTF-8 as U+FFFD */
+/* The length of the UTF-8 sequence at s, or 0 where it is not one (overlong, surrogate, cut short). */
+size_t text_utf8_length(const char *s);
 void text_clear(struct text *t);
 #define CLEAN_TEXT CLEAN(text_clear)
 

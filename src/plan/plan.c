@@ -200,6 +200,10 @@ void plan_done(struct plan *p)
         free(p->group);
         free(p->working_directory);
         free(p->program);
+        if (p->container) {
+                plan_container_done(p->container);
+                free(p->container);
+        }
         filter_clear(&p->filter);
         strings_clear(&p->supplementary);
         strings_clear(&p->bounding_removed);

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/text.h"
+#include "plan/container.h"
 #include "plan/filter.h"
 
 enum plan_mount_kind {
@@ -120,6 +121,8 @@ struct plan {
         struct strings environment;
         mode_t umask;
         enum plan_seal seal;
+
+        struct plan_container *container; /* owned; NULL: the host's tree and a unit's directives alone */
 
         char *program; /* what argv[0] was found as on the host, or NULL: looked for inside */
         struct strings argv;
