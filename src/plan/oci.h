@@ -28,3 +28,5 @@ int oci_compile_process(const struct json_place *at, struct plan *p, struct erro
 
 /* The default configuration as `spec` writes it, and with rootless the one of an ordinary user. */
 void oci_spec_text(bool rootless, uid_t uid, gid_t gid, struct text *t);
+/* The words that a mount's options may hold, beside those of file systems, by number; NULL behind the last. */
+const char *oci_mount_option(size_t n);
