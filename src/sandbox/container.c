@@ -554,14 +554,18 @@ int container_wait(struct child *c, struct error *e)
 {
         const struct status_message ready = { .kind = STATUS_READY };
         int listener = c->s->start_fd;
+        (void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0); /* from here on nobody supervises */
         if (listener < 0)
                 return 0;
-        (void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0); /* from here on nobody supervises */
         if (file_write_all(c->status_fd, &ready, sizeof ready) < 0)
                 return error_set(e, EPIPE, "spawn.failed", "the supervisor is gone");
-        c->proc_fd = fd_close(c->proc_fd);
-        c->status_fd = fd_close(c->status_fd);
-        c->sync_fd = fd_close(c->sync_fd);
+        /* While we wait we can be looked at: nothing of the host stays open, nor any lock of our maker. */
+        int kept = 3 + (int)c->io->keep_fds;
+        if (listener != kept && dup3(listener, kept, O_CLOEXEC) < 0)
+                return error_errno(e, errno, "spawn.failed", "keeping the start socket");
+        (void)close_range((unsigned)kept + 1, ~0U, 0);
+        listener = kept;
+        c->proc_fd = c->root_fd = c->status_fd = c->sync_fd = -EBADF;
         for (;;) {
                 char byte = 0;
                 CLEAN_FD int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -572,6 +576,7 @@ int container_wait(struct child *c, struct error *e)
                         break;
                 }
         }
-        c->s->start_fd = fd_close(listener);
+        fd_close(listener);
+        c->s->start_fd = -EBADF;
         return 0;
 }

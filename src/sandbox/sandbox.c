@@ -529,7 +529,9 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
                 _exit(child_tie(&c) < 0 ? EXIT_FAILURE : child_run(&c));
         }
         theirs = fd_close(theirs);
-        int r = serve(s, pid, ours, requests, e);
+        int r = p->container && s->host->born ? s->host->born(s->host->context, pid, e) : 0;
+        if (r == 0)
+                r = serve(s, pid, ours, requests, e);
         if (r < 0) {
                 discard_child(pid, pidfd);
                 return r;

@@ -30,6 +30,8 @@ struct sandbox_host {
         int (*made)(void *context, const char *at, const char *path);
         /* Containers: what the child asks for while it is set up (container.h); 0 or -errno with e set. */
         int (*serve)(void *context, char request, pid_t pid, struct error *e);
+        /* The child is cloned and not yet told to go on; 0 or -errno with e set. NULL: not asked for. */
+        int (*born)(void *context, pid_t pid, struct error *e);
         /* The container's state as hooks get it, for this pid and status. */
         void (*describe)(void *context, pid_t pid, const char *status, struct text *t);
         void *context;
