@@ -83,6 +83,21 @@ int process_cloexec_from(unsigned first)
         return syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
 }
 
+void process_close_others(const int *kept, size_t count, unsigned first)
+{
+        for (unsigned from = first;;) {
+                unsigned next = ~0U;
+                for (size_t i = 0; i < count; i++)
+                        if (kept[i] >= (int)from && (unsigned)kept[i] < next)
+                                next = (unsigned)kept[i];
+                if (next > from)
+                        (void)syscall(SYS_close_range, from, next == ~0U ? next : next - 1, 0);
+                if (next == ~0U)
+                        return;
+                from = next + 1;
+        }
+}
+
 int process_exec_check(const char *path)
 {
         char *const none[] = { NULL };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,6 +20,8 @@ int process_open(pid_t pid);             /* a pidfd or -errno */
 int process_signal(int pidfd, int signal); /* 0 or -errno */
 /* Marks every descriptor from first up close-on-exec, without a limit to miss one. */
 int process_cloexec_from(unsigned first);
+/* Closes every descriptor from first up but the count ones in kept (negative ones are passed over). */
+void process_close_others(const int *kept, size_t count, unsigned first);
 /* Whether path could be executed here: 0, -errno, or -ENOSYS where the kernel cannot tell (before 6.14). */
 int process_exec_check(const char *path);
 /* CLONE_NEW* flag of a name ("mnt", "net"...) for messages. */

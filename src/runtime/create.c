@@ -175,7 +175,7 @@ static int send_pidfd(const char *path, int pidfd, struct error *e)
         return r < 0 ? error_errno(e, r, "state.pidfd-socket", "sending the pidfd to %s", path) : 0;
 }
 
-static int spawn(struct creation *c, struct error *e)
+int creation_spawn(struct creation *c, struct error *e)
 {
         struct sandbox_io io = c->o->io;
         CLEAN_FD int console = -EBADF;
@@ -199,7 +199,10 @@ static int spawn(struct creation *c, struct error *e)
                 return r;
         if (c->o->waits && r == 0)
                 return error_set(e, ECHILD, "spawn.failed", "the container's process died while it was set up");
-        return receive_terminal(c, e);
+        r = receive_terminal(c, e);
+        if (r == 0)
+                r = send_pidfd(c->o->pidfd_socket, c->child.pidfd, e);
+        return r == 0 ? write_pid_file(c->o->pid_file, c->record.pid, e) : r;
 }
 
 static int prepare(struct creation *c, struct error *e)
@@ -253,10 +256,7 @@ static int make(struct creation *c, int root_fd, struct error *e)
         if (r < 0)
                 return r;
         lend_cgroup(c);
-        r = spawn(c, e);
-        if (r == 0)
-                r = send_pidfd(c->o->pidfd_socket, c->child.pidfd, e);
-        return r == 0 ? write_pid_file(c->o->pid_file, c->record.pid, e) : r;
+        return creation_spawn(c, e);
 }
 
 static void run_poststop(const struct record *r, const struct plan *p)

@@ -41,6 +41,8 @@ struct creation {
 
 /* On success the payload runs, or with o->waits is set up and waits. On failure nothing is left. */
 int creation_make(int root_fd, const struct creation_options *o, struct creation *ret, struct error *e);
+/* The step that make and exec share: the process, its terminal, and the files and sockets that tell of it. */
+int creation_spawn(struct creation *c, struct error *e);
 void creation_done(struct creation *c);
 #define CLEAN_CREATION CLEAN(creation_done)
 

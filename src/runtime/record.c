@@ -87,6 +87,11 @@ int record_make(int root_fd, const char *id, struct record *ret, struct error *e
         return 0;
 }
 
+void record_unlock(const struct record *r)
+{
+        (void)flock(r->dir_fd, LOCK_UN);
+}
+
 static void add_member(struct text *t, const char *name, const char *value)
 {
         if (!value)

@@ -46,6 +46,8 @@ int record_root_open(const char *path, bool make, struct error *e);
 
 /* Makes and locks the folder of a new container: "container.exists" when there is one. */
 int record_make(int root_fd, const char *id, struct record *ret, struct error *e);
+/* Its creation is over: others may act on it while we live. */
+void record_unlock(const struct record *r);
 int record_save(const struct record *r, struct error *e);
 /* Opens an existing container: "container.unknown". */
 int record_open(int root_fd, const char *id, struct record *ret, struct error *e);

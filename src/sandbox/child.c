@@ -91,6 +91,8 @@ static int stage_stdio(struct child *c, struct error *e)
 
 static int stage_cgroup(struct child *c, struct error *e)
 {
+        if (c->s->joined)
+                return 0; /* born there */
         int r = cgroup_enter(&c->s->cgroup);
         return r < 0 ? error_errno(e, r, "cgroup.refused", "entering the control group") : 0;
 }
@@ -98,6 +100,8 @@ static int stage_cgroup(struct child *c, struct error *e)
 /* In the child: a descriptor of the parent's would name the parent's mounts. */
 static int stage_handles(struct child *c, struct error *e)
 {
+        if (c->s->joined)
+                return container_handles(c, e);
         c->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
         c->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (c->proc_fd < 0 || c->root_fd < 0)
@@ -126,6 +130,8 @@ static int stage_mounts(struct child *c, struct error *e)
 {
         if (!is_container(c))
                 return child_mounts(c, e);
+        if (c->s->joined)
+                return root_join_terminal(c, e);
         return c->s->plan->container->root.path ? root_build(c, e) : 0;
 }
 
@@ -141,7 +147,7 @@ static int stage_join(struct child *c, struct error *e)
 
 static int stage_become_root(struct child *c, struct error *e)
 {
-        return is_container(c) && !c->s->joined ? container_become_root(c, e) : 0;
+        return is_container(c) ? container_become_root(c, e) : 0;
 }
 
 static int stage_names(struct child *c, struct error *e)

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -36,7 +37,7 @@
 /* These are about children: whoever clones sets them. */
 static const uint64_t of_children = CLONE_NEWPID | CLONE_NEWTIME;
 
-enum { PASSWD_MAX = 1 << 20 };
+enum { PASSWD_MAX = 1 << 20, PROC_ROOT_INODE = 1 };
 
 /* ---- the supervisor's side ---- */
 
@@ -220,17 +221,37 @@ static void restore_for_children(int pid_fd, int time_fd)
 }
 
 /*
+ * The child of exec is seen by the container from its first moment on, and must hold nothing of the host then: so
+ * control groups and namespaces are entered, and descriptors closed, before it is born.
+ */
+static int enter_container(struct sandbox *s, int answer_fd, const struct sandbox_io *io, struct error *e)
+{
+        const int kept[] = { 0, 1, 2, io->in, io->out, io->err, s->status_out, io->console_fd, answer_fd, s->join_pidfd };
+        int r = s->plan->container->cpus_initial ? attributes_set_cpus(s->plan->container->cpus_initial) : 0;
+        if (r < 0)
+                return error_errno(e, r, "attribute.refused", "setting the processors");
+        r = cgroup_enter(&s->cgroup);
+        if (r < 0)
+                return error_errno(e, r, "cgroup.refused", "entering the container's control groups");
+        process_close_others(kept, ELEMENTS(kept), 3 + io->keep_fds);
+        r = container_enter(s->join_pidfd, s->join_flags, e);
+        s->join_pidfd = fd_close(s->join_pidfd);
+        s->cgroup = (struct cgroup){ .into_fd = -EBADF };
+        return r;
+}
+
+/*
  * A joined user namespace must own what is made new, so it is entered before the clone; not by ourselves, who would
  * lose the host's privilege, but by a launcher, whose child becomes ours.
  */
-static pid_t clone_through_launcher(struct sandbox *s, uint64_t flags, int *ret_pidfd, struct error *e)
+static pid_t clone_through_launcher(struct sandbox *s, uint64_t flags, const struct sandbox_io *io, int *ret_pidfd, struct error *e)
 {
         int ends[2];
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
                 return error_errno(e, errno, "spawn.failed", "socketpair");
         CLEAN_FD int ours = ends[0], theirs = ends[1];
         int unused = -EBADF;
-        pid_t launcher = process_clone(0, -1, &unused);
+        pid_t launcher = process_clone(0, s->joined ? s->cgroup.into_fd : -1, &unused);
         if (launcher < 0)
                 return error_errno(e, launcher, "spawn.failed", "clone");
         if (launcher == 0) {
@@ -239,7 +260,8 @@ static pid_t clone_through_launcher(struct sandbox *s, uint64_t flags, int *ret_
                         struct error error;
                 } answer = { 0 };
                 ours = fd_close(ours);
-                int pidfd = -EBADF, r = join_flags(s->plan->container, CLONE_NEWUSER, &answer.error);
+                int pidfd = -EBADF;
+                int r = s->joined ? enter_container(s, theirs, io, &answer.error) : join_flags(s->plan->container, CLONE_NEWUSER, &answer.error);
                 if (r == 0) {
                         answer.pid = process_clone_sibling(flags, s->cgroup.into_fd, &pidfd);
                         if (answer.pid == 0)
@@ -268,23 +290,23 @@ static pid_t clone_through_launcher(struct sandbox *s, uint64_t flags, int *ret_
         return error_set(e, EPIPE, "spawn.failed", "the launcher died");
 }
 
-static pid_t clone_child(struct sandbox *s, uint64_t flags, int *ret_pidfd, struct error *e)
+static pid_t clone_child(struct sandbox *s, uint64_t flags, const struct sandbox_io *io, int *ret_pidfd, struct error *e)
 {
-        if (joined_flags(s->plan->container) & CLONE_NEWUSER && !s->joined)
-                return clone_through_launcher(s, flags, ret_pidfd, e);
+        if (s->joined || joined_flags(s->plan->container) & CLONE_NEWUSER)
+                return clone_through_launcher(s, flags, io, ret_pidfd, e);
         pid_t pid = process_clone(flags, s->cgroup.into_fd, ret_pidfd);
         return pid < 0 ? error_errno(e, pid, "namespace.refused", "making the container's namespaces") : pid;
 }
 
-pid_t container_clone(struct sandbox *s, uint64_t flags, int *ret_pidfd, struct error *e)
+pid_t container_clone(struct sandbox *s, uint64_t flags, const struct sandbox_io *io, int *ret_pidfd, struct error *e)
 {
         const struct plan *p = s->plan;
         bool changes = (joined_flags(p->container) & of_children || p->namespaces & CLONE_NEWTIME) && !s->joined;
         if (!changes)
-                return clone_child(s, flags, ret_pidfd, e);
+                return clone_child(s, flags, io, ret_pidfd, e);
         CLEAN_FD int pid_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), time_fd = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
         int r = set_for_children(s, e);
-        pid_t pid = r < 0 ? r : clone_child(s, flags, ret_pidfd, e);
+        pid_t pid = r < 0 ? r : clone_child(s, flags, io, ret_pidfd, e);
         if (pid != 0)
                 restore_for_children(pid_fd, time_fd);
         return pid;
@@ -299,6 +321,26 @@ int container_enter(int pidfd, uint64_t flags, struct error *e)
 
 /* ---- stages of the child ---- */
 
+/* What is mounted on the container's /proc is its own matter: what we need of procfs comes from a mount that nobody sees. */
+int container_handles(struct child *c, struct error *e)
+{
+        const struct plan_container *k = c->s->plan->container;
+        static const struct mount_option options[] = { { "subset", "pid" }, { 0 } };
+        c->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (c->root_fd < 0)
+                return error_errno(e, errno, "handle.failed", "opening /");
+        if (!k->oom_score_set && !k->process_label && !k->apparmor)
+                return 0;
+        c->proc_fd = mount_new("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        if (c->proc_fd >= 0)
+                return 0;
+        struct stat st;
+        c->proc_fd = path_open_as(c->root_fd, "proc", O_PATH | O_DIRECTORY, 0, PATH_NO_LINKS);
+        if (c->proc_fd < 0 || !file_is_on(c->proc_fd, PROC_SUPER_MAGIC) || fstat(c->proc_fd, &st) < 0 || st.st_ino != PROC_ROOT_INODE)
+                return error_set(e, EINVAL, "handle.proc", "/proc of the container is not procfs");
+        return 0;
+}
+
 int container_ask(struct child *c, enum container_request request, struct error *e)
 {
         char byte = (char)request;
@@ -312,7 +354,7 @@ int container_join(struct child *c, struct error *e)
 {
         const struct plan_container *k = c->s->plan->container;
         if (c->s->joined)
-                return 0;
+                return 0; /* born there */
         int r = join_flags(k, ~(of_children | CLONE_NEWUSER | CLONE_NEWCGROUP), e);
         if (r == 0)
                 r = join_flags(k, CLONE_NEWCGROUP, e);
@@ -326,7 +368,8 @@ int container_become_root(struct child *c, struct error *e)
 {
         const struct plan_container *k = c->s->plan->container;
         int r = k->new_users ? container_ask(c, CONTAINER_MAPS, e) : 0;
-        if (r < 0 || (!k->new_users && !(joined_flags(k) & CLONE_NEWUSER)))
+        uint64_t entered = c->s->joined ? c->s->join_flags : joined_flags(k);
+        if (r < 0 || (!k->new_users && !(entered & CLONE_NEWUSER)))
                 return r;
         if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
                 return error_errno(e, errno, "namespace.map", "becoming root of the user namespace");
@@ -413,7 +456,7 @@ int container_labels(struct child *c, struct error *e)
                 if (r < 0)
                         return refuse(e, r, "the OOM score", "/process/oomScoreAdj");
         }
-        if (k->cpus_initial) {
+        if (k->cpus_initial && !c->s->joined) {
                 int r = attributes_set_cpus(k->cpus_initial);
                 if (r < 0)
                         return refuse(e, r, "the processors", "/process/execCPUAffinity/initial");

@@ -23,11 +23,12 @@ int container_write_maps(const struct sandbox *s, pid_t pid, struct error *e);
 /* Namespaces that clone makes; the others are entered or made by the child. */
 uint64_t container_clone_flags(const struct sandbox *s);
 /* Clones the child: past the namespaces that must be entered before it exists. As process_clone. */
-pid_t container_clone(struct sandbox *s, uint64_t flags, int *ret_pidfd, struct error *e);
+pid_t container_clone(struct sandbox *s, uint64_t flags, const struct sandbox_io *io, int *ret_pidfd, struct error *e);
 /* Enters the namespaces of process pidfd, flags of them, for a child that is cloned next (exec). */
 int container_enter(int pidfd, uint64_t flags, struct error *e);
 
 /* Stages. */
+int container_handles(struct child *c, struct error *e); /* of a child of exec */
 int container_join(struct child *c, struct error *e);
 int container_become_root(struct child *c, struct error *e);
 int container_names(struct child *c, struct error *e);      /* host name, domain name, kernel settings */

@@ -26,6 +26,8 @@ int root_build(struct child *c, struct error *e);
 /* Makes c->root_fd the root of the mount namespace and lets go of the host's tree. */
 int root_enter(struct child *c, struct error *e);
 
+/* exec: a terminal of the container's devpts, where the plan asks for one. */
+int root_join_terminal(struct child *c, struct error *e);
 /* root_devices.c: nodes, links and the console in /dev. */
 int root_make_devices(struct root *r, struct error *e);
 /* root_cgroup.c: the mount of type cgroup, for the layout that the host has. A detached tree or -errno. */

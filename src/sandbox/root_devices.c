@@ -149,7 +149,8 @@ static int bind_console(const struct root *b, int side, struct error *e)
         return r < 0 ? error_errno(e, r, "terminal.failed", "binding /dev/console") : 0;
 }
 
-static int make_console(struct root *b, struct error *e)
+/* With console: it also becomes /dev/console. */
+static int make_terminal(struct root *b, bool console, struct error *e)
 {
         struct child *c = b->c;
         int ends[2] = { -EBADF, -EBADF };
@@ -160,7 +161,7 @@ static int make_console(struct root *b, struct error *e)
                 return r;
         CLEAN_FD int main = ends[0];
         c->terminal_fd = ends[1];
-        if (b->dev_fd >= 0)
+        if (console && b->dev_fd >= 0)
                 r = bind_console(b, c->terminal_fd, e);
         if (r < 0)
                 return r;
@@ -200,5 +201,16 @@ int root_make_devices(struct root *b, struct error *e)
                 r = make_device(b, &b->k->devices[i], e);
         if (r == 0 && !of_host)
                 r = make_links(b, e);
-        return r == 0 ? make_console(b, e) : r;
+        return r == 0 ? make_terminal(b, true, e) : r;
+}
+
+int root_join_terminal(struct child *c, struct error *e)
+{
+        struct root b = { .c = c, .k = c->s->plan->container, .fd = c->root_fd, .dev_fd = -EBADF };
+        if (!b.k->terminal || c->io->console_fd < 0)
+                return 0;
+        CLEAN_FD int pts = b.pts_fd = path_open_as(c->root_fd, "dev/pts", O_PATH | O_DIRECTORY, 0, PATH_NO_LINKS);
+        if (pts < 0 || !file_is_on(pts, DEVPTS_SUPER_MAGIC))
+                return error_set(e, EINVAL, "terminal.failed", "/dev/pts of the container is not devpts");
+        return make_terminal(&b, false, e);
 }

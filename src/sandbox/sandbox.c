@@ -550,7 +550,8 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         if (s->report_fd >= 0 && denials_observe(s, &observer, e) < 0)
                 return e ? e->code : -EIO;
         int pidfd = -EBADF;
-        pid_t pid = p->container ? container_clone(s, flags, &pidfd, e) : process_clone(flags, s->cgroup.into_fd, &pidfd);
+        s->status_out = status_out;
+        pid_t pid = p->container ? container_clone(s, flags, io, &pidfd, e) : process_clone(flags, s->cgroup.into_fd, &pidfd);
         if (pid < 0 && p->container)
                 return pid;
         if (pid < 0 && flags && drop_namespaces(s, pid))
@@ -622,6 +623,7 @@ void sandbox_done(struct sandbox *s)
         fd_close(s->uid_lock_fd);
         fd_close(s->root_fd);
         fd_close(s->start_fd);
+        fd_close(s->join_pidfd);
         for (size_t i = 0; s->attach_fds && i < s->plan->container->attach_count; i++)
                 fd_close(s->attach_fds[i]);
         free(s->attach_fds);

@@ -74,10 +74,13 @@ struct sandbox {
         int *attach_fds;  /* sources of binds, by plan_attach, where the child could not open them; or NULL */
         int start_fd;     /* listens for the word to start; -EBADF: the payload starts at once */
         bool keep_keyring; /* the caller's session keyring stays */
-        bool joined;      /* all namespaces were entered before the clone, as exec does */
+        bool joined;      /* exec: the child is born in the namespaces of join_pidfd, join_flags of them */
+        int join_pidfd;
+        uint64_t join_flags;
+        int status_out;   /* the child's end of the status pipe, while it is cloned */
 };
 #define SANDBOX_INIT                                                                                         \
-        { .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .start_fd = -EBADF }
+        { .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .start_fd = -EBADF, .join_pidfd = -EBADF }
 
 struct sandbox_child {
         pid_t pid;

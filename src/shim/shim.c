@@ -888,19 +888,7 @@ static void close_others(const struct shim_options *o)
 {
         const int kept[] = { o->dir_fd, o->lock_fd, o->sock_fd, o->status_fd, o->pidfd,
                              o->pty_fd, o->out_fd,  o->err_fd,  o->stdin_fd, o->hold_fd };
-        for (unsigned from = 3;;) {
-                unsigned next = ~0U;
-                for (size_t i = 0; i < ELEMENTS(kept); i++)
-                        if (kept[i] >= (int)from && (unsigned)kept[i] < next)
-                                next = (unsigned)kept[i];
-                if (next == ~0U) {
-                        (void)close_range(from, ~0U, 0);
-                        return;
-                }
-                if (next > from)
-                        (void)close_range(from, next - 1, 0);
-                from = next + 1;
-        }
+        process_close_others(kept, ELEMENTS(kept), 3);
 }
 
 int shim_supervise(const struct shim_options *o, struct error *e)
