@@ -103,8 +103,11 @@ static int save_intent(struct creation *c, const struct text *config, struct err
 
 static int make_cgroup(struct creation *c, struct error *e)
 {
-        const struct plan_container *k = c->plan.container;
+        struct plan_container *k = c->plan.container;
         bool rootless = geteuid() != 0;
+        if (!k->resources)
+                k->resources = xalloc(1, sizeof *k->resources);
+        cgroup_add_default_rules(k->resources);
         if (c->o->manager == MANAGER_DISABLED)
                 return record_save(&c->record, e);
         const struct cgroup_wish wish = { .path = k->cgroups_path, .id = c->record.id, .all = !rootless, .track = true, .may_exist = true,
