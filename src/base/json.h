@@ -76,15 +76,18 @@ int json_fail(const struct json_place *at, struct error *e, const char *format, 
 /* "/mounts/7/type" for a place, as RFC 6901 writes it; allocated. */
 char *json_pointer(const struct json_place *at);
 
+/* Functions of these names are in jansson too, which a program may link as well: the linker sees others. */
+#define JSON_LINK_NAME(name) __asm__("bulkhead_" name)
+
 /* Reads the members of an object by a table that ends with a NULL name. */
-int json_object(const struct json_place *at, const struct json_field *fields, void *into, struct error *e);
+int json_object(const struct json_place *at, const struct json_field *fields, void *into, struct error *e) JSON_LINK_NAME("json_object");
 /* Calls read for each element of an array, with the same target. */
 int json_each(const struct json_place *at, json_reader read, void *into, struct error *e);
 /* Calls read for each member of an object (at->key is its name), with the same target. */
 int json_each_member(const struct json_place *at, json_reader read, void *into, struct error *e);
 
 /* Readers. Targets: char * (owned, replaced), bool, the integer types, struct strings (added to). */
-int json_string(const struct json_place *at, void *into, struct error *e);
+int json_string(const struct json_place *at, void *into, struct error *e) JSON_LINK_NAME("json_string");
 int json_bool(const struct json_place *at, void *into, struct error *e);
 int json_u32(const struct json_place *at, void *into, struct error *e);
 int json_i32(const struct json_place *at, void *into, struct error *e);
