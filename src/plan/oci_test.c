@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "plan/explain.h"
 #include "plan/oci.h"
 
 static const struct oci_facts facts = { .id = "c1", .bundle = "/b", .capabilities_all = (UINT64_C(1) << 41) - 1 };
@@ -691,6 +692,101 @@ static void an_error_in_a_process_of_exec_names_its_document(void **state)
         assert_string_equal(e.cause, "process.json: /args: is empty");
 }
 
+/* ---- explain ---- */
+
+#define EXPLAINED                                                                                            \
+        HEAD "'process':{'args':['sh'],'cwd':'/w','user':{'uid':5,'gid':6,'additionalGids':[7]},'noNewPrivileges':true,"             \
+             "'capabilities':{'bounding':['CAP_KILL'],'permitted':['CAP_KILL'],'inheritable':['CAP_KILL'],'ambient':['CAP_KILL']},"   \
+             "'rlimits':[{'type':'RLIMIT_NOFILE','soft':10,'hard':18446744073709551615}]},"                   \
+             "'mounts':[{'destination':'/d','source':'/s','options':['rbind','ro','rnosuid']},"               \
+             "{'destination':'/t','type':'tmpfs','options':['size=1m','tmpcopyup']}],"                        \
+             "'hooks':{'prestart':[{'path':'/h','timeout':3}]},'annotations':{'a':'b'},"                      \
+             "'linux':{'namespaces':[{'type':'mount'},{'type':'user'},{'type':'pid','path':'/proc/5/ns/pid'}],"\
+             "'uidMappings':[{'containerID':0,'hostID':1000,'size':10}],'gidMappings':[{'containerID':0,'hostID':2000,'size':10}],"   \
+             "'devices':[{'type':'c','path':'/dev/fuse','major':10,'minor':229}],'maskedPaths':['/m'],'readonlyPaths':['/r']}}"
+
+/* What is explained in lines begins with these words, whatever the columns are. */
+static const char *const explained_lines[] = {
+        "unit c1 of the system",
+        "command sh",
+        "namespace user its own users and groups /linux/namespaces/1",
+        "namespace mount its own mounts /linux/namespaces/0",
+        "namespace pid joined: /proc/5/ns/pid /linux/namespaces/2",
+        "map user 0 1000 of the host, 10 ids",
+        "map group 0 2000 of the host, 10 ids",
+        "root /b/rootfs writable /root",
+        "mount /d shows /s, with what is mounted below, read-only, set-id bits ignored also below /mounts/0",
+        "mount /t tmpfs (size=1m), begins as the folder was /mounts/1",
+        "mount /m hidden, if there /linux/maskedPaths",
+        "mount /r read-only, if there /linux/readonlyPaths",
+        "device /dev/fuse character 10:229, mode 0666 of 0:0 /linux/devices/0",
+        "identity 5:6 file mode mask 0022 /process/user",
+        " 7 further group",
+        "folder /w where it starts /process/cwd",
+        "limits open files 10, at most unlimited /process/rlimits/0",
+        "hook /h prestart, for 3 s at most /hooks/prestart/0",
+        "capabilities kept by any program CAP_KILL /process/capabilities/ambient",
+        "capabilities 1 of 41 kept inside its user namespace /process/capabilities",
+        " kept CAP_KILL",
+        "privileges no new ones execve never gains any /process/noNewPrivileges",
+        "",
+        "Not closed by this plan",
+        " every system call can be made closed by /linux/seccomp",
+        " the host's network is used closed by a network namespace in /linux/namespaces",
+        " message queues and shared memory of the host are used closed by an ipc namespace in /linux/namespaces",
+        " memory, processes and devices are not limited closed by /linux/resources",
+};
+
+static const struct explain_host host = { .privileged = true, .landlock = true, .capabilities = (UINT64_C(1) << 41) - 1 };
+
+static void explain_says_what_a_container_is(void **state)
+{
+        (void)state;
+        CLEAN_FREE char *config = quoted(EXPLAINED);
+        CLEAN_PLAN struct plan p = { 0 };
+        CLEAN_TEXT struct text words = { 0 }, squeezed = { 0 }, expected = { 0 };
+        struct error e = { 0 };
+        assert_int_equal(compile(config, &facts, &p, &e), 0);
+        explain_text(&p, &host, &words);
+        for (const char *s = words.data; *s; s++)
+                if (*s != ' ' || s[1] != ' ')
+                        text_add_bytes(&squeezed, s, 1);
+        for (size_t i = 0; i < ELEMENTS(explained_lines); i++)
+                text_addf(&expected, "%s\n", explained_lines[i]);
+        assert_string_equal(squeezed.data, expected.data);
+}
+
+static void explain_writes_a_container_as_json(void **state)
+{
+        (void)state;
+        static const char *const members[] = {
+                "\"container\":{\"root\":{\"path\":\"/b/rootfs\",\"read_only\":false,\"propagation\":[]}",
+                "\"joins\":[{\"type\":\"pid\",\"path\":\"/proc/5/ns/pid\",\"origin\":\"/linux/namespaces/2\"}]",
+                "\"uids\":[{\"inside\":0,\"outside\":1000,\"count\":10}]",
+                "{\"path\":\"/d\",\"type\":null,\"source\":\"/s\",\"data\":null,\"options\":[\"bind\",\"recursive\",\"ro\",\"below-nosuid\"],",
+                "\"masked\":[\"/m\"],\"read_only\":[\"/r\"]",
+                "{\"path\":\"/dev/fuse\",\"type\":\"character\",\"major\":10,\"minor\":229,\"mode\":\"0666\",\"uid\":0,\"gid\":0,",
+                "\"identity\":{\"uid\":5,\"gid\":6,\"groups\":[7]}",
+                "\"inheritable\":[\"CAP_KILL\"],\"ambient\":[\"CAP_KILL\"]",
+                "{\"what\":\"open files\",\"soft\":10,\"hard\":null,",
+                "{\"kind\":\"prestart\",\"path\":\"/h\",\"args\":[\"/h\"],\"environment\":[],\"timeout_s\":3,",
+                "\"annotations\":{\"a\":\"b\"}",
+                "{\"what\":\"every system call can be made\",\"closed_by\":\"/linux/seccomp\"}",
+        };
+        CLEAN_FREE char *config = quoted(EXPLAINED);
+        CLEAN_PLAN struct plan p = { 0 };
+        CLEAN_TEXT struct text json = { 0 };
+        CLEAN_JSON struct json_document d = { 0 };
+        struct error e = { 0 };
+        assert_int_equal(compile(config, &facts, &p, &e), 0);
+        explain_json(&p, &host, &json);
+        if (json_parse("explain", json.data, json.length, &d, &e) < 0)
+                fail_msg("%s\n%s", e.cause, json.data);
+        for (size_t i = 0; i < ELEMENTS(members); i++)
+                if (!strstr(json.data, members[i]))
+                        fail_msg("%s\nis not in\n%s", members[i], json.data);
+}
+
 /* ---- spec ---- */
 
 static void what_spec_writes_compiles(void **state)
@@ -735,6 +831,8 @@ int main(void)
                 cmocka_unit_test(without_capabilities_a_process_has_none),
                 cmocka_unit_test(a_process_of_exec_replaces_the_process_and_keeps_what_it_is_silent_about),
                 cmocka_unit_test(an_error_in_a_process_of_exec_names_its_document),
+                cmocka_unit_test(explain_says_what_a_container_is),
+                cmocka_unit_test(explain_writes_a_container_as_json),
                 cmocka_unit_test(what_spec_writes_compiles),
                 cmocka_unit_test(every_option_of_mounts_is_listed_once),
         };

@@ -2,10 +2,13 @@
 #include "jansson_judge.h"
 
 #include <jansson.h>
+#include <string.h>
 
 enum judgement jansson_judge(const uint8_t *data, size_t size)
 {
         json_error_t why;
+        if (memchr(data, 0, size))
+                return UNDECIDED; /* jansson takes some NUL bytes for the end */
         json_t *o = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
         if (!o) {
                 enum json_error_code code = json_error_code(&why);
