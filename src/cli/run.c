@@ -434,7 +434,7 @@ static int start(struct run_options *o, struct plan *p, struct error *e)
         CLEAN_FREE char *root_path = NULL;
         CLEAN_RUN struct run run = RUN_INIT;
         CLEAN_RUN_STATE struct run_state st = { 0 };
-        CLEAN_SANDBOX struct sandbox s = { .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF } };
+        CLEAN_SANDBOX struct sandbox s = SANDBOX_INIT;
         CLEAN_FD int root_fd = state_root_open(o->user_mode, &root_path, e);
         file_random_hex(invocation_id, 32);
         if (root_fd >= 0 && !o->pipe)

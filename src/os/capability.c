@@ -76,3 +76,13 @@ int capability_set(uint64_t effective, uint64_t permitted, uint64_t inheritable)
                                                            .inheritable = (uint32_t)(inheritable >> 32 * i) };
         return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
+
+int capability_set_ambient(uint64_t ambient)
+{
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+                return -errno;
+        for (unsigned n = 0; ambient >> n; n++)
+                if (ambient >> n & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, n, 0, 0) < 0)
+                        return -errno;
+        return 0;
+}

@@ -14,5 +14,7 @@ uint64_t capability_all(void);
 uint64_t capability_effective(void); /* of this process */
 /* Drops from the bounding set what keep does not hold. 0 or -errno. */
 int capability_bound(uint64_t keep);
+/* Makes exactly these ambient; each must be permitted and inheritable. 0 or -errno. */
+int capability_set_ambient(uint64_t ambient);
 /* Sets effective, permitted and inheritable. 0 or -errno. */
 int capability_set(uint64_t effective, uint64_t permitted, uint64_t inheritable);

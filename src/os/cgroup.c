@@ -2,235 +2,448 @@
 #include "os/cgroup.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
-#include <linux/magic.h>
-#include <time.h>
 
 #include "base/exit_status.h"
+#include "base/path.h"
+#include "os/cgroup_devices.h"
+#include "os/cgroup_folder.h"
+#include "os/cgroup_layout.h"
+#include "os/cgroup_write.h"
 #include "os/file.h"
 
-static const char *const mount_points[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup" };
-
-static const char *v2_mount(void)
-{
-        for (size_t i = 0; i < ELEMENTS(mount_points); i++) {
-                struct statfs st;
-                if (statfs(mount_points[i], &st) == 0 && st.f_type == CGROUP2_SUPER_MAGIC)
-                        return mount_points[i];
-        }
-        return NULL;
-}
-
-/* Our own folder in a hierarchy: the line "N:CONTROLLER:PATH" of /proc/self/cgroup; controller "" is v2. */
-static char *own_path(const char *controller)
-{
-        CLEAN_TEXT struct text t = { 0 };
-        if (file_read(AT_FDCWD, "/proc/self/cgroup", 65536, &t) < 0)
-                return NULL;
-        size_t k = strlen(controller);
-        for (char *line = t.data; *line;) {
-                char *end = strchrnul(line, '\n'), *name = memchr(line, ':', (size_t)(end - line));
-                char *path = name ? memchr(name + 1, ':', (size_t)(end - name - 1)) : NULL;
-                if (path && (size_t)(path - name - 1) == k && !strncmp(name + 1, controller, k))
-                        return xstrndup(path + 1, (size_t)(end - path - 1));
-                line = *end ? end + 1 : end;
-        }
-        return NULL;
-}
-
-static bool v2_has(const char *mount, const char *controller)
-{
-        CLEAN_FREE char *file = xprintf("%s/cgroup.controllers", mount);
-        CLEAN_TEXT struct text t = { 0 };
-        if (file_read(AT_FDCWD, file, 4096, &t) < 0)
-                return false;
-        CLEAN_STRINGS struct strings words = { 0 };
-        text_split_words(t.data, &words);
-        return strings_has(&words, controller);
-}
+/* ---- folders ---- */
 
 struct maker {
-        const char *unit;
-        int (*note)(void *, const char *);
-        void *context;
+        const struct cgroup_wish *wish;
+        struct cgroup_layout *layout;
         struct cgroup *c;
+        uint32_t made;  /* bit N: folder N is new */
+        char *path;     /* begins with a slash */
+        bool relative;
 };
 
-static int make_folder(const struct maker *m, const char *base, char **ret)
+static int refused(int r, const char *what, const char *path, struct error *e)
 {
-        CLEAN_FREE char *parent = xprintf("%s/bulkhead", base), *path = xprintf("%s/%s", parent, m->unit);
-        if (m->c->count == CGROUP_FOLDERS_MAX)
-                return -E2BIG;
-        if (mkdir(parent, 0755) < 0 && errno != EEXIST)
-                return -errno;
-        int r = m->note(m->context, path);
-        if (r < 0)
-                return r;
-        if (mkdir(path, 0755) < 0) {
-                /* A stale folder of an ended run may be there, empty. */
-                if (errno != EEXIST || (rmdir(path) < 0 && errno != ENOENT) || mkdir(path, 0755) < 0)
-                        return -errno;
-        }
-        m->c->paths[m->c->count++] = xstrdup(path);
-        *ret = TAKE_PTR(path);
-        return 0;
-}
-
-/* A cpuset group takes nobody before it has cpus; other v1 groups need nothing. */
-static int make_v1(const struct maker *m, const char *controller, const char *mount_name, char **ret)
-{
-        CLEAN_FREE char *own = own_path(controller);
-        if (!own)
-                return -ENOENT;
-        CLEAN_FREE char *base = xprintf("/sys/fs/cgroup/%s%s", mount_name, text_equal(own, "/") ? "" : own);
-        CLEAN_FREE char *path = NULL;
-        int r = make_folder(m, base, &path);
-        if (r < 0)
-                return r;
-        CLEAN_FREE char *procs = xprintf("%s/cgroup.procs", path);
-        int fd = open(procs, O_WRONLY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        m->c->procs_fd[m->c->procs_count++] = fd;
-        *ret = TAKE_PTR(path);
-        return 0;
-}
-
-static int set_value(const char *path, const char *file, const char *value)
-{
-        CLEAN_FREE char *name = xprintf("%s/%s", path, file);
-        return file_write(AT_FDCWD, name, value);
-}
-
-/* Where v2 folders go: below the root of our view as root, else below our own (delegated) folder. */
-static char *v2_base(const char *mount)
-{
-        if (geteuid() == 0)
-                return xstrdup(mount);
-        CLEAN_FREE char *own = own_path("");
-        return own ? xprintf("%s%s", mount, text_equal(own, "/") ? "" : own) : xstrdup(mount);
-}
-
-static int make_v2(const struct maker *m, const char *mount, char **ret)
-{
-        CLEAN_FREE char *base = v2_base(mount);
-        CLEAN_FREE char *path = NULL;
-        int r = make_folder(m, base, &path);
-        if (r < 0)
-                return r;
-        int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        m->c->into_fd = fd;
-        *ret = TAKE_PTR(path);
-        return 0;
-}
-
-static int enable_v2(const char *path, const char *controller)
-{
-        CLEAN_FREE char *parent = xstrndup(path, (size_t)(strrchr(path, '/') - path));
-        CLEAN_FREE char *word = xprintf("+%s", controller);
-        char *slash = strrchr(parent, '/');
-        CLEAN_FREE char *top = xstrndup(parent, (size_t)(slash - parent));
-        int r = set_value(top, "cgroup.subtree_control", word);
-        return r < 0 ? r : set_value(parent, "cgroup.subtree_control", word);
-}
-
-static void make_devices_closed(const char *path, int *r)
-{
-        static const char *const allow[] = { "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm",
-                                             "c 5:2 rwm", "c 136:* rwm" };
-        *r = set_value(path, "devices.deny", "a");
-        for (size_t i = 0; *r == 0 && i < ELEMENTS(allow); i++)
-                *r = set_value(path, "devices.allow", allow[i]);
-}
-
-struct limit {
-        const char *controller, *directive, *v1_file, *v2_file;
-        char *v1, *v2;
-};
-
-static int apply_limit(const struct maker *m, const char *v2, char **v2_path, const struct limit *l, struct error *e)
-{
-        CLEAN_FREE char *path = NULL;
-        int r;
-        if (v2 && v2_has(v2, l->controller)) {
-                r = *v2_path ? 0 : make_v2(m, v2, v2_path);
-                if (r == 0)
-                        r = enable_v2(*v2_path, l->controller);
-                if (r == 0)
-                        r = set_value(*v2_path, l->v2_file, l->v2);
-        } else {
-                r = make_v1(m, l->controller, l->controller, &path);
-                if (r == 0 && text_equal(l->controller, "cpu"))
-                        (void)set_value(path, "cpu.cfs_period_us", "100000");
-                if (r == 0)
-                        r = set_value(path, l->v1_file, l->v1);
-        }
-        if (r < 0) {
-                error_errno(e, r, "cgroup.refused", "setting %s in the %s control group", l->directive, l->controller);
-                error_hint(e, "needs root, or a delegated cgroup v2 folder with the %s controller", l->controller);
-                error_status(e, STATUS_CGROUP);
-        }
+        error_errno(e, r, "cgroup.refused", "%s %s", what, path);
+        if (r == -EACCES || r == -EPERM || r == -EROFS)
+                error_hint(e, "needs root, or a delegated cgroup v2 folder; in a container, control groups mounted writable");
+        error_status(e, STATUS_CGROUP);
         return r;
 }
 
-static int apply_limits(const struct maker *m, const char *v2, char **v2_path, const struct cgroup_limits *want, struct error *e)
+static int find_path(const struct cgroup_wish *w, struct maker *m, struct error *e)
 {
-        CLEAN_FREE char *memory = xprintf("%llu", (unsigned long long)want->memory_max_bytes);
-        CLEAN_FREE char *tasks = xprintf("%llu", (unsigned long long)want->tasks_max);
-        CLEAN_FREE char *quota = xprintf("%llu", (unsigned long long)want->cpu_quota_permille * 100);
-        CLEAN_FREE char *quota_v2 = xprintf("%s 100000", quota);
-        const struct {
-                uint64_t value;
-                struct limit limit;
-        } rows[] = {
-                { want->memory_max_bytes, { "memory", "MemoryMax=", "memory.limit_in_bytes", "memory.max", memory, memory } },
-                { want->tasks_max, { "pids", "TasksMax=", "pids.max", "pids.max", tasks, tasks } },
-                { want->cpu_quota_permille, { "cpu", "CPUQuota=", "cpu.cfs_quota_us", "cpu.max", quota, quota_v2 } },
-        };
-        for (size_t i = 0; i < ELEMENTS(rows); i++)
-                if (rows[i].value != UINT64_MAX) {
-                        int r = apply_limit(m, v2, v2_path, &rows[i].limit, e);
-                        if (r < 0)
-                                return r;
-                }
+        const char *path = w->path ? w->path : w->id;
+        m->relative = w->path ? *w->path != '/' : geteuid() != 0;
+        CLEAN_FREE char *slashed = xprintf("/%s", path);
+        int r = path_normalize(slashed, &m->path);
+        if (r < 0 || text_equal(m->path, "/")) {
+                error_set(e, EINVAL, "cgroup.path", "\"%.200s\" names no control group", path);
+                error_hint(e, "a path below the top, without \"..\"");
+                error_status(e, STATUS_CGROUP);
+                return -EINVAL;
+        }
         return 0;
 }
 
-int cgroup_make(const char *unit, const struct cgroup_limits *limits, bool track, int (*note)(void *, const char *),
-                void *context, struct cgroup *ret, struct error *e)
+static int make_parents(int mount_fd, const char *path)
 {
-        *ret = (struct cgroup){ .into_fd = -EBADF };
-        const struct maker m = { unit, note, context, ret };
-        const char *v2 = v2_mount();
-        CLEAN_FREE char *v2_path = NULL;
-        int r = apply_limits(&m, v2, &v2_path, limits, e);
-        if (r < 0)
+        CLEAN_FREE char *copy = xstrdup(path);
+        for (char *slash = strchr(copy, '/'); slash; slash = strchr(slash + 1, '/')) {
+                *slash = 0;
+                if (mkdirat(mount_fd, copy, 0755) < 0 && errno != EEXIST)
+                        return -errno;
+                *slash = '/';
+        }
+        return 0;
+}
+
+/* 1: made, 0: it was there and may be, or -errno. path has no slash before it. */
+static int make_folder(const struct maker *m, int mount_fd, const char *path)
+{
+        if (mkdirat(mount_fd, path, 0755) == 0)
+                return 1;
+        if (errno == ENOENT) {
+                int r = make_parents(mount_fd, path);
+                if (r < 0)
+                        return r;
+                if (mkdirat(mount_fd, path, 0755) == 0)
+                        return 1;
+        }
+        if (errno != EEXIST)
+                return -errno;
+        if (m->wish->may_exist)
+                return 0;
+        /* What an ended run left is empty: a new folder has no old limits. */
+        if (unlinkat(mount_fd, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
+                return -errno;
+        return mkdirat(mount_fd, path, 0755) < 0 ? -errno : 1;
+}
+
+static struct cgroup_folder *add_folder(struct maker *m, struct cgroup_hierarchy *h, const char *path, int *ret, struct error *e)
+{
+        CLEAN_FREE char *whole = xprintf("%s/%s", h->mount, path);
+        if (m->c->count == CGROUP_FOLDERS_MAX) {
+                *ret = refused(-E2BIG, "making", whole, e);
+                return NULL;
+        }
+        int r = m->wish->note ? m->wish->note(m->wish->context, whole) : 0;
+        if (r < 0) {
+                *ret = refused(r, "noting", whole, e);
+                return NULL;
+        }
+        r = make_folder(m, h->fd, path);
+        if (r == -EBUSY || r == -ENOTEMPTY) {
+                *ret = error_set(e, EBUSY, "cgroup.busy", "the control group %s exists, with processes or groups in it", whole);
+                error_hint(e, "another container uses it, or an earlier one was not deleted; choose another cgroupsPath or id");
+                error_status(e, STATUS_CGROUP);
+                return NULL;
+        }
+        if (r < 0) {
+                *ret = refused(r, "making", whole, e);
+                return NULL;
+        }
+        int fd = openat(h->fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0) {
+                *ret = refused(-errno, "opening", whole, e);
+                return NULL;
+        }
+        m->made |= (uint32_t)r << m->c->count;
+        struct cgroup_folder *f = &m->c->folders[m->c->count++];
+        *f = (struct cgroup_folder){ xstrdup(h->controllers), TAKE_PTR(whole), strlen(h->mount), fd, -EBADF };
+        return f;
+}
+
+/* A cpuset takes nobody before it has cpus and memory: what is empty gets what the folder above has. */
+static int inherit_cpuset(int mount_fd, const char *path, const char *file, struct text *ret)
+{
+        CLEAN_FREE char *name = *path ? xprintf("%s/%s", path, file) : xstrdup(file);
+        CLEAN_TEXT struct text above = { 0 };
+        int r = file_read(mount_fd, name, 65536, ret);
+        if (r < 0 || ret->data[strspn(ret->data, " \n")] || !*path)
                 return r;
-        if (limits->devices_closed) {
-                CLEAN_FREE char *path = NULL;
-                /* A second wall behind the private /dev; where there is no v1 devices controller, that one stands alone. */
-                if (make_v1(&m, "devices", "devices", &path) == 0)
-                        make_devices_closed(path, &r);
-                r = 0;
+        const char *slash = strrchr(path, '/');
+        CLEAN_FREE char *parent = xstrndup(path, slash ? (size_t)(slash - path) : 0);
+        r = inherit_cpuset(mount_fd, parent, file, &above);
+        if (r == 0)
+                r = file_write(mount_fd, name, above.data);
+        text_clear(ret);
+        *ret = above;
+        above = (struct text){ 0 };
+        return r;
+}
+
+static int set_up_v1(struct cgroup_hierarchy *h, const char *path, struct cgroup_folder *f, struct error *e)
+{
+        static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
+        for (size_t i = 0; cgroup_names_controller(h->controllers, "cpuset") && i < ELEMENTS(files); i++) {
+                CLEAN_TEXT struct text t = { 0 };
+                int r = inherit_cpuset(h->fd, path, files[i], &t);
+                if (r < 0)
+                        return refused(r, files[i], f->path, e);
         }
-        if (track && !ret->count && (!v2 || make_v2(&m, v2, &v2_path) < 0)) {
-                CLEAN_FREE char *path = NULL;
-                if (make_v1(&m, "name=systemd", "systemd", &path) < 0)
-                        (void)make_v1(&m, "pids", "pids", &path);
+        f->procs_fd = openat(f->fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        return f->procs_fd < 0 ? refused(-errno, "opening cgroup.procs of", f->path, e) : 0;
+}
+
+static int make_v1(struct maker *m, struct cgroup_hierarchy *h, struct error *e)
+{
+        int r = -EIO;
+        const char *own = m->relative && !text_equal(h->own, "/") ? h->own : "";
+        CLEAN_FREE char *path = xprintf("%s%s", own, m->path);
+        struct cgroup_folder *f = add_folder(m, h, path + 1, &r, e);
+        return f ? set_up_v1(h, path + 1, f, e) : r;
+}
+
+/* ---- v2 ---- */
+
+/*
+ * What the folder does not have yet of what it should: "+cpu +io".  On a host with v2 alone that is all there is, for engines look for
+ * its numbers; beside v1 it is what is needed, so that the host's own groups stay as they are.
+ */
+static char *missing_controllers(const struct maker *m, const char *needed, int folder_fd)
+{
+        CLEAN_TEXT struct text have = { 0 }, missing = { 0 };
+        CLEAN_STRINGS struct strings words = { 0 }, present = { 0 };
+        if (file_read(folder_fd, "cgroup.controllers", 4096, &have) == 0)
+                text_split_words(have.data, &present);
+        text_split_words(m->wish->all && !m->layout->v1_count ? m->layout->v2_controllers : needed, &words);
+        text_add(&missing, "");
+        for (size_t i = 0; i < words.count; i++)
+                if (!strings_has(&present, words.items[i]))
+                        text_addf(&missing, "%s+%s", missing.length ? " " : "", words.items[i]);
+        return TAKE_PTR(missing.data);
+}
+
+static int enable_at(int mount_fd, const char *folder, const char *words, const char *needed, const char **ret_word)
+{
+        CLEAN_FREE char *file = xprintf("%s%scgroup.subtree_control", folder, *folder ? "/" : "");
+        CLEAN_STRINGS struct strings each = { 0 };
+        int result = file_write(mount_fd, file, words);
+        if (result == 0)
+                return 0;
+        result = 0;
+        text_split_words(words, &each);
+        for (size_t i = 0; i < each.count; i++) {
+                int r = file_write(mount_fd, file, each.items[i]);
+                CLEAN_FREE char *word = xprintf(" %s ", each.items[i] + 1);
+                const char *found = strstr(needed, word);
+                if (r < 0 && found && result == 0) {
+                        *ret_word = found;
+                        result = r;
+                }
         }
+        return result;
+}
+
+/* Hands the controllers down from the top to the folder. What nobody needs may be refused. */
+static int enable_v2(const struct maker *m, const char *path, const char *needed, int folder_fd, struct error *e)
+{
+        CLEAN_FREE char *words = missing_controllers(m, needed, folder_fd);
+        CLEAN_FREE char *copy = xstrdup(path);
+        const char *word = NULL;
+        if (!*words)
+                return 0;
+        char *slash = copy;
+        for (bool top = true; top || slash; top = false) {
+                size_t length = top ? 0 : (size_t)(slash - copy);
+                CLEAN_FREE char *folder = xstrndup(copy, length);
+                int r = enable_at(m->layout->v2.fd, folder, words, needed, &word);
+                if (r < 0) {
+                        error_errno(e, r, "cgroup.controller", "enabling the %.*s controller in %s/%s", (int)strcspn(word + 1, " "), word + 1,
+                                    m->layout->v2.mount, folder);
+                        error_hint(e, r == -EBUSY || r == -EOPNOTSUPP ? "processes stand in that folder itself: move them into one below it first"
+                                                                      : "needs root, or a delegated cgroup v2 folder with this controller");
+                        error_status(e, STATUS_CGROUP);
+                        return r;
+                }
+                slash = strchr(copy + length + !top, '/');
+        }
+        return 0;
+}
+
+static int make_v2_at(struct maker *m, const char *base, const char *needed, struct error *e)
+{
+        CLEAN_FREE char *path = xprintf("%s%s", text_equal(base, "/") ? "" : base, m->path);
+        int r = -EIO;
+        struct cgroup_folder *f = add_folder(m, &m->layout->v2, path + 1, &r, e);
+        if (!f)
+                return r;
+        m->c->into_fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+        if (m->c->into_fd < 0)
+                return refused(-errno, "opening", f->path, e);
+        return enable_v2(m, path + 1, needed, f->fd, e);
+}
+
+static int make_v2(struct maker *m, const char *needed, struct error *e)
+{
+        const char *own = m->layout->v2.own;
+        if (!m->relative || m->wish->v2_at_top || text_equal(own, "/"))
+                return make_v2_at(m, "/", needed, e);
+        /* We stand in our own folder, which therefore cannot share controllers out: beside it is better, where we may. */
+        CLEAN_FREE char *beside = xstrndup(own, (size_t)(strrchr(own, '/') - own));
+        unsigned before = m->c->count;
+        int r = make_v2_at(m, *beside ? beside : "/", needed, e);
+        if (r < 0 && m->c->count == before && (r == -EACCES || r == -EPERM || r == -EROFS))
+                r = make_v2_at(m, own, needed, e);
+        return r;
+}
+
+/* ---- make ---- */
+
+static char *joined_v1(const struct cgroup_layout *l)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, "");
+        for (unsigned i = 0; i < l->v1_count; i++)
+                text_addf(&t, "%s%s", i ? "," : "", l->v1[i].controllers);
+        return TAKE_PTR(t.data);
+}
+
+/* " memory io " of those that writes go to in v2; "" for none at all. */
+static char *needed_v2(const struct maker *m, const struct cgroup_writes *w)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, "");
+        for (size_t i = 0; i < w->count; i++) {
+                const struct cgroup_write *row = &w->items[i];
+                CLEAN_FREE char *of_file = xstrndup(row->file, strcspn(row->file, "."));
+                const char *name = *row->controller ? row->controller : of_file;
+                CLEAN_FREE char *word = xprintf(" %s ", name);
+                if (!*row->controller || cgroup_layout_v2_offers(m->layout, name)) {
+                        if (!t.length)
+                                text_add(&t, " ");
+                        if (!text_equal(name, "cgroup") && !strstr(t.data, word))
+                                text_addf(&t, "%s ", name);
+                }
+        }
+        return TAKE_PTR(t.data);
+}
+
+static bool v1_is_needed(const struct cgroup_hierarchy *h, const struct cgroup_writes *w)
+{
+        for (size_t i = 0; i < w->count; i++)
+                if (cgroup_names_controller(h->controllers, w->items[i].controller))
+                        return true;
+        return false;
+}
+
+static bool may_be_refused(const struct maker *m, bool needed, int r)
+{
+        return m->wish->rootless && !needed && (r == -EACCES || r == -EPERM || r == -EROFS);
+}
+
+static bool wants_devices(const struct cgroup_wish *w)
+{
+        return w->devices != CGROUP_DEVICES_OPEN;
+}
+
+static int make_folders(struct maker *m, const struct cgroup_writes *w, struct error *e)
+{
+        CLEAN_FREE char *needed = needed_v2(m, w);
+        bool devices_done = !wants_devices(m->wish) || m->wish->devices == CGROUP_DEVICES_TRIED;
+        for (unsigned i = 0; i < m->layout->v1_count; i++) {
+                struct cgroup_hierarchy *h = &m->layout->v1[i];
+                bool devices = wants_devices(m->wish) && cgroup_names_controller(h->controllers, "devices");
+                bool need = v1_is_needed(h, w);
+                if (!(m->wish->all || need || devices) || cgroup_hierarchy_open(m->layout, h) < 0)
+                        continue;
+                int r = make_v1(m, h, e);
+                if (r < 0 && !may_be_refused(m, need || !devices_done, r) && !(devices && !need && devices_done && !m->wish->all))
+                        return r;
+                devices_done |= devices && r == 0;
+        }
+        if (m->layout->has_v2 && (m->wish->all || *needed || !devices_done)) {
+                int r = make_v2(m, needed, e);
+                if (r < 0 && !may_be_refused(m, *needed || !devices_done, r))
+                        return r;
+        }
+        return 0;
+}
+
+/* One folder to find the processes in; none at all is no error. */
+static void make_tracker(struct maker *m)
+{
+        static const char *const preferred[] = { "name=systemd", "pids" };
+        if (m->c->count || (m->layout->has_v2 && make_v2(m, "", NULL) == 0))
+                return;
+        for (size_t i = 0; i < ELEMENTS(preferred) && !m->c->count; i++) {
+                struct cgroup_hierarchy *h = cgroup_layout_v1(m->layout, preferred[i]);
+                if (h)
+                        (void)make_v1(m, h, NULL);
+        }
+}
+
+static int unsupported_rule(const struct cgroup_resources *r, size_t rule, struct error *e)
+{
+        CLEAN_FREE char *tail = xprintf("devices/%zu", rule), *origin = cgroup_origin_at(r, tail);
+        error_set(e, EOPNOTSUPP, "cgroup.unsupported", "%s: the v1 devices controller cannot say this: the rule takes a part out of a wider one", origin);
+        error_hint(e, "name the devices one by one, or use a host with control groups v2");
+        error_status(e, STATUS_CGROUP);
+        return -EOPNOTSUPP;
+}
+
+/* v1 where there is one: its list costs less than a program. What it cannot say is said to v2. */
+int cgroup_apply_devices(const struct cgroup *c, const struct cgroup_resources *r, bool fresh, struct error *e)
+{
+        const struct cgroup_folder *v1 = cgroup_v1_folder_of(c, "devices"), *v2 = cgroup_v2_folder(c);
+        struct cgroup_exceptions x = { 0 };
+        struct cgroup_device_program p = { 0 };
+        CLEAN_FREE char *line = NULL;
+        size_t rule = 0;
+        int k;
+        if (v1 && (k = cgroup_exceptions_of(r->rules, r->rule_count, &x, &rule)) == 0) {
+                k = cgroup_exceptions_write(v1->fd, &x, fresh, &line);
+                cgroup_exceptions_done(&x);
+                if (k < 0) {
+                        CLEAN_FREE char *origin = cgroup_origin_at(r, "devices");
+                        error_errno(e, k, "cgroup.refused", "writing %s in %s for %s (devices controller)", line ? line : "rules", v1->path, origin);
+                        error_hint(e, "the folder above allows less, or holds the file against us");
+                }
+        } else if (v2) {
+                if (v1 && !fresh)
+                        (void)file_write(v1->fd, "devices.allow", "a");
+                cgroup_device_program_of(r->rules, r->rule_count, &p);
+                k = cgroup_device_program_attach(v2->fd, &p, fresh);
+                cgroup_device_program_done(&p);
+                if (k < 0) {
+                        CLEAN_FREE char *origin = cgroup_origin_at(r, "devices");
+                        error_errno(e, k, "cgroup.refused", "giving %s a program for %s (devices)", v2->path, origin);
+                        error_hint(e, "takes CAP_BPF or root, CAP_NET_ADMIN and a kernel with CONFIG_CGROUP_BPF");
+                }
+        } else if (v1) {
+                k = unsupported_rule(r, rule, e);
+        } else {
+                k = error_set(e, ENOENT, "cgroup.controller", "device rules, and there is neither a v1 devices hierarchy nor v2");
+        }
+        if (k < 0)
+                error_status(e, STATUS_CGROUP);
+        return k;
+}
+
+static int check_thawed(const struct cgroup *c, struct error *e)
+{
+        if (!cgroup_is_frozen(c))
+                return 0;
+        error_set(e, EBUSY, "cgroup.frozen", "the control group %s is frozen: what enters it stands still", c->folders[0].path);
+        error_hint(e, "thaw it, or choose another cgroupsPath");
+        error_status(e, STATUS_CGROUP);
+        return -EBUSY;
+}
+
+static int fill(struct maker *m, struct error *e)
+{
+        static const struct cgroup_resources none;
+        const struct cgroup_resources *r = m->wish->resources ? m->wish->resources : &none;
+        CLEAN_WRITES struct cgroup_writes writes = { 0 };
+        CLEAN_FREE char *v1 = joined_v1(m->layout);
+        const struct cgroup_offer offer = { v1, m->layout->v2_controllers ? m->layout->v2_controllers : "", m->layout->has_v2 };
+        int k = cgroup_writes_plan(r, &offer, NULL, &writes, e);
+        if (k == 0)
+                k = make_folders(m, &writes, e);
+        if (k == 0 && m->wish->track)
+                make_tracker(m);
+        if (k == 0 && m->wish->may_exist)
+                k = check_thawed(m->c, e);
+        if (k == 0)
+                k = cgroup_writes_apply(&writes, m->c, e);
+        if (k == 0 && m->wish->devices == CGROUP_DEVICES_CLOSED)
+                k = cgroup_apply_devices(m->c, r, !m->wish->may_exist, e);
+        else if (k == 0 && wants_devices(m->wish) && m->c->count)
+                (void)cgroup_apply_devices(m->c, r, !m->wish->may_exist, NULL);
+        return k;
+}
+
+int cgroup_make(const struct cgroup_wish *w, struct cgroup *ret, struct error *e)
+{
+        CLEAN_LAYOUT struct cgroup_layout layout = { 0 };
+        struct cgroup c = { .into_fd = -EBADF };
+        struct maker m = { .wish = w, .layout = &layout, .c = &c };
+        int r = find_path(w, &m, e);
+        if (r == 0)
+                r = cgroup_layout_open(w->root, &layout, e);
+        if (r == 0)
+                r = fill(&m, e);
+        free(m.path);
+        if (r < 0) {
+                for (unsigned i = c.count; i-- > 0;)
+                        if (m.made >> i & 1)
+                                (void)rmdir(c.folders[i].path);
+                cgroup_done(&c);
+                *ret = (struct cgroup){ .into_fd = -EBADF };
+                return r;
+        }
+        *ret = c;
         return 0;
 }
 
 int cgroup_enter(const struct cgroup *c)
 {
-        for (unsigned i = 0; i < c->procs_count; i++) {
-                int r = file_write_all(c->procs_fd[i], "0", 1);
+        for (unsigned i = 0; i < c->count; i++) {
+                int r = c->folders[i].procs_fd >= 0 ? file_write_all(c->folders[i].procs_fd, "0", 1) : 0;
                 if (r < 0)
                         return r;
         }
@@ -239,43 +452,35 @@ int cgroup_enter(const struct cgroup *c)
 
 void cgroup_done(struct cgroup *c)
 {
-        fd_close(c->into_fd);
-        for (unsigned i = 0; i < c->procs_count; i++)
-                fd_close(c->procs_fd[i]);
-        for (unsigned i = 0; i < c->count; i++)
-                free(c->paths[i]);
+        if (c->into_fd > 0)
+                fd_close(c->into_fd);
+        for (unsigned i = 0; i < c->count; i++) {
+                fd_close(c->folders[i].procs_fd);
+                fd_close(c->folders[i].fd);
+                free(c->folders[i].path);
+                free(c->folders[i].controllers);
+        }
         *c = (struct cgroup){ .into_fd = -EBADF };
 }
 
-static void kill_all(const char *path)
+const struct cgroup_folder *cgroup_v1_folder_of(const struct cgroup *c, const char *controller)
 {
-        if (set_value(path, "cgroup.kill", "1") == 0)
-                return;
-        CLEAN_FREE char *procs = xprintf("%s/cgroup.procs", path);
-        CLEAN_TEXT struct text t = { 0 };
-        if (file_read(AT_FDCWD, procs, 1 << 20, &t) < 0)
-                return;
-        /* The group pins its members, so that a pid read here is one of them or gone. */
-        for (char *line = t.data; *line; line = *line ? line + 1 : line) {
-                char *end = strchrnul(line, '\n');
-                uint64_t pid;
-                char held = *end;
-                *end = 0;
-                if (text_parse_uint(line, INT32_MAX, &pid) == 0 && pid > 1)
-                        (void)kill((pid_t)pid, SIGKILL);
-                *end = held;
-                line = end;
-        }
+        for (unsigned i = 0; i < c->count; i++)
+                if (cgroup_names_controller(c->folders[i].controllers, controller))
+                        return &c->folders[i];
+        return NULL;
 }
 
-int cgroup_remove(const char *path)
+const struct cgroup_folder *cgroup_v2_folder(const struct cgroup *c)
 {
-        for (int tries = 0;; tries++) {
-                if (rmdir(path) == 0 || errno == ENOENT)
-                        return 0;
-                if (errno != EBUSY || tries > 500)
-                        return -errno;
-                kill_all(path);
-                nanosleep(&(struct timespec){ .tv_nsec = tries < 20 ? 200000 : 2000000 }, NULL);
-        }
+        for (unsigned i = 0; i < c->count; i++)
+                if (!*c->folders[i].controllers)
+                        return &c->folders[i];
+        return NULL;
+}
+
+const struct cgroup_folder *cgroup_folder_of(const struct cgroup *c, const char *controller)
+{
+        const struct cgroup_folder *v1 = *controller ? cgroup_v1_folder_of(c, controller) : NULL;
+        return v1 ? v1 : cgroup_v2_folder(c);
 }

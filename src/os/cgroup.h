@@ -1,36 +1,117 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Control groups of all three layouts: v1, hybrid and v2.  A run gets one folder in a hierarchy that tracks its
- * processes, and one in each hierarchy that a limit needs, all named "<ours>/bulkhead/<unit>".
+ * Control groups on hosts with v1, with v2 and with both ("hybrid").  A container or run has one group, which is one
+ * folder in each hierarchy that it uses.  A controller belongs to v2 where v2 offers it, else to its v1 hierarchy.
+ *
+ * The group is made by cgroup_make, recorded with cgroup_save, and found again by a later process with cgroup_load.
+ * All other functions take either.  Errors name controller, file, value and who asked.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
+#include "base/text.h"
+#include "os/cgroup_resources.h"
 
-enum { CGROUP_FOLDERS_MAX = 6 };
+enum { CGROUP_FOLDERS_MAX = 24 };
 
-struct cgroup_limits {
-        uint64_t memory_max_bytes, tasks_max, cpu_quota_permille; /* UINT64_MAX: none */
-        bool devices_closed; /* only null, zero, full, random, urandom, tty, ptmx and pts */
+struct cgroup_folder {
+        char *controllers; /* v1: "memory", "cpu,cpuacct", "name=systemd"; v2: "" */
+        char *path;        /* absolute */
+        size_t tail;       /* where in it what is below the mount begins, with a slash */
+        int fd;            /* O_PATH, or negative where it is gone */
+        int procs_fd;      /* v1, while it may be entered: cgroup.procs, for writing; else -EBADF */
 };
 
 struct cgroup {
-        int into_fd;                        /* v2 folder for clone3, or -EBADF */
-        int procs_fd[CGROUP_FOLDERS_MAX];   /* v1 cgroup.procs: the child writes "0" */
-        char *paths[CGROUP_FOLDERS_MAX];
-        unsigned count, procs_count;
+        struct cgroup_folder folders[CGROUP_FOLDERS_MAX];
+        unsigned count;
+        int into_fd; /* v2 folder for process_clone, or -EBADF */
+};
+
+enum cgroup_devices {
+        CGROUP_DEVICES_OPEN,   /* rules are passed over: not ours to enforce, as without privilege */
+        CGROUP_DEVICES_CLOSED, /* what no rule allows is refused; an error where that cannot be had */
+        CGROUP_DEVICES_TRIED,  /* the same where it can be had: a second wall behind another */
+};
+
+struct cgroup_wish {
+        const char *root; /* where the hierarchies are mounted; NULL: /sys/fs/cgroup */
+        /*
+         * Absolute: below the top of each hierarchy.  Relative: below our own folder; in v2, where a folder with
+         * processes shares nothing out, beside it if that may be written.  NULL: "/ID" as root, else "ID".
+         */
+        const char *path;
+        const char *id;
+        bool all;       /* a folder in each hierarchy, as engines expect; else only where something is asked for */
+        bool track;     /* one folder at least, if it can be had */
+        bool v2_at_top; /* a relative path is taken below the top of v2 all the same */
+        bool may_exist; /* the folders may be there, with processes in them; they keep what they hold */
+        bool rootless;  /* folders that nothing is asked of may be refused */
+        enum cgroup_devices devices;
+        const struct cgroup_resources *resources; /* NULL: none */
+        int (*note)(void *context, const char *path); /* NULL, or called with each path before it is made */
+        void *context;
 };
 
 /*
- * Makes the folders and sets the limits.  note is called with each path before it is made.  Tracking that is
- * refused is no error (count 0); a limit that is refused is, with exit status 219.
+ * Makes the folders and writes what is asked for.  After a failure nothing of it is left but folders above the group's own.
+ * Errors have exit status 219.
  */
-int cgroup_make(const char *unit, const struct cgroup_limits *limits, bool track, int (*note)(void *, const char *path),
-                void *context, struct cgroup *ret, struct error *e);
-/* Puts the calling process into the v1 folders. */
+int cgroup_make(const struct cgroup_wish *w, struct cgroup *ret, struct error *e);
+/* Puts the calling process into the v1 folders, in the child of process_clone(..., into_fd, ...). 0 or -errno. */
 int cgroup_enter(const struct cgroup *c);
+/* Puts another process in, into the sub-group below it unless sub is NULL. */
+int cgroup_attach(const struct cgroup *c, pid_t pid, const char *sub, struct error *e);
+/*
+ * Opens a group that was loaded for entering (exec): sets into_fd and procs_fd.  sub: as above.  Where a v2 group shares out
+ * to sub-groups and so takes no process itself, the folder of the process "beside" (0: none) is entered.
+ */
+int cgroup_open_entry(struct cgroup *c, const char *sub, pid_t beside, struct error *e);
 void cgroup_done(struct cgroup *c); /* forgets; what was made stays */
-/* Kills all in the folder and removes it; waits up to a second. Missing is success. */
-int cgroup_remove(const char *path);
+
+/* The group as lines of text and back. A folder that is gone is no error. Lines that are no group's: "cgroup.record". */
+void cgroup_save(const struct cgroup *c, struct strings *ret);
+int cgroup_load(const struct strings *lines, struct cgroup *ret, struct error *e);
+/* The folder of a controller ("" for v2), or NULL. v2 answers for the controllers that it offers. */
+const struct cgroup_folder *cgroup_folder_of(const struct cgroup *c, const char *controller);
+/* As cgroup_folder_of, and never v2. */
+const struct cgroup_folder *cgroup_v1_folder_of(const struct cgroup *c, const char *controller);
+const struct cgroup_folder *cgroup_v2_folder(const struct cgroup *c);
+
+/* Changes what a live group may use. Device rules, if there are any, take the place of those before. */
+int cgroup_update(const struct cgroup *c, const struct cgroup_resources *r, struct error *e);
+
+int cgroup_freeze(const struct cgroup *c, struct error *e); /* waits until all stand still; gives up after two seconds */
+int cgroup_thaw(const struct cgroup *c, struct error *e);
+bool cgroup_is_frozen(const struct cgroup *c);
+/* All processes in the group and below it. Each once, in no order. */
+struct cgroup_pids {
+        pid_t *items;
+        size_t count, room;
+};
+int cgroup_list(const struct cgroup *c, struct cgroup_pids *ret, struct error *e);
+void cgroup_pids_done(struct cgroup_pids *p);
+/* Sends a signal to all. How many got it, or -errno. */
+int cgroup_signal(const struct cgroup *c, int signal);
+/* Ends all, those just being forked and frozen ones too, and waits until the group is empty, at most timeout_ms. */
+int cgroup_kill(const struct cgroup *c, unsigned timeout_ms, struct error *e);
+/* Removes the folders and what is below them, the deepest first; waits for the kernel to empty them, at most timeout_ms. */
+int cgroup_remove(const struct cgroup *c, unsigned timeout_ms, struct error *e);
+
+/* Numbers of use as the JSON object that `events --stats` shows as "data". */
+int cgroup_stats(const struct cgroup *c, struct text *json, struct error *e);
+
+/* Waits for the kernel running out of memory within the group. */
+struct cgroup_oom {
+        int fd; /* readable: something may have happened */
+        int folder_fd; /* v2 */
+        uint64_t seen;
+};
+int cgroup_oom_open(const struct cgroup *c, struct cgroup_oom *ret, struct error *e);
+/* After fd was readable: how often memory ran out since, or -ENODEV: the group is gone. */
+int cgroup_oom_read(struct cgroup_oom *o);
+void cgroup_oom_close(struct cgroup_oom *o);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
@@ -17,6 +18,63 @@ int mount_clone_tree(int dir_fd, const char *path, bool recursive)
 {
         unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (*path ? 0 : AT_EMPTY_PATH);
         return result(syscall(SYS_open_tree, dir_fd, path, flags));
+}
+
+int mount_clone_source(const char *path, bool recursive, bool no_follow)
+{
+        unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (no_follow ? AT_SYMLINK_NOFOLLOW : 0);
+        return result(syscall(SYS_open_tree, AT_FDCWD, path, flags));
+}
+
+/* The newest line of the file system's log, without its "e " in front. */
+static void read_message(int fs, const struct mount_request *r)
+{
+        if (!r->message_size)
+                return;
+        ssize_t n = read(fs, r->message, r->message_size - 1);
+        r->message[n > 0 ? n : 0] = 0;
+        if (n > 2)
+                memmove(r->message, r->message + 2, (size_t)n - 1);
+        r->message[strcspn(r->message, "\n")] = 0;
+}
+
+static int configure(int fs, const struct mount_request *r)
+{
+        if (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "source", r->source ? r->source : r->type, 0) < 0)
+                return -errno;
+        for (const struct mount_option *o = r->options; o && o->key; o++) {
+                unsigned command = o->value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG;
+                if (syscall(SYS_fsconfig, fs, command, o->key, o->value, 0) < 0)
+                        return -errno;
+        }
+        return syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? -errno : 0;
+}
+
+int mount_new_with(const struct mount_request *r)
+{
+        if (r->message_size)
+                *r->message = 0;
+        CLEAN_FD int fs = (int)syscall(SYS_fsopen, r->type, FSOPEN_CLOEXEC);
+        if (fs < 0)
+                return -errno;
+        int k = configure(fs, r);
+        if (k == 0)
+                k = result(syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, r->attributes));
+        if (k < 0)
+                read_message(fs, r);
+        return k;
+}
+
+int mount_change(int fd, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive)
+{
+        struct mount_attr attr = { .attr_set = set, .attr_clr = clear, .propagation = propagation };
+        return result(syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof attr));
+}
+
+int mount_map_ids(int fd, int users_fd, bool recursive)
+{
+        struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)users_fd };
+        return result(syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof attr));
 }
 
 int mount_new(const char *type, const struct mount_option *options, uint64_t attributes)

@@ -7,15 +7,31 @@
 
 #include <linux/mount.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A detached copy of what is at dir_fd/path ("" for dir_fd itself), with everything mounted below if recursive. */
 int mount_clone_tree(int dir_fd, const char *path, bool recursive);
+/* The same of a path of the caller's own view; with no_follow a link at its end is taken as it is. */
+int mount_clone_source(const char *path, bool recursive, bool no_follow);
 struct mount_option {
         const char *key, *value; /* value NULL: a flag */
 };
 /* A new file system, detached.  options end with a NULL key; attributes are MOUNT_ATTR_*. */
 int mount_new(const char *type, const struct mount_option *options, uint64_t attributes);
+struct mount_request {
+        const char *type, *source;           /* source NULL: as the type */
+        const struct mount_option *options;  /* end with a NULL key; NULL: none */
+        uint64_t attributes;
+        char *message;                       /* takes what the kernel says of a failure, or "" */
+        size_t message_size;
+};
+/* As mount_new, with a source to show and the kernel's own words when it refuses. */
+int mount_new_with(const struct mount_request *request);
+/* Changes attributes of the mount that fd is, and with recursive of all below. */
+int mount_change(int fd, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive);
+/* Maps ids of a detached mount as the user namespace users_fd does. */
+int mount_map_ids(int fd, int users_fd, bool recursive);
 /* Sets attributes (MOUNT_ATTR_*) and, unless 0, propagation (MS_SLAVE...) on the mount at dir_fd/path. */
 int mount_set(int dir_fd, const char *path, uint64_t attributes, uint64_t propagation, bool recursive);
 /* Attaches mount_fd at dir_fd/path; path "" puts it on the descriptor itself. */

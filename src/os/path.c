@@ -6,19 +6,51 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "base/cleanup.h"
+#include "base/text.h"
 
-int path_open_in(int root_fd, const char *path, int extra_flags)
+int path_open_as(int root_fd, const char *path, int flags, mode_t mode, enum path_trust trust)
 {
-        struct open_how how = { .flags = (uint64_t)(O_PATH | O_CLOEXEC | extra_flags),
-                                .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+        struct open_how how = { .flags = (uint64_t)(O_CLOEXEC | flags), .mode = flags & (O_CREAT | O_TMPFILE) ? mode : 0,
+                                .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (trust == PATH_NO_LINKS ? RESOLVE_NO_SYMLINKS : 0) };
         long fd;
         do
                 fd = syscall(SYS_openat2, root_fd, path, &how, sizeof how);
         while (fd < 0 && (errno == EAGAIN || errno == EINTR));
         return fd < 0 ? -errno : (int)fd;
+}
+
+int path_open_in(int root_fd, const char *path, int extra_flags)
+{
+        return path_open_as(root_fd, path, O_PATH | extra_flags, 0, PATH_LINKS);
+}
+
+/* The folder that holds the last component, made where it is missing. */
+static int make_parent(int root_fd, const char *path, const char *slash, enum path_trust trust)
+{
+        CLEAN_FREE char *above = xstrndup(path, (size_t)(slash - path));
+        int fd = path_open_as(root_fd, *above ? above : "/", O_PATH | O_DIRECTORY, 0, trust);
+        return fd == -ENOENT && *above ? path_make_in(root_fd, above, true, trust) : fd;
+}
+
+int path_make_in(int root_fd, const char *path, bool folder, enum path_trust trust)
+{
+        size_t length = strlen(path);
+        while (length > 1 && path[length - 1] == '/')
+                length--;
+        CLEAN_FREE char *whole = xprintf("%s%.*s", *path == '/' ? "" : "/", (int)length, path);
+        int there = path_open_as(root_fd, whole, O_PATH, 0, trust);
+        if (there != -ENOENT)
+                return there;
+        const char *slash = strrchr(whole, '/');
+        CLEAN_FD int parent = make_parent(root_fd, whole, slash, trust);
+        if (parent < 0)
+                return parent;
+        if ((folder ? mkdirat(parent, slash + 1, 0755) : mknodat(parent, slash + 1, S_IFREG | 0644, 0)) < 0 && errno != EEXIST)
+                return -errno;
+        return path_open_as(root_fd, whole, O_PATH, 0, trust);
 }
 
 int path_of(int proc_fd, int fd, char *ret, unsigned long size)

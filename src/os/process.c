@@ -32,23 +32,32 @@ static pid_t clone_plain(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
         return 0;
 }
 
-pid_t process_clone(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
+static pid_t clone_modern(uint64_t flags, int exit_signal, int cgroup_fd, int *ret_pidfd)
 {
         int pidfd = -EBADF;
         struct clone_args args = {
-                .flags = namespaces | CLONE_PIDFD | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+                .flags = flags | CLONE_PIDFD | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
                 .pidfd = (uintptr_t)&pidfd,
-                .exit_signal = SIGCHLD,
+                .exit_signal = (uint64_t)exit_signal,
                 .cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
         };
         long pid = syscall(SYS_clone3, &args, sizeof args);
-        if (pid < 0 && errno == ENOSYS)
-                return clone_plain(namespaces, cgroup_fd, ret_pidfd);
         if (pid < 0)
                 return -errno;
         if (pid > 0)
                 *ret_pidfd = pidfd;
         return (pid_t)pid;
+}
+
+pid_t process_clone(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
+{
+        pid_t pid = clone_modern(namespaces, SIGCHLD, cgroup_fd, ret_pidfd);
+        return pid == -ENOSYS ? clone_plain(namespaces, cgroup_fd, ret_pidfd) : pid;
+}
+
+pid_t process_clone_sibling(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
+{
+        return clone_modern(namespaces | CLONE_PARENT, 0, cgroup_fd, ret_pidfd);
 }
 
 pid_t process_clone_files(void)
@@ -90,6 +99,7 @@ const char *process_namespace_name(uint64_t flag)
         } names[] = {
                 { CLONE_NEWNS, "mount" }, { CLONE_NEWPID, "pid" }, { CLONE_NEWNET, "network" }, { CLONE_NEWIPC, "ipc" },
                 { CLONE_NEWUTS, "uts" },  { CLONE_NEWUSER, "user" }, { CLONE_NEWCGROUP, "cgroup" },
+                { 0x80, "time" },
         };
         for (size_t i = 0; i < ELEMENTS(names); i++)
                 if (names[i].flag == flag)

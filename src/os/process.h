@@ -11,6 +11,8 @@
  * In the parent: the pid, and a pidfd in *ret_pidfd.  In the child: 0.  Else -errno.
  */
 pid_t process_clone(uint64_t namespaces, int cgroup_fd, int *ret_pidfd);
+/* As process_clone, but the child becomes a child of our parent, to which the pid means the same. */
+pid_t process_clone_sibling(uint64_t namespaces, int cgroup_fd, int *ret_pidfd);
 /* As fork, sharing the table of descriptors. The pid, 0 in the child, or -errno. */
 pid_t process_clone_files(void);
 int process_open(pid_t pid);             /* a pidfd or -errno */

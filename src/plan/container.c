@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "os/cgroup_resources.h"
+
 static void maps_done(struct plan_id_maps *m)
 {
         free(m->uids);
@@ -64,6 +66,8 @@ void plan_container_done(struct plan_container *c)
         lists_done(c);
         maps_done(&c->maps);
         free(c->identity.groups);
+        if (c->resources)
+                cgroup_resources_done(c->resources);
         free(c->resources);
         free(c->profile);
         strings_clear(&c->masked);

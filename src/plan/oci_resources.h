@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* /linux/resources of an OCI configuration: the limits of a control group and the devices that it opens. */
+/* Reads "resources" of the OCI runtime specification, of a configuration and of `update -r`. */
 #pragma once
 
 #include "base/json.h"
+#include "os/cgroup_resources.h"
 
-/* into: struct cgroup_resources **, set to a new one that the caller frees. */
+/*
+ * A json_reader. into: struct cgroup_resources **, NULL or what is to be added to; allocated with xalloc, owned by the
+ * caller, who calls cgroup_resources_done and free.
+ */
 int oci_read_resources(const struct json_place *at, void *into, struct error *e);
+void oci_resources_free(struct cgroup_resources *r); /* both of these; NULL is fine */

@@ -26,7 +26,10 @@
 #include "os/network.h"
 #include "os/process.h"
 #include "os/seccomp.h"
+#include "sandbox/container.h"
 #include "sandbox/denials.h"
+#include "sandbox/hooks.h"
+#include "sandbox/root.h"
 
 void child_note(struct child *c, const char *format, ...)
 {
@@ -36,6 +39,11 @@ void child_note(struct child *c, const char *format, ...)
         (void)vsnprintf(m.note, sizeof m.note, format, ap);
         va_end(ap);
         (void)file_write_all(c->status_fd, &m, sizeof m);
+}
+
+static bool is_container(const struct child *c)
+{
+        return c->s->plan->container;
 }
 
 int child_tie(struct child *c)
@@ -53,12 +61,14 @@ static int stage_session(struct child *c, struct error *e)
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         for (int n = 1; n < NSIG; n++)
                 (void)signal(n, SIG_DFL);
-        (void)signal(SIGPIPE, SIG_IGN); /* IgnoreSIGPIPE=yes is systemd's default */
+        if (!is_container(c))
+                (void)signal(SIGPIPE, SIG_IGN); /* IgnoreSIGPIPE=yes is systemd's default */
         if (setsid() < 0)
                 return error_errno(e, errno, "session.refused", "starting a session");
         if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
                 return error_errno(e, errno, "session.terminal", "taking the terminal");
-        int r = c->s->plan->user_mode ? 0 : keyring_new_session(); /* KeyringMode=private */
+        bool keep_keyring = c->s->plan->user_mode || c->s->keep_keyring;
+        int r = keep_keyring ? 0 : keyring_new_session(); /* KeyringMode=private */
         if (r < 0 && r != -ENOSYS && r != -EPERM)
                 return error_errno(e, r, "session.keyring", "making a session keyring");
         return 0;
@@ -76,7 +86,7 @@ static int stage_stdio(struct child *c, struct error *e)
         for (int i = 0; i < 3; i++)
                 if (dup2(from[i], i) < 0)
                         return error_errno(e, errno, "stdio.failed", "setting standard descriptor %d", i);
-        return process_cloexec_from(3) < 0 ? error_errno(e, errno, "stdio.failed", "closing descriptors") : 0;
+        return process_cloexec_from(3 + c->io->keep_fds) < 0 ? error_errno(e, errno, "stdio.failed", "closing descriptors") : 0;
 }
 
 static int stage_cgroup(struct child *c, struct error *e)
@@ -114,7 +124,73 @@ static int stage_own_users(struct child *c, struct error *e)
 
 static int stage_mounts(struct child *c, struct error *e)
 {
-        return child_mounts(c, e);
+        if (!is_container(c))
+                return child_mounts(c, e);
+        return c->s->plan->container->root.path ? root_build(c, e) : 0;
+}
+
+static int stage_labels(struct child *c, struct error *e)
+{
+        return is_container(c) ? container_labels(c, e) : 0;
+}
+
+static int stage_join(struct child *c, struct error *e)
+{
+        return is_container(c) ? container_join(c, e) : 0;
+}
+
+static int stage_become_root(struct child *c, struct error *e)
+{
+        return is_container(c) && !c->s->joined ? container_become_root(c, e) : 0;
+}
+
+static int stage_names(struct child *c, struct error *e)
+{
+        return is_container(c) ? container_names(c, e) : 0;
+}
+
+static int run_hooks(struct child *c, enum plan_hook_kind kind, const char *status, struct error *e)
+{
+        CLEAN_TEXT struct text state = { 0 };
+        if (!is_container(c) || !c->s->plan->container->hook_count[kind] || c->s->joined)
+                return 0;
+        c->s->host->describe(c->s->host->context, getpid(), status, &state);
+        return hooks_run(c->s->plan->container, kind, state.data, e);
+}
+
+static int stage_hooks(struct child *c, struct error *e)
+{
+        const struct plan_container *k = c->s->plan->container;
+        if (!k || c->s->joined)
+                return 0;
+        if (k->hook_count[PLAN_HOOK_PRESTART] || k->hook_count[PLAN_HOOK_CREATE_RUNTIME]) {
+                int r = container_ask(c, CONTAINER_HOOKS, e);
+                if (r < 0)
+                        return r;
+        }
+        return run_hooks(c, PLAN_HOOK_CREATE_CONTAINER, "creating", e);
+}
+
+static int stage_root(struct child *c, struct error *e)
+{
+        return is_container(c) && c->s->plan->container->root.path ? root_enter(c, e) : 0;
+}
+
+static int stage_attributes(struct child *c, struct error *e)
+{
+        int r = is_container(c) ? container_terminal(c, e) : 0;
+        return r == 0 && is_container(c) ? container_attributes(c, e) : r;
+}
+
+static int stage_credentials(struct child *c, struct error *e)
+{
+        return is_container(c) ? container_credentials(c, e) : 0;
+}
+
+static int stage_wait(struct child *c, struct error *e)
+{
+        int r = is_container(c) ? container_wait(c, e) : 0;
+        return r == 0 ? run_hooks(c, PLAN_HOOK_START_CONTAINER, "created", e) : r;
 }
 
 static int stage_network(struct child *c, struct error *e)
@@ -122,13 +198,15 @@ static int stage_network(struct child *c, struct error *e)
         if (!(c->s->plan->namespaces & CLONE_NEWNET))
                 return 0;
         int r = network_loopback_up();
-        return r < 0 ? error_errno(e, r, "network.loopback", "bringing loopback up") : 0;
+        if (r < 0)
+                return error_errno(e, r, "network.loopback", "bringing loopback up");
+        return is_container(c) && c->s->plan->container->net_device_count ? container_ask(c, CONTAINER_DEVICES, e) : 0;
 }
 
 static int stage_groups(struct child *c, struct error *e)
 {
         const struct sandbox *s = c->s;
-        if (!s->change_user)
+        if (!s->change_user || is_container(c))
                 return 0;
         int r = 0;
         if (s->set_groups && setgroups(s->group_count, s->groups) < 0)
@@ -183,7 +261,7 @@ static int stage_user_seal(struct child *c, struct error *e)
 static int stage_bounding(struct child *c, struct error *e)
 {
         const struct plan *p = c->s->plan;
-        if (p->bounding == capability_all())
+        if (p->bounding == capability_all() || is_container(c))
                 return 0;
         int r = capability_bound(p->bounding);
         if (r < 0) {
@@ -197,6 +275,8 @@ static int stage_bounding(struct child *c, struct error *e)
 static int stage_user(struct child *c, struct error *e)
 {
         const struct sandbox *s = c->s;
+        if (is_container(c))
+                return 0;
         const uint64_t admin = UINT64_C(1) << CAP_SYS_ADMIN;
         uint64_t had = capability_effective();
         if (s->change_user) {
@@ -219,6 +299,8 @@ static int stage_user(struct child *c, struct error *e)
 static int stage_directory(struct child *c, struct error *e)
 {
         const struct plan *p = c->s->plan;
+        if (is_container(c))
+                return container_directory(c, e);
         const char *path = p->working_directory ? p->working_directory : p->user_mode ? "~" : "/";
         bool optional = p->working_directory_optional || !p->working_directory;
         umask(p->umask);
@@ -287,17 +369,26 @@ static const struct stage {
         { "setting up standard input and output", STATUS_STDIN, stage_stdio },
         { "entering the control group", STATUS_CGROUP, stage_cgroup },
         { "opening handles", STATUS_NAMESPACE, stage_handles },
+        { "setting labels", STATUS_OOM_ADJUST, stage_labels },
+        { "entering namespaces", STATUS_NAMESPACE, stage_join },
         { "mapping users", STATUS_NAMESPACE, stage_own_users },
-        { "setting up mounts", STATUS_NAMESPACE, stage_mounts },
+        { "entering the user namespace", STATUS_USER, stage_become_root },
         { "setting up the network", STATUS_NETWORK, stage_network },
+        { "setting names and kernel settings", STATUS_NAMESPACE, stage_names },
+        { "setting up mounts", STATUS_NAMESPACE, stage_mounts },
+        { "running hooks", STATUS_NAMESPACE, stage_hooks },
+        { "changing the root", STATUS_CHROOT, stage_root },
+        { "setting attributes", STATUS_LIMITS, stage_attributes },
         { "setting groups", STATUS_GROUP, stage_groups },
         { "making the user namespace", STATUS_USER, stage_users },
         { "sealing", STATUS_NAMESPACE, stage_user_seal },
         { "dropping capabilities", STATUS_CAPABILITIES, stage_bounding },
         { "changing the user", STATUS_USER, stage_user },
+        { "setting credentials", STATUS_USER, stage_credentials },
         { "entering the working directory", STATUS_CHDIR, stage_directory },
         { "giving up privileges", STATUS_NO_NEW_PRIVILEGES, stage_privileges },
         { "finding the program", STATUS_EXEC, stage_program },
+        { "waiting for the start", STATUS_EXEC, stage_wait },
         { "sealing", STATUS_NAMESPACE, stage_seal },
         { "filtering system calls", STATUS_SECCOMP, stage_filters },
         { "executing the program", STATUS_EXEC, stage_exec },

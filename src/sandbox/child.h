@@ -16,6 +16,7 @@ struct child {
         int stand_ins_fd; /* the stand-ins for InaccessiblePaths=, once mounts are made */
         int writable[SANDBOX_WRITABLE_MAX]; /* for Landlock, where the root is read-only */
         size_t writable_count;
+        int terminal_fd; /* the container's own, once it is made */
         char program[4096];
 };
 

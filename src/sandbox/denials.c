@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "base/path.h"
+#include "os/descriptor.h"
 #include "os/file.h"
 #include "os/path.h"
 #include "os/process.h"
@@ -106,41 +107,6 @@ int denials_build_filter(struct sandbox *s, struct error *e)
 
 /* ---- handing the listener over ---- */
 
-static int send_fd(int socket, int fd)
-{
-        char byte = 'l';
-        union {
-                struct cmsghdr header;
-                char room[CMSG_SPACE(sizeof(int))];
-        } control = { .room = { 0 } };
-        struct iovec io = { &byte, 1 };
-        struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof fd);
-        memcpy(CMSG_DATA(c), &fd, sizeof fd);
-        return sendmsg(socket, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
-}
-
-static int receive_fd(int socket)
-{
-        char byte;
-        int fd = -EBADF;
-        union {
-                struct cmsghdr header;
-                char room[CMSG_SPACE(sizeof(int))];
-        } control = { .room = { 0 } };
-        struct iovec io = { &byte, 1 };
-        struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-        if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC) != 1)
-                return -EPIPE;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
-                memcpy(&fd, CMSG_DATA(c), sizeof fd);
-        return fd;
-}
-
 /*
  * The filter may ask the observer about any call from its first moment on, before the observer has the listener.
  * So a courier, cloned before and sharing our descriptors, waits for the number and sends it.
@@ -157,7 +123,7 @@ int denials_hand_over(struct sandbox *s, int socket, struct error *e)
                 int fd;
                 while ((fd = __atomic_load_n(slot, __ATOMIC_ACQUIRE)) == 0)
                         nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
-                _exit(fd > 0 && send_fd(socket, fd) == 0 ? 0 : 1);
+                _exit(fd > 0 && descriptor_send(socket, "l", 1, &fd, 1) == 0 ? 0 : 1);
         }
         int fd = seccomp_install(s->report_filter.code, s->report_filter.count, true), status;
         __atomic_store_n(slot, fd > 0 ? fd : -1, __ATOMIC_RELEASE);
@@ -408,7 +374,10 @@ static _Noreturn void observe(const struct sandbox *s, int socket)
         if (dup2(from[0], SOCKET_FD) < 0 || dup2(from[1], REPORT_FD) < 0 || close_range(REPORT_FD + 1, ~0U, 0) < 0)
                 _exit(1);
         (void)private_denials(s->plan, &o.denials);
-        int listener = receive_fd(SOCKET_FD);
+        int listener = -EBADF;
+        char byte;
+        size_t count;
+        (void)descriptor_receive(SOCKET_FD, &byte, 1, &listener, 1, &count);
         fd_close(SOCKET_FD);
         for (struct seccomp_call call; listener >= 0;) {
                 int r = seccomp_receive(listener, &call);

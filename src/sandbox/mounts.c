@@ -41,33 +41,6 @@ static int failed(struct error *e, const struct plan_mount *m, int r, const char
 
 /* ---- content ---- */
 
-/* Where a bind's target is missing, it is made, as systemd does; in the sandbox's own view. */
-static int make_target(int root_fd, const char *path, bool folder)
-{
-        CLEAN_FREE char *copy = xstrdup(path);
-        char *slash = strrchr(copy, '/');
-        const char *name = path + (slash - copy) + 1;
-        CLEAN_FD int parent = -EBADF;
-        if (slash == copy)
-                parent = path_open_in(root_fd, "/", O_DIRECTORY);
-        else {
-                *slash = 0;
-                parent = path_open_in(root_fd, copy, O_DIRECTORY);
-                if (parent == -ENOENT) {
-                        int r = make_target(root_fd, copy, true);
-                        if (r < 0)
-                                return r;
-                        fd_close(r);
-                        parent = path_open_in(root_fd, copy, O_DIRECTORY);
-                }
-        }
-        if (parent < 0)
-                return parent;
-        if ((folder ? mkdirat(parent, name, 0755) : mknodat(parent, name, S_IFREG | 0644, 0)) < 0 && errno != EEXIST)
-                return -errno;
-        return path_open_in(root_fd, path, 0);
-}
-
 static int clone_source(struct child *c, const struct plan_mount *m, const char *source, bool recursive, bool *ret_folder)
 {
         (void)m;
@@ -154,8 +127,7 @@ static void make_targets(const struct plan *p, const struct content *contents, s
                 if (!is_content(p->mounts[i].kind) || !is_content_above(p, of, i))
                         continue;
                 const char *path = p->mounts[i].path + skip;
-                int target = path_open_in(fd, path, 0);
-                fd_close(target == -ENOENT ? make_target(fd, path, contents[i].folder) : target);
+                fd_close(path_make_in(fd, path, contents[i].folder, PATH_LINKS));
         }
 }
 
@@ -313,8 +285,9 @@ static int attach_content(struct child *c, struct content *contents, size_t i, s
         const struct plan_mount *m = &p->mounts[i];
         struct content *content = &contents[i];
         CLEAN_FD int target = path_open_in(c->root_fd, m->path, 0);
+        /* Where a bind's target is missing, it is made, as systemd does; in the sandbox's own view. */
         if (target == -ENOENT && (m->kind == PLAN_BIND || m->kind == PLAN_TMPFS))
-                target = make_target(c->root_fd, m->path, content->folder);
+                target = path_make_in(c->root_fd, m->path, content->folder, PATH_LINKS);
         if (target < 0)
                 return target == -ENOENT && m->optional ? 0 : failed(e, m, target, "finding");
         if (m->kind == PLAN_PRIVATE_DEV)

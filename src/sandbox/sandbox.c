@@ -18,6 +18,7 @@
 #include "os/landlock.h"
 #include "os/process.h"
 #include "sandbox/child.h"
+#include "sandbox/container.h"
 #include "sandbox/denials.h"
 #include "sandbox/filter_cache.h"
 #include "sandbox/identity.h"
@@ -322,16 +323,53 @@ static int note_cgroup(void *context, const char *path)
         return host->note(host->context, "cgroup", path);
 }
 
+/* In the words of a container: only null, zero, full, random, urandom, tty, ptmx and pts. */
+static void add_closed_devices(struct cgroup_resources *r)
+{
+        static const int16_t numbers[][2] = { { 1, 3 }, { 1, 5 }, { 1, 7 }, { 1, 8 }, { 1, 9 }, { 5, 0 }, { 5, 2 }, { 136, -1 } };
+        for (size_t i = 0; i < ELEMENTS(numbers); i++) {
+                const struct cgroup_device_rule rule = { true, 'c', numbers[i][0], numbers[i][1], CGROUP_ACCESS_ALL };
+                cgroup_add_rule(r, &rule);
+        }
+}
+
 static int make_cgroup(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
-        const struct cgroup_limits limits = { p->memory_max_bytes, p->tasks_max, p->cpu_quota_permille,
-                                              p->devices_closed && s->privileged };
+        const struct {
+                uint64_t value;
+                enum cgroup_setting setting;
+                const char *origin;
+                int64_t factor;
+        } limits[] = {
+                { p->memory_max_bytes, CGROUP_MEMORY_LIMIT, p->memory_origin, 1 },
+                { p->tasks_max, CGROUP_PIDS_LIMIT, p->tasks_origin, 1 },
+                { p->cpu_quota_permille, CGROUP_CPU_QUOTA, p->cpu_origin, 100 },
+        };
+        struct cgroup_resources r = { 0 };
+        for (size_t i = 0; i < ELEMENTS(limits); i++)
+                if (limits[i].value != UINT64_MAX) {
+                        uint64_t most = INT64_MAX / (uint64_t)limits[i].factor;
+                        cgroup_set(&r, limits[i].setting, (int64_t)(limits[i].value > most ? most : limits[i].value) * limits[i].factor);
+                        r.origins[limits[i].setting] = limits[i].origin;
+                }
+        if (cgroup_is_set(&r, CGROUP_CPU_QUOTA)) {
+                cgroup_set(&r, CGROUP_CPU_PERIOD, 100000);
+                r.origins[CGROUP_CPU_PERIOD] = p->cpu_origin;
+        }
+        bool closed = p->devices_closed && s->privileged;
+        if (closed)
+                add_closed_devices(&r);
         /* A pid namespace is a better tracker: the kernel ends what is in it. */
         bool track = s->host->track && !(p->namespaces & CLONE_NEWPID);
         /* Another owner of runs, with a state folder of its own, may have a run of the same name. */
-        CLEAN_FREE char *name = xprintf("%.200s-%.8s", p->unit, s->host->invocation_id);
-        return cgroup_make(name, &limits, track, note_cgroup, (void *)s->host, &s->cgroup, e);
+        CLEAN_FREE char *path = xprintf("bulkhead/%.200s-%.8s", p->unit, s->host->invocation_id);
+        const struct cgroup_wish wish = { .path = path, .track = track, .v2_at_top = geteuid() == 0, .resources = &r,
+                                          .devices = closed ? CGROUP_DEVICES_TRIED : CGROUP_DEVICES_OPEN,
+                                          .note = note_cgroup, .context = (void *)s->host };
+        int k = r.set || closed || track ? cgroup_make(&wish, &s->cgroup, e) : 0;
+        cgroup_resources_done(&r);
+        return k;
 }
 
 static int check_modes(struct sandbox *s, struct error *e)
@@ -348,7 +386,10 @@ static int check_modes(struct sandbox *s, struct error *e)
 
 int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, const char *term, struct error *e)
 {
-        *s = (struct sandbox){ .plan = p, .host = host, .report_fd = host->report_fd, .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF } };
+        *s = (struct sandbox)SANDBOX_INIT;
+        s->plan = p;
+        s->host = host;
+        s->report_fd = host->report_fd;
         uint64_t held = capability_effective();
         s->privileged = geteuid() == 0 && held >> CAP_SYS_ADMIN & 1;
         bool must_bound = p->bounding != capability_all() && !(held >> CAP_SETPCAP & 1);
@@ -390,14 +431,38 @@ static int write_maps(const struct sandbox *s, pid_t pid, bool full)
         return r;
 }
 
-/* Answers the child's requests for maps until it closes the socket: 'u' for the plan's, 'f' for the seal's. */
-static void serve_maps(const struct sandbox *s, pid_t pid, int fd, int requests)
+/* 'u' for the plan's maps, 'f' for the seal's; the rest are containers' (container.h). */
+static int serve_one(const struct sandbox *s, char request, pid_t pid, struct error *e)
+{
+        if (!s->plan->container)
+                return write_maps(s, pid, request == 'f');
+        return request == CONTAINER_MAPS ? container_write_maps(s, pid, e) : s->host->serve(s->host->context, request, pid, e);
+}
+
+/*
+ * Answers the child's requests until it closes the socket.  What fails at a unit the child tells; what fails at a
+ * container is only known here.
+ */
+static int serve(const struct sandbox *s, pid_t pid, int fd, int requests, struct error *e)
 {
         char byte;
         while (requests-- > 0 && read(fd, &byte, 1) == 1) {
-                byte = write_maps(s, pid, byte == 'f') == 0 ? 'm' : 'x';
+                int r = serve_one(s, byte, pid, e);
+                byte = r == 0 ? 'm' : 'x';
                 (void)send(fd, &byte, 1, MSG_NOSIGNAL);
+                if (r < 0 && s->plan->container)
+                        return r;
         }
+        return 0;
+}
+
+/* A child that cannot go on, and its exit, which nobody waits for. */
+static void discard_child(pid_t pid, int pidfd)
+{
+        (void)process_signal(pidfd, SIGKILL);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+        fd_close(pidfd);
 }
 
 static int clone_refused(const struct sandbox *s, int r, uint64_t flags, struct error *e)
@@ -469,9 +534,10 @@ static bool seal_needs_maps(const struct sandbox *s)
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e)
 {
         const struct plan *p = s->plan;
-        uint64_t flags = p->namespaces | (s->users_first ? CLONE_NEWUSER : 0);
+        uint64_t flags = p->container ? container_clone_flags(s) : p->namespaces | (s->users_first ? CLONE_NEWUSER : 0);
         int status[2], sync[2] = { -EBADF, -EBADF };
-        int requests = s->users_first ? 0 : (p->users != PLAN_USERS_HOST) + seal_needs_maps(s);
+        int requests = p->container ? container_requests(s)
+                       : s->users_first ? 0 : (p->users != PLAN_USERS_HOST) + seal_needs_maps(s);
 
         if (pipe2(status, O_CLOEXEC) < 0)
                 return error_errno(e, errno, "spawn.failed", "pipe");
@@ -484,22 +550,29 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         if (s->report_fd >= 0 && denials_observe(s, &observer, e) < 0)
                 return e ? e->code : -EIO;
         int pidfd = -EBADF;
-        pid_t pid = process_clone(flags, s->cgroup.into_fd, &pidfd);
+        pid_t pid = p->container ? container_clone(s, flags, &pidfd, e) : process_clone(flags, s->cgroup.into_fd, &pidfd);
+        if (pid < 0 && p->container)
+                return pid;
         if (pid < 0 && flags && drop_namespaces(s, pid))
                 return sandbox_spawn(s, io, ret, e);
         if (pid < 0)
                 return flags ? clone_refused(s, pid, flags, e) : error_errno(e, pid, "spawn.failed", "clone");
         if (pid == 0) {
-                /* The supervisor's ends must close with the supervisor. */
+                /* Our copies of the supervisor's ends would hide its death from us. */
                 status_in = fd_close(status_in);
                 ours = fd_close(ours);
-                struct child c = { .s = s, .io = io, .status_fd = status_out, .sync_fd = theirs, .observer_fd = observer, .proc_fd = -EBADF, .root_fd = -EBADF };
-                ours = fd_close(ours); /* our copies of the supervisor's ends would hide its death from us */
-                status_in = fd_close(status_in);
+                struct child c = { .s = s, .io = io, .status_fd = status_out, .sync_fd = theirs, .observer_fd = observer, .proc_fd = -EBADF, .root_fd = -EBADF,
+                                   .terminal_fd = -EBADF };
                 _exit(child_tie(&c) < 0 ? EXIT_FAILURE : child_run(&c));
         }
         theirs = fd_close(theirs);
-        serve_maps(s, pid, ours, requests);
+        int r = p->container && s->host->born ? s->host->born(s->host->context, pid, e) : 0;
+        if (r == 0)
+                r = serve(s, pid, ours, requests, e);
+        if (r < 0) {
+                discard_child(pid, pidfd);
+                return r;
+        }
         *ret = (struct sandbox_child){ pid, pidfd, TAKE_FD(status_in) };
         return 0;
 }
@@ -522,6 +595,8 @@ int sandbox_wait_exec(int status_fd, FILE *notes, struct error *e)
                                 *e = m.error;
                         return m.error.code ? m.error.code : -EIO;
                 }
+                if (m.kind == STATUS_READY)
+                        return 1;
                 if (notes) {
                         fprintf(notes, "bulkhead: note: ");
                         m.note[sizeof m.note - 1] = 0;
@@ -545,5 +620,10 @@ void sandbox_done(struct sandbox *s)
                 filter_program_clear(&s->filters[i]);
         filter_program_clear(&s->report_filter);
         fd_close(s->uid_lock_fd);
-        *s = (struct sandbox){ .uid_lock_fd = -EBADF };
+        fd_close(s->root_fd);
+        fd_close(s->start_fd);
+        for (size_t i = 0; s->attach_fds && i < s->plan->container->attach_count; i++)
+                fd_close(s->attach_fds[i]);
+        free(s->attach_fds);
+        *s = (struct sandbox)SANDBOX_INIT;
 }

@@ -28,6 +28,12 @@ struct sandbox_host {
         int (*note)(void *context, const char *kind, const char *path); /* "tree", "file" or "cgroup"; 0 or -errno */
         /* What stands at "at" was made for the run and is about to be renamed to path, outside the marked places. */
         int (*made)(void *context, const char *at, const char *path);
+        /* Containers: what the child asks for while it is set up (container.h); 0 or -errno with e set. */
+        int (*serve)(void *context, char request, pid_t pid, struct error *e);
+        /* The child is cloned and not yet told to go on; 0 or -errno with e set. NULL: not asked for. */
+        int (*born)(void *context, pid_t pid, struct error *e);
+        /* The container's state as hooks get it, for this pid and status. */
+        void (*describe)(void *context, pid_t pid, const char *status, struct text *t);
         void *context;
 };
 
@@ -35,6 +41,8 @@ struct sandbox_io {
         int in, out, err;  /* become 0, 1, 2 */
         bool terminal;     /* "in" is a terminal that becomes the controlling one */
         const char *term;  /* TERM for the payload, or NULL */
+        int console_fd;    /* containers with a terminal: where its main side is sent; negative: none */
+        unsigned keep_fds; /* descriptors from 3 on that the payload inherits */
 };
 
 enum { SANDBOX_FILTERS_MAX = 8, SANDBOX_WRITABLE_MAX = 64 };
@@ -61,7 +69,15 @@ struct sandbox {
         int report_fd;
         pid_t observer_pid; /* or 0 */
         struct filter_program report_filter;
+        /* Of containers (container.h). */
+        int root_fd;      /* the root, detached, or -EBADF: the child opens it */
+        int *attach_fds;  /* sources of binds, by plan_attach, where the child could not open them; or NULL */
+        int start_fd;     /* listens for the word to start; -EBADF: the payload starts at once */
+        bool keep_keyring; /* the caller's session keyring stays */
+        bool joined;      /* all namespaces were entered before the clone, as exec does */
 };
+#define SANDBOX_INIT                                                                                         \
+        { .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .start_fd = -EBADF }
 
 struct sandbox_child {
         pid_t pid;
@@ -72,7 +88,10 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e);
 /* Whether a lenient start may go on without the plan's mounts where they are refused. */
 bool sandbox_may_drop_mounts(const struct plan *p);
-/* Blocks until the payload runs (0) or its set-up failed (the child's error). Notes go to f. */
+/*
+ * Blocks until the payload runs (0), is set up and waits for the word to start (1), or its set-up failed (the child's
+ * error). Notes go to f.
+ */
 int sandbox_wait_exec(int status_fd, FILE *notes, struct error *e);
 void sandbox_done(struct sandbox *s);
 #define CLEAN_SANDBOX CLEAN(sandbox_done)

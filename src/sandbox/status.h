@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-enum { STATUS_NOTE = 1, STATUS_ERROR = 2, STATUS_NOTE_MAX = 256 };
+enum { STATUS_NOTE = 1, STATUS_ERROR = 2, STATUS_READY = 3, STATUS_NOTE_MAX = 256 };
 
 struct status_message {
         uint32_t kind;

@@ -3,7 +3,7 @@
 """A folder of src/ includes itself and the folders before it in ORDER, and nothing else."""
 import pathlib, re, sys
 
-ORDER = "base os plan sandbox trust image vm shim engine group cli programs".split()
+ORDER = "base os plan sandbox trust image vm runtime shim engine group cli programs".split()
 SYSCALL_ALLOWED = {"os"}
 
 

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "runtime/create.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "os/account.h"
+#include "os/capability.h"
+#include "os/descriptor.h"
+#include "os/file.h"
+#include "os/process.h"
+#include "runtime/filters.h"
+#include "sandbox/hooks.h"
+
+/* ---- reading ---- */
+
+static int read_config(struct creation *c, struct text *t, struct error *e)
+{
+        CLEAN_FREE char *own = c->o->config ? NULL : xprintf("%s/config.json", c->record.bundle);
+        const char *path = c->o->config ? c->o->config : own;
+        int r = file_read(AT_FDCWD, path, OCI_CONFIG_MAX, t);
+        if (r < 0)
+                return error_errno(e, r, "config.unreadable", "reading %s", path);
+        return json_parse("config.json", t->data, t->length, &c->config, e);
+}
+
+static int compile(const struct record *r, const struct json_document *config, struct plan *p, struct error *e)
+{
+        const struct oci_facts facts = { .id = r->id, .bundle = r->bundle, .capabilities_all = capability_all(), .rootless = geteuid() != 0 };
+        return oci_compile(config, &facts, p, e);
+}
+
+int container_plan(const struct record *r, struct json_document *ret_config, struct plan *p, struct error *e)
+{
+        int k = record_config(r, ret_config, e);
+        return k < 0 ? k : compile(r, ret_config, p, e);
+}
+
+static uint64_t namespaces_of(const struct plan *p)
+{
+        uint64_t flags = p->namespaces | (p->container->new_users ? CLONE_NEWUSER : 0);
+        for (size_t i = 0; i < p->container->join_count; i++)
+                flags |= p->container->joins[i].flag;
+        return flags;
+}
+
+static const char *oci_version(const struct json_document *config)
+{
+        static const struct json_field fields[] = { { "ociVersion", json_string, 0, 0 }, { 0 } };
+        static char *version;
+        const struct json_place top = json_top(config, "config.json");
+        (void)json_object(&top, fields, &version, NULL);
+        return version ? version : "1.0.0";
+}
+
+/* ---- what the executor asks of us ---- */
+
+static void describe(void *context, pid_t pid, const char *status, struct text *t)
+{
+        const struct creation *c = context;
+        record_state(&c->record, pid, status, &c->plan.container->annotations, t);
+}
+
+static int run_host_hooks(struct creation *c, pid_t pid, struct error *e)
+{
+        CLEAN_TEXT struct text state = { 0 };
+        describe(c, pid, "creating", &state);
+        int r = hooks_run(c->plan.container, PLAN_HOOK_PRESTART, state.data, e);
+        return r == 0 ? hooks_run(c->plan.container, PLAN_HOOK_CREATE_RUNTIME, state.data, e) : r;
+}
+
+static int serve(void *context, char request, pid_t pid, struct error *e)
+{
+        struct creation *c = context;
+        if (request == CONTAINER_HOOKS)
+                return run_host_hooks(c, pid, e);
+        return error_set(e, ENOTSUP, "spawn.failed", "an unknown request of the set-up process");
+}
+
+/* From here on whoever finds us dead knows the process; until it waits or runs it dies with us. */
+static int on_born(void *context, pid_t pid, struct error *e)
+{
+        struct creation *c = context;
+        c->record.pid = pid;
+        c->record.pid_start = record_process_start(pid);
+        c->born = true;
+        return record_save(&c->record, e);
+}
+
+/* ---- making ---- */
+
+static int save_intent(struct creation *c, const struct text *config, struct error *e)
+{
+        int r = file_replace(c->record.dir_fd, "config.json", config->data, config->length, 0600);
+        return r < 0 ? error_errno(e, r, "state.failed", "keeping the configuration of %s", c->record.id) : 0;
+}
+
+static int make_cgroup(struct creation *c, struct error *e)
+{
+        const struct plan_container *k = c->plan.container;
+        bool rootless = geteuid() != 0;
+        if (c->o->manager == MANAGER_DISABLED)
+                return record_save(&c->record, e);
+        const struct cgroup_wish wish = { .path = k->cgroups_path, .id = c->record.id, .all = !rootless, .track = true, .may_exist = true,
+                                          .rootless = rootless, .devices = rootless || k->new_users ? CGROUP_DEVICES_TRIED : CGROUP_DEVICES_CLOSED,
+                                          .resources = k->resources };
+        int r = cgroup_make(&wish, &c->record.cgroup, e);
+        return r < 0 ? r : record_save(&c->record, e);
+}
+
+/* The executor enters what the record keeps; it is the record's to close. */
+static void lend_cgroup(struct creation *c)
+{
+        c->sandbox.cgroup = c->record.cgroup;
+}
+
+static int connect_console(struct creation *c, int *ret, struct error *e)
+{
+        int ends[2];
+        if (!c->plan.container->terminal) {
+                if (c->o->console_socket)
+                        return error_set(e, EINVAL, "terminal.unasked", "a console socket was given, but /process/terminal is not true");
+                return 0;
+        }
+        if (c->o->console_socket) {
+                *ret = descriptor_connect(c->o->console_socket, SOCK_STREAM);
+                return *ret < 0 ? error_errno(e, *ret, "terminal.socket", "connecting to the console socket %s", c->o->console_socket) : 0;
+        }
+        if (c->o->detaches) {
+                error_set(e, EINVAL, "terminal.socket", "a terminal without a console socket: nobody would hold it");
+                error_hint(e, "give --console-socket, or set /process/terminal to false");
+                return -EINVAL;
+        }
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+                return error_errno(e, errno, "terminal.failed", "socketpair");
+        *ret = ends[0];
+        c->terminal_fd = ends[1];
+        return 0;
+}
+
+/* The terminal that the child made and sent: what was the socket becomes the terminal. */
+static int receive_terminal(struct creation *c, struct error *e)
+{
+        char name[64];
+        int fd = -EBADF;
+        size_t count = 0;
+        if (c->terminal_fd < 0)
+                return 0;
+        if (descriptor_receive(c->terminal_fd, name, sizeof name, &fd, 1, &count) <= 0 || count != 1)
+                return error_set(e, EPIPE, "terminal.failed", "the container sent no terminal");
+        fd_close(c->terminal_fd);
+        c->terminal_fd = fd;
+        return 0;
+}
+
+static int write_pid_file(const char *path, pid_t pid, struct error *e)
+{
+        CLEAN_FREE char *text = xprintf("%d", pid);
+        int r = path ? file_replace(AT_FDCWD, path, text, strlen(text), 0644) : 0;
+        return r < 0 ? error_errno(e, r, "state.pid-file", "writing %s", path) : 0;
+}
+
+static int send_pidfd(const char *path, int pidfd, struct error *e)
+{
+        if (!path)
+                return 0;
+        CLEAN_FD int fd = descriptor_connect(path, SOCK_STREAM);
+        int r = fd < 0 ? fd : descriptor_send(fd, "p", 1, &pidfd, 1);
+        return r < 0 ? error_errno(e, r, "state.pidfd-socket", "sending the pidfd to %s", path) : 0;
+}
+
+static int spawn(struct creation *c, struct error *e)
+{
+        struct sandbox_io io = c->o->io;
+        CLEAN_FD int console = -EBADF;
+        int r = connect_console(c, &console, e);
+        if (r < 0)
+                return r;
+        io.console_fd = console;
+        io.keep_fds = c->o->preserve_fds;
+        if (c->o->waits) {
+                c->sandbox.start_fd = descriptor_listen(c->record.dir_fd, "start", SOCK_SEQPACKET);
+                if (c->sandbox.start_fd < 0)
+                        return error_errno(e, c->sandbox.start_fd, "state.failed", "making the start socket");
+        }
+        r = sandbox_spawn(&c->sandbox, &io, &c->child, e);
+        if (r < 0)
+                return r;
+        /* Ours would make a container that died while it waited look as if it still did. */
+        c->sandbox.start_fd = fd_close(c->sandbox.start_fd);
+        r = sandbox_wait_exec(c->child.status_fd, stderr, e);
+        if (r < 0)
+                return r;
+        if (c->o->waits && r == 0)
+                return error_set(e, ECHILD, "spawn.failed", "the container's process died while it was set up");
+        return receive_terminal(c, e);
+}
+
+static int prepare(struct creation *c, struct error *e)
+{
+        c->host = (struct sandbox_host){ .run_folder = "", .shared_folder = "", .invocation_id = "", .report_fd = -EBADF, .serve = serve,
+                                         .born = on_born, .describe = describe, .context = c };
+        int r = container_prepare(&c->sandbox, &c->plan, &c->host, e);
+        c->sandbox.keep_keyring = c->o->no_new_keyring;
+        c->plan.container->root.no_pivot |= c->o->no_pivot;
+        return r == 0 ? filters_build(&c->sandbox, e) : r;
+}
+
+static char *absolute_path(const char *path, struct error *e)
+{
+        char *real = realpath(path, NULL);
+        if (!real)
+                error_errno(e, errno, "config.bundle", "finding the bundle %s", path);
+        return real;
+}
+
+static int make(struct creation *c, int root_fd, struct error *e)
+{
+        CLEAN_TEXT struct text text = { 0 };
+        char *bundle = absolute_path(c->o->bundle, e);
+        if (!bundle)
+                return e ? e->code : -ENOENT;
+        c->record.bundle = bundle;
+        int r = read_config(c, &text, e);
+        if (r < 0)
+                return r;
+        c->record.id = xstrdup(c->o->id);
+        r = compile(&c->record, &c->config, &c->plan, e);
+        free(c->record.id);
+        c->record.id = NULL;
+        c->record.bundle = NULL;
+        if (r == 0)
+                r = record_make(root_fd, c->o->id, &c->record, e);
+        c->record.bundle = bundle;
+        if (r < 0)
+                return r;
+        c->made = true;
+        const struct plan_container *k = c->plan.container;
+        c->record.rootfs = k->root.path ? xstrdup(k->root.path) : NULL;
+        c->record.oci_version = xstrdup(oci_version(&c->config));
+        c->record.namespaces = namespaces_of(&c->plan);
+        c->record.terminal = k->terminal;
+        int (*const steps[])(struct creation *, struct error *) = { make_cgroup, prepare };
+        r = save_intent(c, &text, e);
+        for (size_t i = 0; r == 0 && i < ELEMENTS(steps); i++)
+                r = steps[i](c, e);
+        if (r < 0)
+                return r;
+        lend_cgroup(c);
+        r = spawn(c, e);
+        if (r == 0)
+                r = send_pidfd(c->o->pidfd_socket, c->child.pidfd, e);
+        return r == 0 ? write_pid_file(c->o->pid_file, c->record.pid, e) : r;
+}
+
+static void run_poststop(const struct record *r, const struct plan *p)
+{
+        CLEAN_TEXT struct text state = { 0 };
+        struct error ignored = { 0 };
+        if (!p->container || !p->container->hook_count[PLAN_HOOK_POSTSTOP])
+                return;
+        record_state(r, 0, "stopped", &p->container->annotations, &state);
+        /* The specification has it logged and gone on. */
+        if (hooks_run(p->container, PLAN_HOOK_POSTSTOP, state.data, &ignored) < 0)
+                error_print(stderr, "bulkhead-oci", "a poststop hook failed", &ignored);
+}
+
+static void unmake(struct creation *c)
+{
+        if (c->child.pidfd >= 0) {
+                (void)process_signal(c->child.pidfd, SIGKILL);
+                while (waitpid(c->record.pid, NULL, 0) < 0 && errno == EINTR)
+                        ;
+        }
+        if (!c->made)
+                return;
+        (void)cgroup_kill(&c->record.cgroup, 2000, NULL);
+        (void)cgroup_remove(&c->record.cgroup, 2000, NULL);
+        if (c->born)
+                run_poststop(&c->record, &c->plan);
+        (void)record_remove(&c->record);
+}
+
+int creation_make(int root_fd, const struct creation_options *o, struct creation *c, struct error *e)
+{
+        *c = (struct creation)CREATION_INIT;
+        c->o = o;
+        int r = make(c, root_fd, e);
+        if (r < 0)
+                unmake(c);
+        return r;
+}
+
+void creation_done(struct creation *c)
+{
+        c->sandbox.cgroup = (struct cgroup){ .into_fd = -EBADF }; /* was lent */
+        if (c->sandbox.plan)
+                sandbox_done(&c->sandbox);
+        fd_close(c->child.pidfd);
+        fd_close(c->child.status_fd);
+        fd_close(c->terminal_fd);
+        record_done(&c->record);
+        plan_done(&c->plan);
+        json_done(&c->config);
+        *c = (struct creation)CREATION_INIT;
+}
+
+/* ---- later ---- */
+
+static int wrong_status(const struct record *r, const char *what, struct error *e)
+{
+        return error_set(e, EBUSY, "container.status", "cannot %s container \"%s\": it is %s", what, r->id, record_status_name(record_status(r)));
+}
+
+int container_start(struct record *r, struct error *e)
+{
+        CLEAN_FREE char *path = xprintf("/proc/self/fd/%d/start", r->dir_fd);
+        enum record_status status = record_status(r);
+        if (status != RECORD_CREATED)
+                return wrong_status(r, "start", e);
+        CLEAN_FD int fd = descriptor_connect(path, SOCK_SEQPACKET);
+        if (fd < 0)
+                return wrong_status(r, "start", e);
+        if (send(fd, "g", 1, MSG_NOSIGNAL) != 1)
+                return error_errno(e, errno, "container.start", "giving the word to start");
+        int k = sandbox_wait_exec(fd, stderr, e);
+        if (k < 0)
+                return k;
+        (void)unlinkat(r->dir_fd, "start", 0);
+        return 0;
+}
+
+int container_poststart(struct record *r, const struct plan *p, struct error *e)
+{
+        CLEAN_TEXT struct text state = { 0 };
+        if (!p->container->hook_count[PLAN_HOOK_POSTSTART])
+                return 0;
+        record_state(r, r->pid, "running", &p->container->annotations, &state);
+        return hooks_run(p->container, PLAN_HOOK_POSTSTART, state.data, e);
+}
+
+int container_kill(struct record *r, int signal, bool all, struct error *e)
+{
+        if (all) {
+                int n = cgroup_signal(&r->cgroup, signal);
+                if (n > 0)
+                        return 0;
+        }
+        CLEAN_FD int pidfd = record_pidfd(r);
+        if (pidfd < 0) {
+                if (all)
+                        return 0;
+                return wrong_status(r, "kill", e);
+        }
+        int k = process_signal(pidfd, signal);
+        if (k == 0 && signal == SIGKILL && cgroup_is_frozen(&r->cgroup))
+                (void)cgroup_thaw(&r->cgroup, NULL); /* v1: a frozen process does not even die */
+        return k < 0 ? error_errno(e, k, "container.kill", "sending signal %d to %s", signal, r->id) : 0;
+}
+
+static void end_process(struct record *r)
+{
+        CLEAN_FD int pidfd = record_pidfd(r);
+        if (pidfd >= 0)
+                (void)process_signal(pidfd, SIGKILL);
+        (void)cgroup_kill(&r->cgroup, 10000, NULL);
+        /* A process whose group is not ours to empty: its end is waited for here. */
+        for (int i = 0; i < 2000 && record_process_start(r->pid) == r->pid_start && r->pid > 0; i++)
+                usleep(1000);
+}
+
+int container_delete(struct record *r, bool force, struct error *e)
+{
+        enum record_status status = record_status(r);
+        CLEAN_JSON struct json_document config = { 0 };
+        CLEAN_PLAN struct plan p = { 0 };
+        if (status == RECORD_CREATING && !force)
+                return wrong_status(r, "delete", e);
+        if ((status == RECORD_RUNNING || status == RECORD_PAUSED) && !force) {
+                wrong_status(r, "delete", e);
+                error_hint(e, "kill it first, or give --force");
+                return -EBUSY;
+        }
+        if (status != RECORD_STOPPED)
+                end_process(r);
+        else
+                (void)cgroup_kill(&r->cgroup, 10000, NULL);
+        int k = cgroup_remove(&r->cgroup, 10000, e);
+        if (k < 0 && !force)
+                return k;
+        if (container_plan(r, &config, &p, NULL) == 0)
+                run_poststop(r, &p);
+        k = record_remove(r);
+        return k < 0 ? error_errno(e, k, "state.failed", "removing the state of %s", r->id) : 0;
+}

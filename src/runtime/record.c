@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "runtime/record.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "os/account.h"
+#include "os/descriptor.h"
+#include "os/file.h"
+#include "os/process.h"
+
+static const char *const names[] = { "creating", "created", "running", "paused", "stopped" };
+
+const char *record_status_name(enum record_status status)
+{
+        return names[status];
+}
+
+bool record_id_valid(const char *id)
+{
+        size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.");
+        return n && n <= RECORD_ID_MAX && !id[n] && *id != '-' && *id != '.';
+}
+
+char *record_default_root(void)
+{
+        const char *runtime = getenv("XDG_RUNTIME_DIR");
+        if (geteuid() == 0)
+                return xstrdup("/run/bulkhead/oci");
+        return runtime && *runtime == '/' ? xprintf("%s/bulkhead/oci", runtime) : xprintf("/tmp/bulkhead-%u/oci", geteuid());
+}
+
+int record_root_open(const char *path, bool make, struct error *e)
+{
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT && make) {
+                int r = file_make_folders(path, 0711, e);
+                if (r < 0)
+                        return r;
+                fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                /* What we made is for us alone to list, whatever the umask. */
+                if (fd >= 0)
+                        (void)fchmod(fd, 0711);
+        }
+        return fd < 0 ? error_errno(e, errno, "state.root", "opening %s", path) : fd;
+}
+
+/* ---- making ---- */
+
+static int bad_id(const char *id, struct error *e)
+{
+        error_set(e, EINVAL, "container.id", "\"%.60s\" is no valid name of a container", id);
+        error_hint(e, "up to %d letters, digits and _ + - . are, not starting with - or .", RECORD_ID_MAX);
+        return -EINVAL;
+}
+
+int record_make(int root_fd, const char *id, struct record *ret, struct error *e)
+{
+        if (!record_id_valid(id))
+                return bad_id(id, e);
+        if (mkdirat(root_fd, id, 0700) < 0) {
+                error_errno(e, errno, errno == EEXIST ? "container.exists" : "state.failed", "making the container %s", id);
+                if (errno == EEXIST)
+                        error_hint(e, "delete it first, or choose another name");
+                return e ? e->code : -EEXIST;
+        }
+        CLEAN_FD int fd = openat(root_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                int r = error_errno(e, errno, "state.failed", "locking the container %s", id);
+                (void)unlinkat(root_fd, id, AT_REMOVEDIR);
+                return r;
+        }
+        char now[40];
+        struct timespec t;
+        struct tm tm;
+        (void)clock_gettime(CLOCK_REALTIME, &t);
+        (void)strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%S", gmtime_r(&t.tv_sec, &tm));
+        *ret = (struct record)RECORD_INIT;
+        ret->root_fd = root_fd;
+        ret->dir_fd = TAKE_FD(fd);
+        ret->id = xstrdup(id);
+        ret->created = xprintf("%s.%09ldZ", now, t.tv_nsec);
+        return 0;
+}
+
+static void add_member(struct text *t, const char *name, const char *value)
+{
+        if (!value)
+                return;
+        text_addf(t, ",\"%s\":", name);
+        text_add_json(t, value);
+}
+
+int record_save(const struct record *r, struct error *e)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        CLEAN_STRINGS struct strings lines = { 0 };
+        text_addf(&t, "{\"version\":%d,\"id\":", RECORD_VERSION);
+        text_add_json(&t, r->id);
+        add_member(&t, "bundle", r->bundle);
+        add_member(&t, "rootfs", r->rootfs);
+        add_member(&t, "created", r->created);
+        add_member(&t, "ociVersion", r->oci_version);
+        add_member(&t, "owner", r->owner);
+        text_addf(&t, ",\"pid\":%d,\"pidStart\":%llu,\"namespaces\":%llu,\"terminal\":%s,\"cgroup\":[", r->pid,
+                  (unsigned long long)r->pid_start, (unsigned long long)r->namespaces, r->terminal ? "true" : "false");
+        cgroup_save(&r->cgroup, &lines);
+        for (size_t i = 0; i < lines.count; i++) {
+                text_add(&t, i ? "," : "");
+                text_add_json(&t, lines.items[i]);
+        }
+        text_add(&t, "]}\n");
+        int k = file_replace(r->dir_fd, "state.json", t.data, t.length, 0600);
+        return k < 0 ? error_errno(e, k, "state.failed", "writing the state of %s", r->id) : 0;
+}
+
+/* ---- opening ---- */
+
+struct loaded {
+        uint32_t version;
+        int32_t pid;
+        struct record *r;
+        struct strings cgroup;
+};
+
+static int load(struct record *r, struct error *e)
+{
+        static const struct json_field of_state[] = {
+                { "version", json_u32, offsetof(struct loaded, version), JSON_REQUIRED },
+                { "pid", json_i32, offsetof(struct loaded, pid), JSON_REQUIRED },
+                { "cgroup", json_strings, offsetof(struct loaded, cgroup), JSON_REQUIRED },
+                { 0 },
+        };
+        static const struct json_field of_record[] = {
+                { "id", json_string, offsetof(struct record, id), JSON_REQUIRED },
+                { "bundle", json_string, offsetof(struct record, bundle), 0 },
+                { "rootfs", json_string, offsetof(struct record, rootfs), 0 },
+                { "created", json_string, offsetof(struct record, created), 0 },
+                { "ociVersion", json_string, offsetof(struct record, oci_version), 0 },
+                { "owner", json_string, offsetof(struct record, owner), 0 },
+                { "pidStart", json_u64, offsetof(struct record, pid_start), 0 },
+                { "namespaces", json_u64, offsetof(struct record, namespaces), 0 },
+                { "terminal", json_bool, offsetof(struct record, terminal), 0 },
+                { 0 },
+        };
+        CLEAN_TEXT struct text t = { 0 };
+        CLEAN_JSON struct json_document d = { 0 };
+        struct loaded l = { .r = r };
+        int k = file_read(r->dir_fd, "state.json", RECORD_SIZE_MAX, &t);
+        if (k == -ENOENT)
+                return 0; /* its creator died before it made anything */
+        if (k < 0)
+                return error_errno(e, k, "state.failed", "reading the state of %s", r->id);
+        k = json_parse("state.json", t.data, t.length, &d, e);
+        if (k < 0)
+                return k;
+        const struct json_place top = json_top(&d, "state.json");
+        k = json_object(&top, of_state, &l, e);
+        if (k == 0 && l.version > RECORD_VERSION)
+                k = error_set(e, EPROTO, "state.version", "the state of %s is of version %u; this program knows up to %d", r->id, l.version, RECORD_VERSION);
+        if (k == 0)
+                k = json_object(&top, of_record, r, e);
+        if (k == 0)
+                k = cgroup_load(&l.cgroup, &r->cgroup, e);
+        if (k == 0)
+                r->pid = l.pid;
+        strings_clear(&l.cgroup);
+        return k;
+}
+
+int record_open(int root_fd, const char *id, struct record *ret, struct error *e)
+{
+        if (!record_id_valid(id))
+                return bad_id(id, e);
+        CLEAN_RECORD struct record r = RECORD_INIT;
+        r.root_fd = root_fd;
+        r.id = xstrdup(id);
+        r.dir_fd = root_fd < 0 ? -1 : openat(root_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (r.dir_fd < 0)
+                return error_set(e, ENOENT, "container.unknown", "container \"%s\" does not exist", id);
+        int k = load(&r, e);
+        if (k < 0)
+                return k;
+        *ret = r;
+        r = (struct record)RECORD_INIT;
+        return 0;
+}
+
+int record_config(const struct record *r, struct json_document *ret, struct error *e)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        int k = file_read(r->dir_fd, "config.json", 16 << 20, &t);
+        if (k < 0)
+                return error_errno(e, k, "state.failed", "reading the configuration of %s", r->id);
+        return json_parse("config.json", t.data, t.length, ret, e);
+}
+
+/* ---- asking the kernel ---- */
+
+uint64_t record_process_start(pid_t pid)
+{
+        char path[40];
+        CLEAN_TEXT struct text t = { 0 };
+        (void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+        if (pid <= 0 || file_read(AT_FDCWD, path, 8192, &t) < 0)
+                return 0;
+        /* The name, in parentheses, may hold anything; behind its end the state is field 3 and the start field 22. */
+        char *rest = strrchr(t.data, ')');
+        uint64_t start = 0;
+        if (!rest || strlen(rest) < 4 || rest[2] == 'Z' || rest[2] == 'X')
+                return 0;
+        rest += 2;
+        for (int i = 3; i < 22 && rest; i++)
+                (void)strsep(&rest, " ");
+        char *word = rest ? strsep(&rest, " ") : NULL;
+        return word && text_parse_uint(word, UINT64_MAX, &start) == 0 ? start : 0;
+}
+
+int record_pidfd(const struct record *r)
+{
+        if (r->pid <= 0)
+                return -ESRCH;
+        CLEAN_FD int fd = process_open(r->pid);
+        uint64_t start = fd < 0 ? 0 : record_process_start(r->pid);
+        return start && start == r->pid_start ? TAKE_FD(fd) : -ESRCH;
+}
+
+/* Only a process that waits for its start has the socket open. */
+static bool listens(const struct record *r)
+{
+        CLEAN_FREE char *path = xprintf("/proc/self/fd/%d/start", r->dir_fd);
+        CLEAN_FD int fd = descriptor_connect(path, SOCK_SEQPACKET);
+        return fd >= 0;
+}
+
+/* Another holds the lock: the container is being created. The lock goes with our copy of the descriptor. */
+static bool is_locked(const struct record *r)
+{
+        CLEAN_FD int fd = openat(r->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
+}
+
+enum record_status record_status(const struct record *r)
+{
+        bool lives = r->pid > 0 && record_process_start(r->pid) == r->pid_start && r->pid_start;
+        if (is_locked(r))
+                return RECORD_CREATING;
+        if (!lives)
+                return RECORD_STOPPED;
+        if (cgroup_is_frozen(&r->cgroup))
+                return RECORD_PAUSED;
+        return listens(r) ? RECORD_CREATED : RECORD_RUNNING;
+}
+
+/* ---- the end ---- */
+
+int record_remove(const struct record *r)
+{
+        /* state.json goes last: what is left after a crash is known as what it is. */
+        static const char *const files[] = { "start", "config.json", "state.json.new", "notify", "state.json" };
+        for (size_t i = 0; i < ELEMENTS(files); i++)
+                if (unlinkat(r->dir_fd, files[i], 0) < 0 && errno != ENOENT && errno != EISDIR)
+                        return -errno;
+        if (unlinkat(r->root_fd, r->id, AT_REMOVEDIR) == 0 || errno == ENOENT)
+                return 0;
+        return errno == ENOTEMPTY || errno == EEXIST ? file_remove_tree(r->root_fd, r->id) : -errno;
+}
+
+void record_done(struct record *r)
+{
+        char *const texts[] = { r->id, r->bundle, r->rootfs, r->created, r->oci_version, r->owner };
+        for (size_t i = 0; i < ELEMENTS(texts); i++)
+                free(texts[i]);
+        fd_close(r->dir_fd);
+        cgroup_done(&r->cgroup);
+        *r = (struct record)RECORD_INIT;
+}
+
+void record_state(const struct record *r, pid_t pid, const char *status, const struct strings *annotations, struct text *t)
+{
+        text_add(t, "{\"ociVersion\":");
+        text_add_json(t, r->oci_version ? r->oci_version : "1.0.0");
+        add_member(t, "id", r->id);
+        add_member(t, "status", status);
+        text_addf(t, ",\"pid\":%d", pid);
+        add_member(t, "bundle", r->bundle ? r->bundle : "");
+        add_member(t, "rootfs", r->rootfs);
+        add_member(t, "created", r->created);
+        add_member(t, "owner", r->owner);
+        text_add(t, ",\"annotations\":{");
+        for (size_t i = 0; i + 1 < annotations->count; i += 2) {
+                text_add(t, i ? "," : "");
+                text_add_json(t, annotations->items[i]);
+                text_add(t, ":");
+                text_add_json(t, annotations->items[i + 1]);
+        }
+        text_add(t, "}}");
+}

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sandbox/container.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/exit_status.h"
+#include "os/attributes.h"
+#include "os/capability.h"
+#include "os/descriptor.h"
+#include "os/file.h"
+#include "os/mount.h"
+#include "os/network.h"
+#include "os/path.h"
+#include "os/process.h"
+#include "sandbox/hooks.h"
+#include "sandbox/id_maps.h"
+#include "sandbox/root.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+
+/* These are about children: whoever clones sets them. */
+static const uint64_t of_children = CLONE_NEWPID | CLONE_NEWTIME;
+
+enum { PASSWD_MAX = 1 << 20 };
+
+/* ---- the supervisor's side ---- */
+
+static uint64_t joined_flags(const struct plan_container *k)
+{
+        uint64_t flags = 0;
+        for (size_t i = 0; i < k->join_count; i++)
+                flags |= k->joins[i].flag;
+        return flags;
+}
+
+uint64_t container_clone_flags(const struct sandbox *s)
+{
+        const struct plan *p = s->plan;
+        /* The control group namespace shows the group that its maker is in: made once we are in ours.  Clocks: container_clone. */
+        return (p->namespaces & ~(uint64_t)(CLONE_NEWCGROUP | CLONE_NEWTIME)) | (p->container->new_users ? CLONE_NEWUSER : 0);
+}
+
+int container_requests(const struct sandbox *s)
+{
+        const struct plan_container *k = s->plan->container;
+        return (k->new_users ? 1 : 0) + (k->net_device_count ? 1 : 0) +
+               (k->hook_count[PLAN_HOOK_PRESTART] || k->hook_count[PLAN_HOOK_CREATE_RUNTIME] ? 1 : 0);
+}
+
+int container_write_maps(const struct sandbox *s, pid_t pid, struct error *e)
+{
+        return id_maps_write(pid, &s->plan->container->maps, e);
+}
+
+/* Sources that the child, in a user namespace, may have no way to; and those whose ids are to be mapped. */
+static int open_sources(struct sandbox *s, struct error *e)
+{
+        const struct plan_container *k = s->plan->container;
+        bool foreign = s->privileged && (k->new_users || joined_flags(k) & CLONE_NEWUSER);
+        bool any = foreign;
+        for (size_t i = 0; i < k->attach_count; i++)
+                any |= k->attaches[i].id_mapped;
+        if (!any)
+                return 0;
+        s->attach_fds = xalloc(k->attach_count + 1, sizeof *s->attach_fds);
+        for (size_t i = 0; i < k->attach_count; i++)
+                s->attach_fds[i] = -EBADF;
+        for (size_t i = 0; i < k->attach_count; i++) {
+                const struct plan_attach *a = &k->attaches[i];
+                if (!a->bind || (!foreign && !a->id_mapped))
+                        continue;
+                int fd = s->attach_fds[i] = mount_clone_source(a->source, a->recursive, a->source_no_follow);
+                int r = fd < 0 ? fd : mount_change(fd, 0, 0, MS_PRIVATE, true);
+                if (r == 0 && a->id_mapped)
+                        r = id_maps_apply(fd, a->maps.uid_count ? &a->maps : &k->maps, a->id_mapped_below, e);
+                if (r < 0) {
+                        if (!e->id[0])
+                                error_errno(e, r, r == -ENOENT ? "mount.missing" : "mount.refused", "opening the source %s", a->source);
+                        return error_while(e, "applying %s", a->origin);
+                }
+        }
+        if (!foreign)
+                return 0;
+        s->root_fd = mount_clone_source(k->root.path, true, false);
+        int r = s->root_fd < 0 ? s->root_fd : mount_change(s->root_fd, 0, 0, MS_PRIVATE, true);
+        return r < 0 ? error_errno(e, r, "mount.failed", "opening the root %s", k->root.path) : 0;
+}
+
+static int check_labels(struct sandbox *s, struct error *e)
+{
+        const struct plan_container *k = s->plan->container;
+        if ((k->process_label || k->mount_label) && access("/sys/fs/selinux/enforce", F_OK) < 0) {
+                error_set(e, EOPNOTSUPP, "label.selinux", "SELinux is not enabled on this host");
+                error_hint(e, "leave selinuxLabel and mountLabel out, or enable SELinux");
+                return -EOPNOTSUPP;
+        }
+        if (k->apparmor && access("/sys/kernel/security/apparmor", F_OK) < 0 && access("/sys/module/apparmor", F_OK) < 0) {
+                error_set(e, EOPNOTSUPP, "label.apparmor", "AppArmor is not enabled on this host");
+                error_hint(e, "leave apparmorProfile out, or enable AppArmor");
+                return -EOPNOTSUPP;
+        }
+        return 0;
+}
+
+static int check_root(struct sandbox *s, struct error *e)
+{
+        const struct plan *p = s->plan;
+        uint64_t joins = joined_flags(p->container);
+        if (p->container->root.path && !(p->namespaces & CLONE_NEWNS) && !(joins & CLONE_NEWNS)) {
+                error_set(e, EINVAL, "config.mount-namespace", "a root file system needs a mount namespace");
+                error_hint(e, "add { \"type\": \"mount\" } to /linux/namespaces: its mounts would be the host's own");
+                return -EINVAL;
+        }
+        return 0;
+}
+
+int container_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, struct error *e)
+{
+        const struct plan_container *k = p->container;
+        *s = (struct sandbox)SANDBOX_INIT;
+        s->plan = p;
+        s->host = host;
+        s->report_fd = -EBADF;
+        s->privileged = geteuid() == 0 && capability_effective() >> CAP_SYS_ADMIN & 1;
+        s->account.uid = k->identity.uid;
+        s->account.gid = k->identity.gid;
+        s->change_user = true;
+        for (size_t i = 0; i < p->environment.count; i++)
+                strings_add(&s->environment, p->environment.items[i]);
+        int r = check_root(s, e);
+        if (r == 0)
+                r = check_labels(s, e);
+        return r == 0 ? open_sources(s, e) : r;
+}
+
+/* ---- cloning ---- */
+
+static int open_join(const struct plan_join *j, struct error *e)
+{
+        int fd = open(j->path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) {
+                error_errno(e, errno, "namespace.path", "opening the %s namespace %s", process_namespace_name(j->flag), j->path);
+                return error_while(e, "applying %s", j->origin);
+        }
+        return fd;
+}
+
+static int join_one(const struct plan_join *j, struct error *e)
+{
+        CLEAN_FD int fd = open_join(j, e);
+        if (fd < 0)
+                return fd;
+        if (setns(fd, (int)j->flag) < 0) {
+                error_errno(e, errno, "namespace.join", "entering the %s namespace %s", process_namespace_name(j->flag), j->path);
+                return error_while(e, "applying %s", j->origin);
+        }
+        return 0;
+}
+
+static int join_flags(const struct plan_container *k, uint64_t flags, struct error *e)
+{
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < k->join_count; i++)
+                if (k->joins[i].flag & flags)
+                        r = join_one(&k->joins[i], e);
+        return r;
+}
+
+static int new_clocks(const struct plan_container *k, struct error *e)
+{
+        const struct {
+                const char *clock;
+                const struct plan_time_offset *offset;
+        } rows[] = { { "monotonic", &k->monotonic }, { "boottime", &k->boottime } };
+        if (unshare(CLONE_NEWTIME) < 0)
+                return error_errno(e, errno, "namespace.refused", "making a time namespace");
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                if (!rows[i].offset->set)
+                        continue;
+                CLEAN_FREE char *line = xprintf("%s %lld %u\n", rows[i].clock, (long long)rows[i].offset->seconds, rows[i].offset->nanoseconds);
+                int r = file_write(AT_FDCWD, "/proc/self/timens_offsets", line);
+                if (r < 0) {
+                        error_errno(e, r, "namespace.clock", "setting the %s clock", rows[i].clock);
+                        return error_while(e, "applying /linux/timeOffsets/%s", rows[i].clock);
+                }
+        }
+        return 0;
+}
+
+/* What our next child is born into. */
+static int set_for_children(const struct sandbox *s, struct error *e)
+{
+        const struct plan_container *k = s->plan->container;
+        int r = join_flags(k, of_children, e);
+        return r == 0 && s->plan->namespaces & CLONE_NEWTIME ? new_clocks(k, e) : r;
+}
+
+/* Hooks that run later are children as well, and belong to the host. */
+static void restore_for_children(int pid_fd, int time_fd)
+{
+        if (pid_fd >= 0)
+                (void)setns(pid_fd, CLONE_NEWPID);
+        if (time_fd >= 0)
+                (void)setns(time_fd, CLONE_NEWTIME);
+}
+
+/*
+ * A joined user namespace must own what is made new, so it is entered before the clone; not by ourselves, who would
+ * lose the host's privilege, but by a launcher, whose child becomes ours.
+ */
+static pid_t clone_through_launcher(struct sandbox *s, uint64_t flags, int *ret_pidfd, struct error *e)
+{
+        int ends[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+                return error_errno(e, errno, "spawn.failed", "socketpair");
+        CLEAN_FD int ours = ends[0], theirs = ends[1];
+        int unused = -EBADF;
+        pid_t launcher = process_clone(0, -1, &unused);
+        if (launcher < 0)
+                return error_errno(e, launcher, "spawn.failed", "clone");
+        if (launcher == 0) {
+                struct {
+                        pid_t pid;
+                        struct error error;
+                } answer = { 0 };
+                ours = fd_close(ours);
+                int pidfd = -EBADF, r = join_flags(s->plan->container, CLONE_NEWUSER, &answer.error);
+                if (r == 0) {
+                        answer.pid = process_clone_sibling(flags, s->cgroup.into_fd, &pidfd);
+                        if (answer.pid == 0)
+                                return 0;
+                        if (answer.pid < 0)
+                                error_errno(&answer.error, answer.pid, "namespace.refused", "making namespaces in the joined user namespace");
+                }
+                (void)descriptor_send(theirs, &answer, sizeof answer, &pidfd, pidfd >= 0);
+                _exit(0);
+        }
+        fd_close(unused);
+        theirs = fd_close(theirs);
+        struct {
+                pid_t pid;
+                struct error error;
+        } answer = { 0 };
+        size_t count = 0;
+        ssize_t n = descriptor_receive(ours, &answer, sizeof answer, ret_pidfd, 1, &count);
+        (void)waitpid(launcher, NULL, 0);
+        if (n == (ssize_t)sizeof answer && count == 1)
+                return answer.pid;
+        if (n == (ssize_t)sizeof answer && answer.error.code && e) {
+                *e = answer.error;
+                return e->code;
+        }
+        return error_set(e, EPIPE, "spawn.failed", "the launcher died");
+}
+
+static pid_t clone_child(struct sandbox *s, uint64_t flags, int *ret_pidfd, struct error *e)
+{
+        if (joined_flags(s->plan->container) & CLONE_NEWUSER && !s->joined)
+                return clone_through_launcher(s, flags, ret_pidfd, e);
+        pid_t pid = process_clone(flags, s->cgroup.into_fd, ret_pidfd);
+        return pid < 0 ? error_errno(e, pid, "namespace.refused", "making the container's namespaces") : pid;
+}
+
+pid_t container_clone(struct sandbox *s, uint64_t flags, int *ret_pidfd, struct error *e)
+{
+        const struct plan *p = s->plan;
+        bool changes = (joined_flags(p->container) & of_children || p->namespaces & CLONE_NEWTIME) && !s->joined;
+        if (!changes)
+                return clone_child(s, flags, ret_pidfd, e);
+        CLEAN_FD int pid_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), time_fd = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
+        int r = set_for_children(s, e);
+        pid_t pid = r < 0 ? r : clone_child(s, flags, ret_pidfd, e);
+        if (pid != 0)
+                restore_for_children(pid_fd, time_fd);
+        return pid;
+}
+
+int container_enter(int pidfd, uint64_t flags, struct error *e)
+{
+        if (setns(pidfd, (int)flags) == 0)
+                return 0;
+        return error_errno(e, errno, "namespace.join", "entering the container's namespaces");
+}
+
+/* ---- stages of the child ---- */
+
+int container_ask(struct child *c, enum container_request request, struct error *e)
+{
+        char byte = (char)request;
+        if (file_write_all(c->sync_fd, &byte, 1) < 0 || read(c->sync_fd, &byte, 1) != 1)
+                return error_set(e, EPIPE, "spawn.failed", "the supervisor is gone");
+        /* It knows more than we do, and tells that instead. */
+        return byte == 'm' ? 0 : error_set(e, EPERM, "spawn.failed", "the supervisor refused");
+}
+
+int container_join(struct child *c, struct error *e)
+{
+        const struct plan_container *k = c->s->plan->container;
+        if (c->s->joined)
+                return 0;
+        int r = join_flags(k, ~(of_children | CLONE_NEWUSER | CLONE_NEWCGROUP), e);
+        if (r == 0)
+                r = join_flags(k, CLONE_NEWCGROUP, e);
+        if (r == 0 && c->s->plan->namespaces & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0)
+                r = error_errno(e, errno, "namespace.refused", "making a control group namespace");
+        return r;
+}
+
+/* Of a new user namespace, once its maps are written; of a joined one. */
+int container_become_root(struct child *c, struct error *e)
+{
+        const struct plan_container *k = c->s->plan->container;
+        int r = k->new_users ? container_ask(c, CONTAINER_MAPS, e) : 0;
+        if (r < 0 || (!k->new_users && !(joined_flags(k) & CLONE_NEWUSER)))
+                return r;
+        if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+                return error_errno(e, errno, "namespace.map", "becoming root of the user namespace");
+        (void)setgroups(0, NULL); /* denied where an ordinary user made the maps: the groups then stay unmapped */
+        r = child_tie(c);
+        return r < 0 ? error_errno(e, r, "spawn.failed", "asking for the death signal") : 0;
+}
+
+static int set_sysctl(struct child *c, const struct plan_sysctl *s, struct error *e)
+{
+        CLEAN_FREE char *path = xprintf("sys/%s", s->key);
+        if (!strchr(s->key, '/'))
+                for (char *p = path; *p; p++)
+                        *p = *p == '.' ? '/' : *p;
+        CLEAN_FD int fd = path_open_as(c->proc_fd, path, O_WRONLY | O_NOCTTY, 0, PATH_NO_LINKS);
+        int r = fd < 0 ? fd : file_write_all(fd, s->value, strlen(s->value));
+        if (r < 0) {
+                error_errno(e, r, "sysctl.refused", "setting %s to %s", s->key, s->value);
+                return error_while(e, "applying %s", s->origin);
+        }
+        return 0;
+}
+
+int container_names(struct child *c, struct error *e)
+{
+        const struct plan_container *k = c->s->plan->container;
+        int r = 0;
+        if (k->hostname && sethostname(k->hostname, strlen(k->hostname)) < 0)
+                return error_errno(e, errno, "hostname.refused", "setting the host name %s", k->hostname);
+        if (k->domainname && setdomainname(k->domainname, strlen(k->domainname)) < 0)
+                return error_errno(e, errno, "hostname.refused", "setting the domain name %s", k->domainname);
+        for (size_t i = 0; r == 0 && i < k->sysctl_count; i++)
+                r = set_sysctl(c, &k->sysctls[i], e);
+        return r;
+}
+
+static int refuse(struct error *e, int r, const char *what, const char *origin)
+{
+        error_errno(e, r, "attribute.refused", "setting %s", what);
+        return error_while(e, "applying %s", origin);
+}
+
+static int set_rlimits(const struct plan_container *k, struct error *e)
+{
+        for (size_t i = 0; i < k->rlimit_count; i++) {
+                const struct rlimit limit = { k->rlimits[i].soft, k->rlimits[i].hard };
+                if (setrlimit((__rlimit_resource_t)k->rlimits[i].resource, &limit) < 0) {
+                        if (errno == EPERM)
+                                error_hint(e, "raising a hard limit needs CAP_SYS_RESOURCE");
+                        return refuse(e, -errno, "a resource limit", k->rlimits[i].origin);
+                }
+        }
+        return 0;
+}
+
+int container_attributes(struct child *c, struct error *e)
+{
+        const struct plan_container *k = c->s->plan->container;
+        int r = 0;
+        if (k->cpus_final && (r = attributes_set_cpus(k->cpus_final)) < 0)
+                return refuse(e, r, "the processors", "/process/execCPUAffinity/final");
+        if (k->scheduler.set) {
+                const struct plan_scheduler *p = &k->scheduler;
+                const struct attributes_scheduler a = { p->policy, p->flags, p->nice, p->priority, p->runtime_ns, p->deadline_ns, p->period_ns };
+                if ((r = attributes_set_scheduler(&a)) < 0)
+                        return refuse(e, r, "the scheduler", "/process/scheduler");
+        }
+        if (k->io_priority.set && (r = attributes_set_io_priority(k->io_priority.value)) < 0)
+                return refuse(e, r, "the I/O priority", "/process/ioPriority");
+        if (k->memory_policy.set && (r = attributes_set_memory_policy(k->memory_policy.mode, k->memory_policy.nodes)) < 0)
+                return refuse(e, r, "the memory policy", "/linux/memoryPolicy");
+        if (k->personality_set && (r = attributes_set_personality(k->personality)) < 0)
+                return refuse(e, r, "the personality", "/linux/personality");
+        return set_rlimits(k, e);
+}
+
+/* While /proc is the host's and we are who we were born as: a change of user makes these files another's. */
+int container_labels(struct child *c, struct error *e)
+{
+        const struct plan_container *k = c->s->plan->container;
+        if (k->oom_score_set) {
+                CLEAN_FREE char *text = xprintf("%d", k->oom_score);
+                int r = file_write(c->proc_fd, "self/oom_score_adj", text);
+                if (r < 0)
+                        return refuse(e, r, "the OOM score", "/process/oomScoreAdj");
+        }
+        if (k->cpus_initial) {
+                int r = attributes_set_cpus(k->cpus_initial);
+                if (r < 0)
+                        return refuse(e, r, "the processors", "/process/execCPUAffinity/initial");
+        }
+        if (k->process_label) {
+                int r = file_write(c->proc_fd, "thread-self/attr/exec", k->process_label);
+                if (r < 0)
+                        return refuse(e, r, "the SELinux label", "/process/selinuxLabel");
+        }
+        if (k->apparmor) {
+                CLEAN_FREE char *text = xprintf("exec %s", k->apparmor);
+                int r = file_write(c->proc_fd, "thread-self/attr/apparmor/exec", text);
+                if (r == -ENOENT)
+                        r = file_write(c->proc_fd, "thread-self/attr/exec", text);
+                if (r < 0)
+                        return refuse(e, r, "the AppArmor profile", "/process/apparmorProfile");
+        }
+        return 0;
+}
+
+int container_terminal(struct child *c, struct error *e)
+{
+        if (c->terminal_fd < 0)
+                return 0;
+        if (ioctl(c->terminal_fd, TIOCSCTTY, 0) < 0)
+                return error_errno(e, errno, "terminal.failed", "taking the terminal");
+        for (int i = 0; i < 3; i++)
+                if (dup2(c->terminal_fd, i) < 0)
+                        return error_errno(e, errno, "stdio.failed", "setting standard descriptor %d", i);
+        c->terminal_fd = fd_close(c->terminal_fd);
+        return 0;
+}
+
+/* So that a user who is not root can open /dev/stdout: pipes and sockets that were made for us, never files or devices. */
+static void own_stdio(uid_t uid)
+{
+        for (int i = 0; i < 3; i++) {
+                struct stat st;
+                if (fstat(i, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) && st.st_uid != uid)
+                        (void)!fchown(i, uid, (gid_t)-1); /* in a user namespace it may be another's */
+        }
+}
+
+static int set_capabilities(struct child *c, struct error *e)
+{
+        const struct plan_capabilities *p = &c->s->plan->container->capabilities;
+        const uint64_t admin = UINT64_C(1) << CAP_SYS_ADMIN;
+        /* What the filters need until execve, which takes it away unless the bounding set and root give it. */
+        uint64_t extra = c->s->filter_count && !c->s->plan->no_new_privileges ? capability_effective() & admin : 0;
+        int r = capability_set(p->effective | extra, p->permitted | extra, p->inheritable);
+        if (r < 0)
+                return error_errno(e, r, "capability.refused", "setting the capabilities");
+        r = capability_set_ambient(p->ambient);
+        return r < 0 ? error_errno(e, r, "capability.refused", "setting the ambient capabilities") : 0;
+}
+
+int container_credentials(struct child *c, struct error *e)
+{
+        const struct plan_container *k = c->s->plan->container;
+        const struct plan_identity *i = &k->identity;
+        own_stdio(i->uid);
+        int r = capability_bound(k->capabilities.bounding);
+        if (r < 0)
+                return error_errno(e, r, "capability.refused", "dropping from the capability bounding set");
+        if (setgroups(i->group_count, i->groups) < 0 && (i->group_count || errno != EPERM)) {
+                error_errno(e, errno, "identity.groups", "setting %zu groups", i->group_count);
+                return error_while(e, "applying /process/user/additionalGids");
+        }
+        if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+                return error_errno(e, errno, "identity.user", "keeping capabilities for the set-up");
+        if (setresgid(i->gid, i->gid, i->gid) < 0 || setresuid(i->uid, i->uid, i->uid) < 0) {
+                error_errno(e, errno, "identity.user", "becoming user %u and group %u", i->uid, i->gid);
+                error_hint(e, "in a user namespace the id must be in its map");
+                return error_while(e, "applying /process/user");
+        }
+        (void)prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+        /* Until exec we are another program's memory in the container's sight. */
+        (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        r = child_tie(c);
+        if (r < 0)
+                return error_errno(e, r, "spawn.failed", "asking for the death signal");
+        return set_capabilities(c, e);
+}
+
+/* The image's passwd is text of a stranger: a regular file within bounds, or nothing. */
+static char *home_of(uid_t uid)
+{
+        CLEAN_FD int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        CLEAN_FD int fd = root < 0 ? -1 : path_open_as(root, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, PATH_LINKS);
+        struct stat st;
+        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > PASSWD_MAX)
+                return NULL;
+        CLEAN_FREE char *text = xalloc((size_t)st.st_size + 1, 1);
+        if (pread(fd, text, (size_t)st.st_size, 0) < 0)
+                return NULL;
+        char *rest = text;
+        for (char *line; (line = strsep(&rest, "\n"));) {
+                char *field[7] = { 0 };
+                uint64_t id;
+                for (int i = 0; i < 7 && line; i++)
+                        field[i] = strsep(&line, ":");
+                if (field[6] && text_parse_uint(field[2], UINT32_MAX, &id) == 0 && id == uid && field[5][0] == '/')
+                        return xstrdup(field[5]);
+        }
+        return NULL;
+}
+
+static void add_home(struct sandbox *s)
+{
+        for (size_t i = 0; i < s->environment.count; i++)
+                if (text_starts(s->environment.items[i], "HOME="))
+                        return;
+        CLEAN_FREE char *home = home_of(s->account.uid);
+        strings_take(&s->environment, xprintf("HOME=%s", home ? home : "/"));
+}
+
+int container_directory(struct child *c, struct error *e)
+{
+        const struct plan *p = c->s->plan;
+        const char *path = p->working_directory ? p->working_directory : "/";
+        char here[PATH_MAX];
+        add_home(c->s);
+        umask(p->container->identity.umask_set ? p->container->identity.umask : 0022);
+        if (chdir(path) < 0) {
+                error_errno(e, errno, "directory.refused", "entering the working directory %s", path);
+                return error_while(e, "applying /process/cwd");
+        }
+        /* A folder of the host, reached through a descriptor that somebody left open, has no path from our root. */
+        if (!getcwd(here, sizeof here) || here[0] != '/') {
+                error_set(e, EPERM, "directory.outside", "the working directory %s is outside of the container's root", path);
+                return error_while(e, "applying /process/cwd");
+        }
+        return 0;
+}
+
+/* Says that all is ready, and sleeps until somebody connects and gives the word; errors then go to them. */
+int container_wait(struct child *c, struct error *e)
+{
+        const struct status_message ready = { .kind = STATUS_READY };
+        int listener = c->s->start_fd;
+        (void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0); /* from here on nobody supervises */
+        if (listener < 0)
+                return 0;
+        if (file_write_all(c->status_fd, &ready, sizeof ready) < 0)
+                return error_set(e, EPIPE, "spawn.failed", "the supervisor is gone");
+        /* While we wait we can be looked at: nothing of the host stays open, nor any lock of our maker. */
+        int kept = 3 + (int)c->io->keep_fds;
+        if (listener != kept && dup3(listener, kept, O_CLOEXEC) < 0)
+                return error_errno(e, errno, "spawn.failed", "keeping the start socket");
+        (void)close_range((unsigned)kept + 1, ~0U, 0);
+        listener = kept;
+        c->proc_fd = c->root_fd = c->status_fd = c->sync_fd = -EBADF;
+        for (;;) {
+                char byte = 0;
+                CLEAN_FD int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+                if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+                        return error_errno(e, errno, "spawn.failed", "waiting for the start");
+                if (fd >= 0 && recv(fd, &byte, 1, 0) == 1 && byte == 'g') {
+                        c->status_fd = TAKE_FD(fd);
+                        break;
+                }
+        }
+        fd_close(listener);
+        c->s->start_fd = -EBADF;
+        return 0;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * /dev of a container.  Nothing that an image brings there is trusted: a node that is to be is made by us, or is the
+ * host's own bound over an empty file where nodes cannot be made; a name that holds anything else is made free first.
+ */
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "os/descriptor.h"
+#include "os/file.h"
+#include "os/mount.h"
+#include "os/path.h"
+#include "sandbox/root.h"
+
+static const struct plan_device defaults[] = {
+        { (char *)"/dev/null", S_IFCHR, 1, 3, 0666, 0, 0, NULL },   { (char *)"/dev/zero", S_IFCHR, 1, 5, 0666, 0, 0, NULL },
+        { (char *)"/dev/full", S_IFCHR, 1, 7, 0666, 0, 0, NULL },   { (char *)"/dev/random", S_IFCHR, 1, 8, 0666, 0, 0, NULL },
+        { (char *)"/dev/urandom", S_IFCHR, 1, 9, 0666, 0, 0, NULL }, { (char *)"/dev/tty", S_IFCHR, 5, 0, 0666, 0, 0, NULL },
+};
+
+static const char *const links[][2] = { { "/proc/self/fd", "fd" }, { "/proc/self/fd/0", "stdin" }, { "/proc/self/fd/1", "stdout" },
+                                        { "/proc/self/fd/2", "stderr" }, { "pts/ptmx", "ptmx" } };
+
+static int failed(struct error *e, const struct plan_device *d, int r, const char *what)
+{
+        error_errno(e, r, "device.failed", "%s %s", what, d->path);
+        return error_while(e, "applying %s", d->origin ? d->origin : "the default devices");
+}
+
+static bool is_wanted(int folder, const char *name, const struct plan_device *d)
+{
+        struct stat st;
+        if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (st.st_mode & S_IFMT) != d->type)
+                return false;
+        return d->type == S_IFIFO || st.st_rdev == makedev(d->major, d->minor);
+}
+
+/* The host's node, checked to be that device, over an empty file. */
+static int bind_node(int folder, const char *name, const struct plan_device *d)
+{
+        if (d->type == S_IFIFO)
+                return mknodat(folder, name, S_IFIFO | d->mode, 0) < 0 && errno != EEXIST ? -errno : 0;
+        CLEAN_FD int source = mount_clone_source(d->path, false, true);
+        struct stat st;
+        if (source < 0)
+                return source;
+        if (fstat(source, &st) < 0 || (st.st_mode & S_IFMT) != d->type || st.st_rdev != makedev(d->major, d->minor))
+                return -ENODEV;
+        if (mknodat(folder, name, S_IFREG | 0666, 0) < 0 && errno != EEXIST)
+                return -errno;
+        CLEAN_FD int target = path_open_as(folder, name, O_PATH | O_NOFOLLOW, 0, PATH_NO_LINKS);
+        return target < 0 ? target : mount_attach(source, target, "");
+}
+
+static int make_node(int folder, const char *name, const struct plan_device *d)
+{
+        if (is_wanted(folder, name, d))
+                return 0;
+        if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
+                return -errno;
+        if (mknodat(folder, name, d->type | d->mode, makedev(d->major, d->minor)) < 0)
+                return errno == EPERM ? bind_node(folder, name, d) : -errno;
+        if ((d->uid || d->gid) && fchownat(folder, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
+                return -errno;
+        return 0;
+}
+
+/* The folder of a device and its name there. On /dev it is the mount that we put there. */
+static int open_folder(const struct root *b, const char *path, const char **ret_name)
+{
+        static const char dev[] = "/dev/";
+        bool below_dev = text_starts(path, dev);
+        const char *rest = below_dev ? path + strlen(dev) : path, *slash = strrchr(rest, '/');
+        *ret_name = slash ? slash + 1 : rest;
+        if (!**ret_name || text_equal(*ret_name, ".") || text_equal(*ret_name, ".."))
+                return -EINVAL;
+        CLEAN_FREE char *above = slash ? xstrndup(rest, (size_t)(slash - rest)) : xstrdup("");
+        if (!*above)
+                return fcntl(below_dev ? b->dev_fd : b->fd, F_DUPFD_CLOEXEC, 3);
+        return path_make_in(below_dev ? b->dev_fd : b->fd, above, true, PATH_NO_LINKS);
+}
+
+static int make_device(const struct root *b, const struct plan_device *d, struct error *e)
+{
+        const char *name;
+        CLEAN_FD int folder = open_folder(b, d->path, &name);
+        int r = folder < 0 ? folder : make_node(folder, name, d);
+        return r < 0 ? failed(e, d, r, "making") : 0;
+}
+
+static bool is_listed(const struct plan_container *k, const char *path)
+{
+        for (size_t i = 0; i < k->device_count; i++)
+                if (text_equal(k->devices[i].path, path))
+                        return true;
+        return false;
+}
+
+static int make_links(const struct root *b, struct error *e)
+{
+        for (size_t i = 0; i < ELEMENTS(links); i++) {
+                bool is_ptmx = text_equal(links[i][1], "ptmx");
+                /* An image's ptmx would be a terminal of another instance. */
+                if (is_ptmx && unlinkat(b->dev_fd, links[i][1], 0) < 0 && errno != ENOENT)
+                        return error_errno(e, errno, "device.failed", "removing /dev/ptmx");
+                if (symlinkat(links[i][0], b->dev_fd, links[i][1]) < 0 && errno != EEXIST)
+                        return error_errno(e, errno, "device.failed", "making the link /dev/%s", links[i][1]);
+        }
+        return 0;
+}
+
+/* ---- the console ---- */
+
+/* A terminal of the container's own devpts; without one, of the host's. */
+static int open_terminal(const struct root *b, int ret[2], struct error *e)
+{
+        CLEAN_FD int main = b->pts_fd >= 0 ? openat(b->pts_fd, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW)
+                                           : open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (main < 0)
+                return error_errno(e, errno, "terminal.failed", "opening a new terminal");
+        if (b->pts_fd >= 0 && !file_is_on(main, DEVPTS_SUPER_MAGIC))
+                return error_set(e, EINVAL, "terminal.failed", "/dev/pts/ptmx is not on devpts");
+        int unlock = 0;
+        CLEAN_FD int side = ioctl(main, TIOCSPTLCK, &unlock) < 0 ? -1 : ioctl(main, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (side < 0)
+                return error_errno(e, errno, "terminal.failed", "opening the terminal's other side");
+        const struct winsize size = { .ws_row = b->k->rows, .ws_col = b->k->columns };
+        if (b->k->rows || b->k->columns)
+                (void)ioctl(main, TIOCSWINSZ, &size);
+        if (b->k->identity.uid && fchown(side, b->k->identity.uid, (gid_t)-1) < 0)
+                return error_errno(e, errno, "terminal.failed", "giving the terminal to user %u", b->k->identity.uid);
+        ret[0] = TAKE_FD(main);
+        ret[1] = TAKE_FD(side);
+        return 0;
+}
+
+/* Through the descriptor: the name /dev/pts/N may have come to mean something else. */
+static int bind_console(const struct root *b, int side, struct error *e)
+{
+        if (unlinkat(b->dev_fd, "console", 0) < 0 && errno != ENOENT)
+                return error_errno(e, errno, "terminal.failed", "removing /dev/console");
+        CLEAN_FD int file = openat(b->dev_fd, "console", O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        CLEAN_FD int tree = file < 0 ? -errno : mount_clone_tree(side, "", false);
+        int r = tree < 0 ? tree : mount_attach(tree, file, "");
+        return r < 0 ? error_errno(e, r, "terminal.failed", "binding /dev/console") : 0;
+}
+
+static int make_console(struct root *b, struct error *e)
+{
+        struct child *c = b->c;
+        int ends[2] = { -EBADF, -EBADF };
+        if (!b->k->terminal || c->io->console_fd < 0)
+                return 0;
+        int r = open_terminal(b, ends, e);
+        if (r < 0)
+                return r;
+        CLEAN_FD int main = ends[0];
+        c->terminal_fd = ends[1];
+        if (b->dev_fd >= 0)
+                r = bind_console(b, c->terminal_fd, e);
+        if (r < 0)
+                return r;
+        r = descriptor_send(c->io->console_fd, "/dev/ptmx", strlen("/dev/ptmx"), &main, 1);
+        return r < 0 ? error_errno(e, r, "terminal.failed", "sending the terminal to the console socket") : 0;
+}
+
+/* /dev of the configuration's mounts; else the root's own folder, which must be one. */
+static int find_dev(struct root *b, bool *ret_of_host, struct error *e)
+{
+        for (size_t i = 0; i < b->k->attach_count; i++) {
+                const struct plan_attach *a = &b->k->attaches[i];
+                if (a->bind && (text_equal(a->target, "/dev") || text_equal(a->target, "dev") || text_equal(a->target, "/dev/")))
+                        *ret_of_host = true;
+        }
+        if (b->dev_fd < 0) {
+                b->dev_fd = path_open_as(b->fd, "dev", O_PATH | O_DIRECTORY, 0, PATH_NO_LINKS);
+                if (b->dev_fd == -ENOENT && mkdirat(b->fd, "dev", 0755) == 0)
+                        b->dev_fd = path_open_as(b->fd, "dev", O_PATH | O_DIRECTORY, 0, PATH_NO_LINKS);
+        }
+        if (b->dev_fd < 0) {
+                error_errno(e, b->dev_fd, "device.failed", "opening /dev in the root file system");
+                error_hint(e, "/dev must be a folder, not a symbolic link");
+                return e ? e->code : -EIO;
+        }
+        return 0;
+}
+
+int root_make_devices(struct root *b, struct error *e)
+{
+        bool of_host = false;
+        int r = find_dev(b, &of_host, e);
+        for (size_t i = 0; r == 0 && !of_host && i < ELEMENTS(defaults); i++)
+                if (!is_listed(b->k, defaults[i].path))
+                        r = make_device(b, &defaults[i], e);
+        for (size_t i = 0; r == 0 && !of_host && i < b->k->device_count; i++)
+                r = make_device(b, &b->k->devices[i], e);
+        if (r == 0 && !of_host)
+                r = make_links(b, e);
+        return r == 0 ? make_console(b, e) : r;
+}
