@@ -7,8 +7,8 @@
 /* ---- parsing ---- */
 
 struct parser {
-        const char *name;
-        char *begin, *at, *end; /* *end is NUL */
+        const char *name, *original; /* the text before strings are decoded in place */
+        char *begin, *at, *end;      /* *end is NUL */
         struct json_document *d;
         unsigned depth;
         struct error *e;
@@ -19,7 +19,7 @@ static int parse_value(struct parser *p);
 static int syntax(const struct parser *p, const char *what)
 {
         unsigned line = 1, column = 1;
-        for (const char *c = p->begin; c < p->at; c++) {
+        for (const char *c = p->original, *end = c + (p->at - p->begin); c < end; c++) {
                 column = *c == '\n' ? 1 : column + 1;
                 line += *c == '\n';
         }
@@ -250,6 +250,8 @@ static int parse_items(struct parser *p, bool is_object)
 static int parse_value(struct parser *p)
 {
         skip_blanks(p);
+        if (p->d->count >= JSON_NODES_MAX)
+                return syntax(p, "too many values");
         switch (*p->at) {
         case '{': return parse_items(p, true);
         case '[': return parse_items(p, false);
@@ -269,11 +271,13 @@ void json_done(struct json_document *d)
 
 int json_parse(const char *name, const char *text, size_t size, struct json_document *ret, struct error *e)
 {
+        if (size > JSON_SIZE_MAX)
+                return error_set(e, EINVAL, "json.syntax", "%s: the document is larger than %d bytes", name, JSON_SIZE_MAX);
         CLEAN_JSON struct json_document d = { .text = xstrndup(text, size) };
-        struct parser p = { .name = name, .begin = d.text, .at = d.text, .end = d.text + strlen(d.text), .d = &d, .e = e };
-        if (size > UINT32_MAX / 2 || p.end != d.text + size) {
+        struct parser p = { .name = name, .original = text, .begin = d.text, .at = d.text, .end = d.text + strlen(d.text), .d = &d, .e = e };
+        if (p.end != d.text + size) {
                 p.at = p.end;
-                return syntax(&p, size > UINT32_MAX / 2 ? "the document is too large" : "a NUL byte");
+                return syntax(&p, "a NUL byte");
         }
         int r = parse_value(&p);
         skip_blanks(&p);
@@ -293,15 +297,34 @@ struct json_place json_top(const struct json_document *d, const char *name)
 
 /* ---- errors ---- */
 
+enum { POINTER_KEY_MAX = 80 };
+
+/* "~" and "/" in a name are written as RFC 6901 asks. A long one is cut, between characters. */
+static void add_key(struct text *t, const char *key)
+{
+        for (const char *s = key; *s;) {
+                size_t n = text_utf8_length(s);
+                n = n ? n : 1;
+                if ((size_t)(s - key) + n > POINTER_KEY_MAX)
+                        break;
+                if (*s == '~' || *s == '/')
+                        text_add(t, *s == '~' ? "~0" : "~1");
+                else
+                        text_add_bytes(t, s, n);
+                s += n;
+        }
+}
+
 static void add_pointer(const struct json_place *at, struct text *t)
 {
         if (!at->up)
                 return;
         add_pointer(at->up, t);
+        text_add(t, "/");
         if (at->key)
-                text_addf(t, "/%.80s", at->key);
+                add_key(t, at->key);
         else
-                text_addf(t, "/%zu", at->index);
+                text_addf(t, "%zu", at->index);
 }
 
 char *json_pointer(const struct json_place *at)

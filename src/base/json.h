@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Typed reading of JSON (RFC 8259).  A document is parsed strictly: whole numbers keep all 64 bits, signed or not,
- * names in an object are unique, strings are valid UTF-8, depth is bounded.  Its values are read by tables that say for each member of an object how it is read and where it goes:
+ * names in an object are unique, strings are valid UTF-8, depth and the number of values are bounded.  Its values are
+ * read by tables that say for each member of an object how it is read and where it goes:
  *
  *      static const struct json_field fields[] = {
  *              { "path", json_string, offsetof(struct root, path), JSON_REQUIRED },
@@ -21,7 +22,7 @@
 #include "base/text.h"
 
 enum { JSON_REQUIRED = 1 };
-enum { JSON_DEPTH_MAX = 64 };
+enum { JSON_DEPTH_MAX = 64, JSON_SIZE_MAX = 1 << 30, JSON_NODES_MAX = 1 << 21 };
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 /*
@@ -72,18 +73,21 @@ struct json_place json_top(const struct json_document *d, const char *name);
 
 /* Says that a value is not as it should be: "NAME: /mounts/7/type: " and the words. Id "json.value"; -EINVAL. */
 int json_fail(const struct json_place *at, struct error *e, const char *format, ...) __attribute__((format(printf, 3, 4), cold));
-/* "/mounts/7/type" for a place; allocated. */
+/* "/mounts/7/type" for a place, as RFC 6901 writes it; allocated. */
 char *json_pointer(const struct json_place *at);
 
+/* Functions of these names are in jansson too, which a program may link as well: the linker sees others. */
+#define JSON_LINK_NAME(name) __asm__("bulkhead_" name)
+
 /* Reads the members of an object by a table that ends with a NULL name. */
-int json_object(const struct json_place *at, const struct json_field *fields, void *into, struct error *e);
+int json_object(const struct json_place *at, const struct json_field *fields, void *into, struct error *e) JSON_LINK_NAME("json_object");
 /* Calls read for each element of an array, with the same target. */
 int json_each(const struct json_place *at, json_reader read, void *into, struct error *e);
 /* Calls read for each member of an object (at->key is its name), with the same target. */
 int json_each_member(const struct json_place *at, json_reader read, void *into, struct error *e);
 
 /* Readers. Targets: char * (owned, replaced), bool, the integer types, struct strings (added to). */
-int json_string(const struct json_place *at, void *into, struct error *e);
+int json_string(const struct json_place *at, void *into, struct error *e) JSON_LINK_NAME("json_string");
 int json_bool(const struct json_place *at, void *into, struct error *e);
 int json_u32(const struct json_place *at, void *into, struct error *e);
 int json_i32(const struct json_place *at, void *into, struct error *e);

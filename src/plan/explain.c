@@ -7,14 +7,9 @@
 
 #include "base/path.h"
 #include "os/capability.h"
+#include "plan/explain_container.h"
 
-enum { EXPLAIN_VERSION = 1, COLUMN_SUBJECT = 14, COLUMN_WORDS = 40, COLUMN_ORIGIN = 78 };
-
-struct view {
-        const struct plan *p;
-        const struct explain_host *host;
-        struct text *t;
-};
+enum { EXPLAIN_VERSION = 1 };
 
 /* ---- what the plan means ---- */
 
@@ -28,6 +23,7 @@ static const struct namespace_row {
         { CLONE_NEWIPC, "ipc", "its own message queues and shared memory" },
         { CLONE_NEWUTS, "uts", "its own host name" },
         { CLONE_NEWCGROUP, "cgroup", "its own view of control groups" },
+        { CLONE_NEWTIME, "time", "its own clocks" },
 };
 
 static const struct mount_row {
@@ -86,17 +82,23 @@ static bool holds(const struct view *v, unsigned capability)
 
 static bool has_user_namespace(const struct view *v)
 {
+        if (v->p->container)
+                return v->p->container->new_users;
         return v->p->users != PLAN_USERS_HOST || (!v->host->privileged && v->p->namespaces);
 }
 
 static const char *users_origin(const struct view *v)
 {
+        if (v->p->container)
+                return v->p->users_origin;
         return v->p->users_origin && v->p->users != PLAN_USERS_HOST ? v->p->users_origin
                                                                      : "implied for an ordinary user";
 }
 
 static const char *users_map(const struct view *v, bool words)
 {
+        if (v->p->container)
+                return words ? "its own users and groups" : "container";
         if (!v->host->privileged)
                 return words ? "its own id onto itself, made first" : "own";
         return user_words[v->p->users][words];
@@ -153,6 +155,8 @@ static const char *seal_kind(const struct view *v)
 static const char *seal_origin(const struct view *v)
 {
         static const char *const words[] = { "default", "--seal=landlock", "--seal=userns", "--seal=off" };
+        if (v->p->container)
+                return "default for containers";
         return words[v->p->seal];
 }
 
@@ -208,40 +212,6 @@ static const struct open_row {
 
 /* ---- text ---- */
 
-static void add_safe(struct text *t, const char *s)
-{
-        for (; *s; s++)
-                if ((unsigned char)*s < 0x20 || *s == 0x7f)
-                        text_addf(t, "\\x%02x", (unsigned char)*s);
-                else
-                        text_add_bytes(t, s, 1);
-}
-
-static void pad_to(struct text *t, size_t start, size_t column)
-{
-        size_t at = t->length - start;
-        text_addf(t, "%*s", (int)(at + 2 > column ? 2 : column - at), "");
-}
-
-/* One line: what it is about, what holds, who asked. words and origin may be NULL. */
-static void line(const struct view *v, const char *label, const char *subject, const char *words, const char *origin)
-{
-        struct text *t = v->t;
-        size_t start = t->length;
-        text_add(t, label);
-        pad_to(t, start, COLUMN_SUBJECT);
-        add_safe(t, subject);
-        if (words || origin)
-                pad_to(t, start, COLUMN_WORDS);
-        if (words)
-                add_safe(t, words);
-        if (origin) {
-                pad_to(t, start, COLUMN_ORIGIN);
-                add_safe(t, origin);
-        }
-        text_add(t, "\n");
-}
-
 static void text_unit(const struct view *v)
 {
         const struct plan *p = v->p;
@@ -296,22 +266,6 @@ static void text_mounts(const struct view *v)
                         text_add(&words, ", if there");
                 line(v, "mount", m->path, words.data, m->origin);
         }
-}
-
-/* Names of the mask's bits; NULL if there are none. */
-static char *capability_names(uint64_t mask)
-{
-        CLEAN_TEXT struct text t = { 0 };
-        for (unsigned n = 0; n <= CAPABILITY_MAX; n++) {
-                if (!(mask >> n & 1))
-                        continue;
-                text_add(&t, t.length ? " " : "");
-                if (capability_name(n))
-                        text_add(&t, capability_name(n));
-                else
-                        text_addf(&t, "%u", n);
-        }
-        return TAKE_PTR(t.data);
 }
 
 /* What a line of bounding_removed ("CAP_MKNOD: PrivateDevices=yes") is about, and at *ret_origin who asked. */
@@ -482,55 +436,18 @@ void explain_text(const struct plan *p, const struct explain_host *host, struct 
                 text_unit,    text_identity, text_namespaces, text_mounts, text_capabilities, text_calls,
                 text_limits,  text_folders,  text_process,    text_seal,   text_notes,        text_open,
         };
+        /* Of a container the configuration says what a unit's directives and defaults say of a run. */
+        static void (*const container_sections[])(const struct view *) = {
+                text_unit, text_namespaces, explain_container_text, text_capabilities, text_notes, explain_container_open_text,
+        };
         const struct view v = { p, host, t };
-        for (size_t i = 0; i < ELEMENTS(sections); i++)
+        for (size_t i = 0; !p->container && i < ELEMENTS(sections); i++)
                 sections[i](&v);
+        for (size_t i = 0; p->container && i < ELEMENTS(container_sections); i++)
+                container_sections[i](&v);
 }
 
 /* ---- JSON ---- */
-
-/* A member's name; a comma unless it is the first in its object. */
-static void key(struct text *t, const char *name)
-{
-        text_addf(t, "%s\"%s\":", t->data[t->length - 1] == '{' ? "" : ",", name);
-}
-
-static void next(struct text *t)
-{
-        text_add(t, t->data[t->length - 1] == '[' ? "" : ",");
-}
-
-static void json_string(struct text *t, const char *name, const char *s)
-{
-        key(t, name);
-        if (s)
-                text_add_json(t, s);
-        else
-                text_add(t, "null");
-}
-
-static void json_bool(struct text *t, const char *name, bool b)
-{
-        key(t, name);
-        text_add(t, b ? "true" : "false");
-}
-
-static void json_number(struct text *t, const char *name, uint64_t n)
-{
-        key(t, name);
-        text_addf(t, "%llu", (unsigned long long)n);
-}
-
-static void json_strings(struct text *t, const char *name, const struct strings *l)
-{
-        key(t, name);
-        text_add(t, "[");
-        for (size_t i = 0; i < l->count; i++) {
-                next(t);
-                text_add_json(t, l->items[i]);
-        }
-        text_add(t, "]");
-}
 
 static void json_unit(const struct view *v)
 {
@@ -609,15 +526,6 @@ static void json_mounts(const struct view *v)
                 json_mount(v->t, &v->p->mounts[i]);
         }
         text_add(v->t, "]");
-}
-
-static void json_names(struct text *t, const char *name, uint64_t mask)
-{
-        CLEAN_STRINGS struct strings l = { 0 };
-        CLEAN_FREE char *names = capability_names(mask);
-        if (names)
-                (void)text_split_words(names, &l);
-        json_strings(t, name, &l);
 }
 
 static void json_removed(struct text *t, const char *name, const char *origin)
@@ -767,7 +675,9 @@ static void json_open(const struct view *v)
         json_strings(v->t, "notes", &v->p->notes);
         key(v->t, "not_closed");
         text_add(v->t, "[");
-        for (size_t i = 0; i < ELEMENTS(open_rows); i++) {
+        if (v->p->container)
+                explain_container_open_json(v);
+        for (size_t i = 0; !v->p->container && i < ELEMENTS(open_rows); i++) {
                 if (!open_rows[i].is_open(v))
                         continue;
                 next(v->t);
@@ -784,6 +694,7 @@ void explain_json(const struct plan *p, const struct explain_host *host, struct 
         static void (*const sections[])(const struct view *) = {
                 json_unit,   json_identity, json_namespaces, json_mounts,  json_capabilities, json_privileges,
                 json_calls,  json_limits,   json_folders,    json_process, json_seal,         json_open,
+                explain_container_json,
         };
         const struct view v = { p, host, t };
         text_add(t, "{");

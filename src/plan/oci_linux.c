@@ -321,7 +321,7 @@ static int check_sysctl(const struct json_place *at, const struct oci_reading *r
 {
         uint64_t owner = key ? sysctl_owner(key) : 0;
         if (!key || strlen(key) > 1024)
-                return oci_fail(at, e, "it looks like net.ipv4.ip_forward or net/ipv4/ip_forward", "is not the name of a kernel setting");
+                return oci_fail(at, e, "it looks like net.ipv4.ip_forward or net/ipv4/ip_forward", "contains an invalid path");
         if (text_equal(key, "kernel.hostname") || text_equal(key, "kernel.domainname"))
                 return oci_fail(at, e, key[7] == 'h' ? "use /hostname" : "use /domainname", "has a member of its own");
         if (!owner)
