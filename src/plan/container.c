@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "plan/profile.h"
+
 static void maps_done(struct plan_id_maps *m)
 {
         free(m->uids);
@@ -65,7 +67,7 @@ void plan_container_done(struct plan_container *c)
         maps_done(&c->maps);
         free(c->identity.groups);
         free(c->resources);
-        free(c->profile);
+        profile_free(c->profile);
         strings_clear(&c->masked);
         strings_clear(&c->read_only_paths);
         strings_clear(&c->intel_rdt.schemata);
