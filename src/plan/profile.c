@@ -82,18 +82,24 @@ static const struct table {
         uint32_t arch;   /* SCMP_ARCH_* of the table */
         uint32_t audit;  /* as in seccomp_data */
         uint32_t bit;    /* set in all its numbers */
+        bool is_short;   /* its arguments have 32 bits */
         uint32_t oldest_new, gap_first, gap_last;
 } tables[] = {
-        { SCMP_ARCH_X86_64, SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64, 0, 322, 0, 0 },
-        { SCMP_ARCH_X86_64, SCMP_ARCH_X32, AUDIT_ARCH_X86_64, X32_BIT, X32_BIT | 322, X32_BIT | 512, X32_BIT | 547 },
-        { SCMP_ARCH_X86_64, SCMP_ARCH_X86, AUDIT_ARCH_I386, 0, 358, 0, 0 },
-        { SCMP_ARCH_AARCH64, SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64, 0, 281, 0, 0 },
-        { SCMP_ARCH_AARCH64, SCMP_ARCH_ARM, AUDIT_ARCH_ARM, 0, 387, 0x0f0000, 0x0f00ff },
+        { SCMP_ARCH_X86_64, SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64, 0, false, 322, 0, 0 },
+        { SCMP_ARCH_X86_64, SCMP_ARCH_X32, AUDIT_ARCH_X86_64, X32_BIT, false, X32_BIT | 322, X32_BIT | 512, X32_BIT | 547 },
+        { SCMP_ARCH_X86_64, SCMP_ARCH_X86, AUDIT_ARCH_I386, 0, true, 358, 0, 0 },
+        { SCMP_ARCH_AARCH64, SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64, 0, false, 281, 0, 0 },
+        { SCMP_ARCH_AARCH64, SCMP_ARCH_ARM, AUDIT_ARCH_ARM, 0, true, 387, 0x0f0000, 0x0f00ff },
 };
 
-/* A rule for a call that libseccomp does not know; its number is the same in all tables but for their bit. */
-struct young_rule {
-        uint32_t nr, action;
+/*
+ * A rule that is translated here and not by libseccomp: all those of calls that are younger than it, and of calls that
+ * have a rule with conditions.  Its trees of conditions do not end for some sets of rules (seen with 2.5.4: the addition
+ * of a rule never returned).
+ */
+struct own_rule {
+        const char *name;
+        uint32_t action;
         const struct profile_arg *args;
         size_t count;
 };
@@ -107,8 +113,10 @@ struct compiler {
         const struct profile *profile;
         scmp_filter_ctx contexts[ELEMENTS(tables)]; /* NULL: not used */
         size_t rule_counts[ELEMENTS(tables)];
-        struct young_rule *young;
-        size_t young_count, young_room;
+        const char **conditional; /* sorted: the calls that have a rule with conditions */
+        size_t conditional_count, conditional_room;
+        struct own_rule *own;
+        size_t own_count, own_room;
         struct sock_filter *front; /* instructions before libseccomp's */
         size_t front_count, front_room;
         struct strings *notes;
@@ -119,7 +127,8 @@ static void compiler_done(struct compiler *c)
         for (size_t i = 0; i < ELEMENTS(tables); i++)
                 if (c->contexts[i])
                         seccomp_release(c->contexts[i]);
-        free(c->young);
+        free(c->conditional);
+        free(c->own);
         free(c->front);
 }
 
@@ -203,8 +212,13 @@ static bool shares_argument(const struct profile_rule *r)
         return false;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+        return strcmp(a, b) == 0;
+}
+
 /* Only MASKED_EQ has a second value. */
-static bool same_conditions(const struct young_rule *a, const struct young_rule *b)
+static bool same_conditions(const struct own_rule *a, const struct own_rule *b)
 {
         if (a->count != b->count)
                 return false;
@@ -217,28 +231,45 @@ static bool same_conditions(const struct young_rule *a, const struct young_rule 
         return true;
 }
 
-/* What rules are about. */
-struct call {
-        const char *name;
-        int nr; /* of the native table, or libseccomp's negative number */
-};
-
-static int add_young(struct compiler *c, const struct call *call, uint32_t action, const struct profile_arg *args, size_t count)
+/* Each makes instructions: beyond the most that a program has, no search among them is worth its time. */
+static int add_own(struct compiler *c, const char *name, uint32_t action, const struct profile_arg *args, size_t count)
 {
-        struct young_rule rule = { (uint32_t)call->nr, action, args, count };
-        for (size_t i = 0; count && i < c->young_count; i++)
-                if (c->young[i].nr == rule.nr && same_conditions(&c->young[i], &rule))
-                        return c->young[i].action == action ? 0 : -EEXIST;
-        c->young = xgrow(c->young, &c->young_room, c->young_count + 1, sizeof *c->young);
-        c->young[c->young_count++] = rule;
+        struct own_rule rule = { name, action, args, count };
+        for (size_t i = 0; i < c->own_count; i++) {
+                const struct own_rule *other = &c->own[i];
+                if (same_text(other->name, name) && same_conditions(other, &rule))
+                        return other->action == action || !count ? 0 : -EEXIST;
+        }
+        if (c->own_count == BPF_MAXINSNS)
+                return -E2BIG;
+        c->own = xgrow(c->own, &c->own_room, c->own_count + 1, sizeof *c->own);
+        c->own[c->own_count++] = rule;
         return 0;
 }
 
-static const enum scmp_compare compares[] = {
-        [PROFILE_NE] = SCMP_CMP_NE, [PROFILE_LT] = SCMP_CMP_LT, [PROFILE_LE] = SCMP_CMP_LE,
-        [PROFILE_EQ] = SCMP_CMP_EQ, [PROFILE_GE] = SCMP_CMP_GE, [PROFILE_GT] = SCMP_CMP_GT,
-        [PROFILE_MASKED_EQ] = SCMP_CMP_MASKED_EQ,
-};
+static int compare_names(const void *a, const void *b)
+{
+        return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void find_conditional(struct compiler *c)
+{
+        for (size_t i = 0; i < c->profile->rule_count; i++) {
+                const struct profile_rule *rule = &c->profile->rules[i];
+                for (size_t j = 0; rule->arg_count && rule->action != c->profile->default_action && j < rule->names.count; j++) {
+                        c->conditional = xgrow(c->conditional, &c->conditional_room, c->conditional_count + 1, sizeof *c->conditional);
+                        c->conditional[c->conditional_count++] = rule->names.items[j];
+                }
+        }
+        if (c->conditional_count)
+                qsort(c->conditional, c->conditional_count, sizeof *c->conditional, compare_names);
+}
+
+static bool is_conditional(const struct compiler *c, const char *name)
+{
+        return c->conditional_count &&
+               bsearch(&name, c->conditional, c->conditional_count, sizeof *c->conditional, compare_names);
+}
 
 /* libseccomp's numbers from here down mean that a table lacks the call; those above, that it is behind a multiplexer. */
 enum { NOT_IN_TABLE = -10000 };
@@ -250,42 +281,38 @@ static bool has_call(const struct table *t, const char *name)
 }
 
 /* A call that no table in use has is another machine's: there is nothing to filter. */
-static int add_known(struct compiler *c, const struct call *call, uint32_t action, const struct profile_arg *args, size_t count)
+static int add_known(struct compiler *c, const char *name, int nr, uint32_t action)
 {
-        struct scmp_arg_cmp list[PROFILE_ARGS_MAX];
         int r = 0;
-        for (size_t i = 0; i < count; i++)
-                list[i] = (struct scmp_arg_cmp){ args[i].index, compares[args[i].op], args[i].value, args[i].value_two };
         for (size_t i = 0; r == 0 && i < ELEMENTS(tables); i++) {
-                if (!c->contexts[i] || !has_call(&tables[i], call->name))
+                if (!c->contexts[i] || !has_call(&tables[i], name))
                         continue;
                 c->rule_counts[i]++;
-                r = seccomp_rule_add_array(c->contexts[i], action, call->nr, (unsigned)count, list);
+                r = seccomp_rule_add_array(c->contexts[i], action, nr, 0, NULL);
         }
         return r;
 }
 
-typedef int (*adder)(struct compiler *c, const struct call *call, uint32_t action, const struct profile_arg *args, size_t count);
-
-static int add_call(struct compiler *c, const struct call *call, const struct profile_rule *rule, adder add)
+static int add_own_rule(struct compiler *c, const char *name, const struct profile_rule *rule)
 {
         int r = 0;
         if (!shares_argument(rule))
-                return add(c, call, rule->action, rule->args, rule->arg_count);
+                return add_own(c, name, rule->action, rule->args, rule->arg_count);
         for (size_t i = 0; r == 0 && i < rule->arg_count; i++)
-                r = add(c, call, rule->action, &rule->args[i], 1);
+                r = add_own(c, name, rule->action, &rule->args[i], 1);
         return r;
 }
 
 static int add_name(struct compiler *c, const struct profile_rule *rule, const char *name)
 {
-        struct call call = { name, seccomp_syscall_resolve_name(name) };
-        if (call.nr != __NR_SCMP_ERROR)
-                return add_call(c, &call, rule, add_known);
-        if (filter_call_number(name, &call.nr))
-                return add_call(c, &call, rule, add_young);
-        strings_take(c->notes, xprintf("the system call \"%s\" of the profile is unknown here and was passed over", name));
-        return 0;
+        int nr = seccomp_syscall_resolve_name(name), young;
+        if (nr == __NR_SCMP_ERROR && !filter_call_number(name, &young)) {
+                strings_take(c->notes, xprintf("the system call \"%s\" of the profile is unknown here and was passed over", name));
+                return 0;
+        }
+        if (nr == __NR_SCMP_ERROR || is_conditional(c, name))
+                return add_own_rule(c, name, rule);
+        return add_known(c, name, nr, rule->action);
 }
 
 static int refuse_rule(size_t index, const char *name, int r, struct error *e)
@@ -300,6 +327,7 @@ static int refuse_rule(size_t index, const char *name, int r, struct error *e)
 
 static int add_rules(struct compiler *c, struct error *e)
 {
+        find_conditional(c);
         for (size_t i = 0; i < c->profile->rule_count; i++) {
                 const struct profile_rule *rule = &c->profile->rules[i];
                 for (size_t j = 0; rule->action != c->profile->default_action && j < rule->names.count; j++) {
@@ -366,16 +394,23 @@ static const struct comparison {
 
 static void emit_masked(struct compiler *c, const struct profile_arg *a)
 {
+        uint64_t wanted = a->value_two & a->value;
         emit(c, LOAD(HIGH_HALF(a->index)));
         emit(c, MASK((uint32_t)(a->value >> 32)));
-        emit(c, JUMP(BPF_JEQ, (uint32_t)(a->value_two >> 32), 0, FAIL));
+        emit(c, JUMP(BPF_JEQ, (uint32_t)(wanted >> 32), 0, FAIL));
         emit(c, LOAD(LOW_HALF(a->index)));
         emit(c, MASK((uint32_t)a->value));
-        emit(c, JUMP(BPF_JEQ, (uint32_t)a->value_two, 0, FAIL));
+        emit(c, JUMP(BPF_JEQ, (uint32_t)wanted, 0, FAIL));
 }
 
-static void emit_condition(struct compiler *c, const struct profile_arg *a)
+/* Where arguments have 32 bits, so have the values: -1 is meant as such, though it is written with 64 bits. */
+static void emit_condition(struct compiler *c, const struct table *t, const struct profile_arg *written)
 {
+        struct profile_arg cut = *written, *a = &cut;
+        if (t->is_short) {
+                cut.value = (uint32_t)cut.value;
+                cut.value_two = (uint32_t)cut.value_two;
+        }
         if (a->op == PROFILE_MASKED_EQ) {
                 emit_masked(c, a);
                 return;
@@ -390,13 +425,15 @@ static void emit_condition(struct compiler *c, const struct profile_arg *a)
         emit(c, JUMP(how->low_how, (uint32_t)a->value, how->low_jt, how->low_jf));
 }
 
-/* At most 6 arguments of 6 instructions: the end is always in reach. */
-static void emit_young_rule(struct compiler *c, const struct young_rule *rule)
+/* skip: the argument that a multiplexer has its own use for, or PROFILE_ARGS_MAX. */
+static void emit_own_rule(struct compiler *c, const struct table *t, const struct own_rule *rule, uint32_t skip)
 {
         size_t start = c->front_count;
         for (size_t i = 0; i < rule->count; i++)
-                emit_condition(c, &rule->args[i]);
+                if (rule->args[i].index != skip)
+                        emit_condition(c, t, &rule->args[i]);
         emit(c, RETURN(rule->action));
+        /* At most 6 arguments of 6 instructions: the end is always in reach. */
         for (size_t i = start; i < c->front_count; i++) {
                 struct sock_filter *code = &c->front[i];
                 uint8_t distance = (uint8_t)(c->front_count - i - 1);
@@ -407,34 +444,117 @@ static void emit_young_rule(struct compiler *c, const struct young_rule *rule)
         }
 }
 
-static const struct young_rule *without_conditions(const struct compiler *c, uint32_t nr)
+static const struct own_rule *without_conditions(const struct compiler *c, const char *name)
 {
-        for (size_t i = 0; i < c->young_count; i++)
-                if (c->young[i].nr == nr && !c->young[i].count)
-                        return &c->young[i];
+        for (size_t i = 0; i < c->own_count; i++)
+                if (!c->own[i].count && same_text(c->own[i].name, name))
+                        return &c->own[i];
         return NULL;
 }
 
 static bool is_first(const struct compiler *c, size_t index)
 {
         for (size_t i = 0; i < index; i++)
-                if (c->young[i].nr == c->young[index].nr)
+                if (same_text(c->own[i].name, c->own[index].name))
                         return false;
         return true;
 }
 
-/* All rules of the call of rule first, for a table; the accumulator holds the number, and does so after. */
-static void emit_young_call(struct compiler *c, const struct table *t, size_t first)
+/* What to do for a call whose first own rule is at index. */
+static void emit_own_rules(struct compiler *c, const struct table *t, size_t first, uint32_t skip)
 {
-        uint32_t nr = c->young[first].nr;
-        const struct young_rule *always = without_conditions(c, nr);
-        emit(c, JUMP(BPF_JEQ, nr | t->bit, 1, 0));
-        size_t other = emit_jump(c);
-        for (size_t i = first; !always && i < c->young_count; i++)
-                if (c->young[i].nr == nr)
-                        emit_young_rule(c, &c->young[i]);
+        const struct own_rule *always = without_conditions(c, c->own[first].name);
+        for (size_t i = first; !always && i < c->own_count && c->front_count <= BPF_MAXINSNS; i++)
+                if (same_text(c->own[i].name, c->own[first].name))
+                        emit_own_rule(c, t, &c->own[i], skip);
         emit(c, RETURN(always ? always->action : c->profile->default_action));
+}
+
+/* The accumulator holds the number, and does so after, where it is another one. */
+static void emit_own_call(struct compiler *c, const struct table *t, uint32_t nr, size_t first)
+{
+        emit(c, JUMP(BPF_JEQ, nr, 1, 0));
+        size_t other = emit_jump(c);
+        emit_own_rules(c, t, first, PROFILE_ARGS_MAX);
         aim_here(c, other);
+}
+
+/*
+ * On i386 many calls go through one of two, which take the number of the real one as their first argument, and the real
+ * one's arguments where a filter cannot see them: as with libseccomp, a condition on the first argument counts as met.
+ */
+static const struct multiplexer {
+        const char *name;
+        int nr, base; /* libseccomp's number of a call is -(base + its number) */
+} multiplexers[] = { { "socketcall", 102, 100 }, { "ipc", 117, 200 } };
+
+/* The multiplexed calls that have numbers of their own too, since Linux 4.3 and 5.1. */
+static const struct direct_call {
+        const char *name;
+        uint32_t nr;
+} direct_calls[] = {
+        { "socket", 359 },     { "socketpair", 360 },  { "bind", 361 },        { "connect", 362 },     { "listen", 363 }, { "accept4", 364 },
+        { "getsockopt", 365 }, { "setsockopt", 366 },  { "getsockname", 367 }, { "getpeername", 368 }, { "sendto", 369 }, { "sendmsg", 370 },
+        { "recvfrom", 371 },   { "recvmsg", 372 },     { "shutdown", 373 },    { "semget", 393 },      { "semctl", 394 }, { "shmget", 395 },
+        { "shmctl", 396 },     { "shmat", 397 },       { "shmdt", 398 },       { "msgget", 399 },      { "msgsnd", 400 }, { "msgrcv", 401 },
+        { "msgctl", 402 },
+};
+
+/* A rule for a multiplexer as a whole takes precedence over those of its calls. */
+static bool is_named_whole(const struct profile *p, const char *name)
+{
+        for (size_t i = 0; i < p->rule_count; i++)
+                if (!p->rules[i].arg_count && p->rules[i].action != p->default_action && strings_has(&p->rules[i].names, name))
+                        return true;
+        return false;
+}
+
+static void emit_multiplexed(struct compiler *c, const struct table *t, int number, size_t first)
+{
+        const struct multiplexer *m = &multiplexers[number <= -multiplexers[1].base];
+        if (is_named_whole(c->profile, m->name))
+                return;
+        emit(c, JUMP(BPF_JEQ, (uint32_t)m->nr, 1, 0));
+        size_t other = emit_jump(c);
+        emit(c, LOAD(LOW_HALF(0)));
+        emit(c, JUMP(BPF_JEQ, (uint32_t)(-number - m->base), 2, 0));
+        emit(c, LOAD(offsetof(struct seccomp_data, nr)));
+        size_t other_call = emit_jump(c);
+        emit_own_rules(c, t, first, 0);
+        aim_here(c, other);
+        aim_here(c, other_call);
+}
+
+/* The number of a call in a table; negative: none, or behind a multiplexer. */
+static int number_in(const struct table *t, const char *name)
+{
+        int nr = seccomp_syscall_resolve_name_arch(t->arch, name);
+        if (nr == __NR_SCMP_ERROR && filter_call_number(name, &nr))
+                return (int)((uint32_t)nr | t->bit);
+        return nr;
+}
+
+static int direct_number(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTS(direct_calls); i++)
+                if (same_text(direct_calls[i].name, name))
+                        return (int)direct_calls[i].nr;
+        return -1;
+}
+
+static void emit_own(struct compiler *c, const struct table *t, size_t first)
+{
+        const char *name = c->own[first].name;
+        int nr = number_in(t, name);
+        if (nr >= 0) {
+                emit_own_call(c, t, (uint32_t)nr, first);
+                return;
+        }
+        if (!has_call(t, name))
+                return;
+        emit_multiplexed(c, t, nr, first);
+        if ((nr = direct_number(name)) >= 0)
+                emit_own_call(c, t, (uint32_t)nr, first);
 }
 
 static bool default_denies(const struct profile *p)
@@ -446,21 +566,15 @@ static bool default_denies(const struct profile *p)
         return true;
 }
 
-/* The number of a call in a table, or -1 (libseccomp's pseudo numbers are negative too). */
-static int number_in(const struct table *t, const char *name)
-{
-        int nr = seccomp_syscall_resolve_name_arch(t->arch, name);
-        if (nr == __NR_SCMP_ERROR && filter_call_number(name, &nr))
-                return (int)((uint32_t)nr | t->bit);
-        return nr;
-}
-
 static uint32_t newest_named(const struct profile *p, const struct table *t)
 {
         uint32_t newest = t->oldest_new;
         for (size_t i = 0; i < p->rule_count; i++) {
                 for (size_t j = 0; j < p->rules[i].names.count; j++) {
-                        int nr = number_in(t, p->rules[i].names.items[j]);
+                        const char *name = p->rules[i].names.items[j];
+                        int nr = number_in(t, name);
+                        if (nr < 0 && t->arch == SCMP_ARCH_X86)
+                                nr = direct_number(name);
                         bool in_gap = t->gap_last && nr >= (int)t->gap_first;
                         if (nr > (int)newest && !in_gap)
                                 newest = (uint32_t)nr;
@@ -485,9 +599,9 @@ static void emit_newer(struct compiler *c, const struct table *t)
 /* Returns the jump to libseccomp's program. */
 static size_t emit_table(struct compiler *c, const struct table *t)
 {
-        for (size_t i = 0; i < c->young_count; i++)
+        for (size_t i = 0; i < c->own_count && c->front_count <= BPF_MAXINSNS; i++)
                 if (is_first(c, i))
-                        emit_young_call(c, t, i);
+                        emit_own(c, t, i);
         if (default_denies(c->profile))
                 emit_newer(c, t);
         return emit_jump(c);
@@ -497,7 +611,7 @@ static size_t emit_table(struct compiler *c, const struct table *t)
 static void emit_front(struct compiler *c)
 {
         size_t ends[ELEMENTS(tables) + 2], end_count = 0;
-        if (!c->young_count && !default_denies(c->profile))
+        if (!c->own_count && !default_denies(c->profile))
                 return;
         for (size_t i = 0; i < ELEMENTS(tables); i++) {
                 const struct table *t = &tables[i];

@@ -2,12 +2,13 @@
 /*
  * System call profiles, the filters of OCI configurations, as data, and their translation to BPF.  Names and meaning
  * follow the OCI runtime specification; where it is silent, the program answers as libseccomp's own translation of the
- * same rules does, which is what other runtimes load:
+ * same rules, which is what other runtimes load:
  *
  *  - The rules of one call are alternatives; the conditions of one rule must all hold, unless two of them look at the
  *    same argument: then each condition of that rule is a rule of its own.
  *  - A rule without conditions takes precedence over rules with conditions for the same call; of two without, the first
- *    counts.  The same conditions with two actions are an error.
+ *    counts.  Of several rules whose conditions hold, too, the first counts.  The same conditions with two actions are an
+ *    error.
  *  - A rule whose action is the default one says nothing.
  *  - Calls of architectures that are not listed, x32 among them, end the process; the native one is always listed.
  *
@@ -27,7 +28,7 @@ struct profile_arg {
         uint32_t index; /* 0 to 5 */
         uint32_t op;    /* enum profile_op */
         uint64_t value; /* PROFILE_MASKED_EQ: the mask */
-        uint64_t value_two; /* PROFILE_MASKED_EQ: what must be left; otherwise ignored */
+        uint64_t value_two; /* PROFILE_MASKED_EQ: equal to the argument in the bits of the mask; otherwise ignored */
 };
 
 struct profile_rule {

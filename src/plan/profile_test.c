@@ -295,7 +295,7 @@ static bool holds(unsigned op, uint64_t a, uint64_t value, uint64_t two)
         case PROFILE_EQ: return a == value;
         case PROFILE_GE: return a >= value;
         case PROFILE_GT: return a > value;
-        default: return (a & value) == two;
+        default: return (a & value) == (two & value);
         }
 }
 
@@ -311,7 +311,7 @@ static void all_operators_compare_both_halves_of_old_and_young_calls(void **stat
                 for (unsigned op = 0; op < 7; op++) {
                         for (size_t i = 0; i < ELEMENTS(edges) * ELEMENTS(edges); i++) {
                                 CLEAN_PROFILE_PROGRAM struct profile_program p = { 0 };
-                                struct profile_arg arg = { 3, op, edges[i % 10], op == PROFILE_MASKED_EQ ? edges[i / 10] & edges[i % 10] : 0 };
+                                struct profile_arg arg = { 3, op, edges[i % 10], op == PROFILE_MASKED_EQ ? edges[i / 10] : 0 };
                                 struct profile_rule rule = { .names = { &names[n], 1, 1 }, .action = ALLOW, .args = &arg, .arg_count = 1 };
                                 struct profile profile = { .default_action = KILL, .rules = &rule, .rule_count = 1 };
                                 if (op != PROFILE_MASKED_EQ && i / 10)
@@ -427,6 +427,19 @@ static size_t table_of(const struct seccomp_data *d)
         return d->arch == X86 ? 1 : d->nr & X32_BIT ? 2 : 0;
 }
 
+/* Of some_calls: those that i386 has behind a multiplexer and, later, directly. */
+static int direct_number(const char *name)
+{
+        static const struct {
+                const char *name;
+                int nr;
+        } rows[] = { { "socket", 359 }, { "bind", 361 }, { "sendmsg", 370 }, { "shmget", 395 }, { "msgrcv", 401 } };
+        for (size_t i = 0; i < ELEMENTS(rows); i++)
+                if (!strcmp(rows[i].name, name))
+                        return rows[i].nr;
+        return -1;
+}
+
 /* The newest number that a profile names, as x86-64, i386 and x32 count. */
 static uint32_t newest(const struct profile *p, uint32_t arch, uint32_t at_least, uint32_t below)
 {
@@ -434,6 +447,8 @@ static uint32_t newest(const struct profile *p, uint32_t arch, uint32_t at_least
         for (size_t i = 0; i < p->rule_count; i++) {
                 for (size_t j = 0; j < p->rules[i].names.count; j++) {
                         int nr = seccomp_syscall_resolve_name_arch(arch, p->rules[i].names.items[j]);
+                        if (arch == SCMP_ARCH_X86 && nr < 0)
+                                nr = direct_number(p->rules[i].names.items[j]);
                         if (nr > (int)most && (uint32_t)nr < below)
                                 most = (uint32_t)nr;
                 }
@@ -475,13 +490,78 @@ struct counts {
         unsigned compared, contradictions, decided;
 };
 
-static void compare_calls(const struct profile *p, const struct filter_program *ours, const struct filter_program references[3], struct counts *n)
+/* i386 has arguments, and so values, of 32 bits. */
+static bool all_hold(const struct profile_arg *args, size_t count, const struct seccomp_data *d)
+{
+        uint64_t width = d->arch == X86 ? UINT32_MAX : UINT64_MAX;
+        for (size_t i = 0; i < count; i++)
+                if (!holds(args[i].op, d->args[args[i].index], args[i].value & width, args[i].value_two & width))
+                        return false;
+        return true;
+}
+
+static bool has_double_index(const struct profile_rule *r)
+{
+        for (size_t i = 0; i < r->arg_count; i++)
+                for (size_t j = 0; j < i; j++)
+                        if (r->args[i].index == r->args[j].index)
+                                return true;
+        return false;
+}
+
+static bool rule_holds(const struct profile_rule *r, const struct seccomp_data *d)
+{
+        if (!has_double_index(r))
+                return all_hold(r->args, r->arg_count, d);
+        for (size_t i = 0; i < r->arg_count; i++)
+                if (all_hold(&r->args[i], 1, d))
+                        return true;
+        return false;
+}
+
+/* What the documentation says, worked out from the rules themselves; for calls that are behind no multiplexer. */
+static uint32_t evaluate(const struct profile *p, const struct seccomp_data *d)
+{
+        const struct profile_rule *found = NULL;
+        for (size_t i = 0; i < p->rule_count; i++) {
+                const struct profile_rule *r = &p->rules[i];
+                bool about = false;
+                for (size_t j = 0; j < r->names.count; j++)
+                        about = about || seccomp_syscall_resolve_name_arch(tables[table_of(d)], r->names.items[j]) == d->nr;
+                if (!about || r->action == p->default_action)
+                        continue;
+                if (!r->arg_count)
+                        return r->action;
+                if (!found && rule_holds(r, d))
+                        found = r;
+        }
+        return found ? found->action : p->default_action;
+}
+
+/* libseccomp looks at the lower half alone on x32, whose registers have 64 bits. */
+static uint32_t expect(const struct profile *p, const struct filter_program *references, const struct seccomp_data *d)
+{
+        size_t table = table_of(d);
+        if (!has_table(p, table))
+                return KILL;
+        if (is_newer(p, d))
+                return ERRNO(ENOSYS);
+        return references && table != 2 ? judge(&references[table], d) : evaluate(p, d);
+}
+
+/* Numbers that i386 shares between calls; there only libseccomp is asked. */
+static bool is_plain(const struct seccomp_data *d)
+{
+        return d->arch != X86 || (d->nr != 102 && d->nr != 117 && (d->nr < 359 || d->nr > 402));
+}
+
+static void compare_calls(const struct profile *p, const struct filter_program *ours, const struct filter_program *references, struct counts *n)
 {
         for (unsigned call = 0; call < 300; call++) {
                 struct seccomp_data d = random_call(p);
-                uint32_t verdict = judge(ours, &d), expected = KILL;
-                if (has_table(p, table_of(&d)))
-                        expected = is_newer(p, &d) ? ERRNO(ENOSYS) : judge(&references[table_of(&d)], &d);
+                if (!references && !is_plain(&d))
+                        continue;
+                uint32_t verdict = judge(ours, &d), expected = expect(p, references, &d);
                 if (verdict != expected)
                         fail_msg("call %#x of %#x gets %#x instead of %#x", d.nr, d.arch, verdict, expected);
                 n->compared++;
@@ -489,24 +569,67 @@ static void compare_calls(const struct profile *p, const struct filter_program *
         }
 }
 
-static void compare_profile(const struct profile *p, struct counts *n)
+static void compare_with_libseccomp(const struct profile *p, const struct profile_program *ours, struct counts *n)
 {
-        CLEAN_PROFILE_PROGRAM struct profile_program ours = { 0 };
         struct filter_program references[3] = { 0 };
-        struct error e = { 0 };
-        int want = 0, r = profile_compile(p, &ours, &e);
-        for (size_t i = 0; want == 0 && i < 3; i++)
-                want = has_table(p, i) ? compile_reference(p, i, &references[i]) : 0;
-        if (want == -EEXIST) {
-                assert_string_equal(e.id, "seccomp.contradiction");
-                n->contradictions++;
-        } else {
-                if (want || r)
-                        fail_msg("%d, libseccomp %d: %s", r, want, e.cause);
-                compare_calls(p, &ours.filter, references, n);
-        }
+        for (size_t i = 0; i < 3; i++)
+                if (has_table(p, i))
+                        assert_int_equal(compile_reference(p, i, &references[i]), 0);
+        compare_calls(p, &ours->filter, references, n);
         for (size_t i = 0; i < 3; i++)
                 filter_program_clear(&references[i]);
+}
+
+static void compare_profile(const struct profile *p, bool with_libseccomp, struct counts *n)
+{
+        CLEAN_PROFILE_PROGRAM struct profile_program ours = { 0 };
+        struct error e = { 0 };
+        int r = profile_compile(p, &ours, &e);
+        if (r < 0) {
+                assert_string_equal(e.id, "seccomp.contradiction");
+                n->contradictions++;
+        } else if (with_libseccomp) {
+                compare_with_libseccomp(p, &ours, n);
+        } else {
+                compare_calls(p, &ours.filter, NULL, n);
+        }
+}
+
+static void start_dice(unsigned round)
+{
+        seed = 0x9e3779b97f4a7c15 + round;
+        for (int i = 0; i < 8; i++)
+                (void)dice(2);
+}
+
+/* One rule for each call, without two conditions on one argument: libseccomp 2.5.4 does not end for some sets of more. */
+static void make_simple(struct profile *p)
+{
+        size_t next = dice(ELEMENTS(some_calls));
+        for (size_t i = 0; i < p->rule_count; i++) {
+                struct profile_rule *r = &p->rules[i];
+                strings_clear(&r->names);
+                strings_add(&r->names, some_calls[next++ % ELEMENTS(some_calls)]);
+                for (size_t j = 0; j < r->arg_count; j++)
+                        r->args[j].index = (uint32_t)j;
+        }
+        while (p->rule_count > ELEMENTS(some_calls)) {
+                struct profile_rule *r = &p->rules[--p->rule_count];
+                strings_clear(&r->names);
+                free(r->args);
+        }
+}
+
+static void random_profiles_of_any_rules_answer_as_documented(void **state)
+{
+        (void)state;
+        struct counts n = { 0 };
+        for (unsigned round = 0; round < 600; round++) {
+                start_dice(round);
+                CLEAN_PROFILE struct profile *p = random_profile();
+                compare_profile(p, false, &n);
+        }
+        assert_true(n.compared > 50000 && n.decided > 10000 && n.contradictions > 0);
 }
 
 static void random_profiles_answer_as_libseccomp_does(void **state)
@@ -515,14 +638,12 @@ static void random_profiles_answer_as_libseccomp_does(void **state)
         struct counts n = { 0 };
         (void)seccomp_api_set(5);
         for (unsigned round = 0; round < 600; round++) {
-                seed = 0x9e3779b97f4a7c15 + round;
-                for (int i = 0; i < 8; i++)
-                        (void)dice(2);
+                start_dice(round);
                 CLEAN_PROFILE struct profile *p = random_profile();
-                compare_profile(p, &n);
+                make_simple(p);
+                compare_profile(p, true, &n);
         }
-        print_message("%u calls compared, %u decided by a rule, %u contradictions\n", n.compared, n.decided, n.contradictions);
-        assert_true(n.compared > 50000 && n.decided > 10000 && n.contradictions > 0);
+        assert_true(n.compared > 50000 && n.decided > 10000 && n.contradictions == 0);
 }
 
 /* In one context for all tables libseccomp forgets to load the number: the rules after a call that only i386 has were dead. */
@@ -790,6 +911,7 @@ int main(void)
 #if defined(__x86_64__)
                 cmocka_unit_test(each_profile_answers_each_call_as_the_specification_says),
                 cmocka_unit_test(all_operators_compare_both_halves_of_old_and_young_calls),
+                cmocka_unit_test(random_profiles_of_any_rules_answer_as_documented),
                 cmocka_unit_test(random_profiles_answer_as_libseccomp_does),
                 cmocka_unit_test(a_call_of_i386_alone_leaves_the_other_rules_in_force),
 #endif
