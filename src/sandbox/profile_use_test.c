@@ -356,12 +356,12 @@ static void an_agent_that_is_not_there_is_an_error_with_its_path(void **state)
         assert_non_null(strstr(e.cause, "/nowhere/agent"));
 }
 
-/* Installs a profile that asks for getppid, announces the listener and asks. */
+/* Installs a profile that asks for getsid, announces the listener and asks. */
 static void payload(int pipe_fd)
 {
         CLEAN_PROFILE_PROGRAM struct profile_program p = { 0 };
         struct sample s;
-        sample_init(&s, "getppid", SECCOMP_RET_USER_NOTIF);
+        sample_init(&s, "getsid", SECCOMP_RET_USER_NOTIF);
         if (profile_compile(&s.profile, &p, NULL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 _exit(10);
         int listener = seccomp_install_flags(p.filter.code, p.filter.count, p.flags);
@@ -369,7 +369,7 @@ static void payload(int pipe_fd)
                 _exit(11);
         if (notify_announce(pipe_fd, listener) < 0)
                 _exit(12);
-        long r = syscall(SYS_getppid);
+        pid_t r = getsid(0);
         _exit(r == -1 && errno == ENOTTY ? 0 : 13);
 }
 
@@ -389,7 +389,7 @@ static void a_listener_is_announced_taken_and_answers(void **state)
         if (listener < 0)
                 fail_msg("%s", e.cause);
         assert_int_equal(seccomp_receive(listener, &call), 0);
-        assert_int_equal(call.nr, SYS_getppid);
+        assert_int_equal(call.nr, SYS_getsid);
         assert_int_equal(seccomp_answer(listener, call.id, ENOTTY), 0);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(status, 0);
