@@ -13,12 +13,44 @@
 
 #include "base/cleanup.h"
 
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
 int seccomp_install(const struct sock_filter *code, unsigned short count, bool listener)
 {
+        return seccomp_install_flags(code, count, listener ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0);
+}
+
+/* A thread that cannot follow is reported by its id; with a listener the id would look like a descriptor. */
+int seccomp_install_flags(const struct sock_filter *code, unsigned short count, unsigned long flags)
+{
         struct sock_fprog program = { count, (struct sock_filter *)code };
-        unsigned long flags = listener ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+        bool listener = flags & SECCOMP_FILTER_FLAG_NEW_LISTENER, sync = flags & SECCOMP_FILTER_FLAG_TSYNC;
+        if (listener && sync)
+                flags |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
         long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
-        return r < 0 ? -errno : (int)r;
+        if (r < 0)
+                return sync && errno == ESRCH ? -EBUSY : -errno;
+        return r > 0 && !listener ? -EBUSY : (int)r;
+}
+
+/* The kernel looks at the flags before it reads the program, of which there is none: -EFAULT. */
+bool seccomp_knows_flag(unsigned long flag)
+{
+        unsigned long with = flag == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+        return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flag | with, NULL) < 0 && errno == EFAULT;
+}
+
+bool seccomp_knows_action(uint32_t action)
+{
+        return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
+int seccomp_copy_listener(int pidfd, int number)
+{
+        long fd = syscall(SYS_pidfd_getfd, pidfd, number, 0); /* close-on-exec */
+        return fd < 0 ? -errno : (int)fd;
 }
 
 int seccomp_receive(int listener, struct seccomp_call *ret)

@@ -14,6 +14,19 @@
  */
 int seccomp_install(const struct sock_filter *code, unsigned short count, bool listener);
 
+/*
+ * As above, with flags of the kernel (SECCOMP_FILTER_FLAG_*).  With SECCOMP_FILTER_FLAG_NEW_LISTENER it returns the
+ * descriptor.  -EINVAL where the kernel lacks a flag; -EBUSY where SECCOMP_FILTER_FLAG_TSYNC meets a thread with filters
+ * of its own.
+ */
+int seccomp_install_flags(const struct sock_filter *code, unsigned short count, unsigned long flags);
+/* What this kernel can do, found out by trying; nothing is installed. */
+bool seccomp_knows_flag(unsigned long flag);
+bool seccomp_knows_action(uint32_t action); /* SECCOMP_RET_* */
+
+/* A copy of the listener that a process has at descriptor number. Needs the right to trace it. -errno on failure. */
+int seccomp_copy_listener(int pidfd, int number);
+
 /* A call that waits for the listener's answer. */
 struct seccomp_call {
         uint64_t id;

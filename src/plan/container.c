@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "os/cgroup_resources.h"
+#include "plan/profile.h"
 
 static void maps_done(struct plan_id_maps *m)
 {
@@ -69,7 +70,7 @@ void plan_container_done(struct plan_container *c)
         if (c->resources)
                 cgroup_resources_done(c->resources);
         free(c->resources);
-        free(c->profile);
+        profile_free(c->profile);
         strings_clear(&c->masked);
         strings_clear(&c->read_only_paths);
         strings_clear(&c->intel_rdt.schemata);

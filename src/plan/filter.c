@@ -566,30 +566,37 @@ static int open_context(struct compiler *c, struct error *e)
         return r < 0 ? error_errno(e, r, "seccomp.compile", "preparing a system call filter") : 0;
 }
 
-static int read_program(const struct compiler *c, int fd, struct filter_program *ret)
+/* What libseccomp has written, behind the instructions of front. */
+static int read_program(int fd, const struct sock_filter *front, size_t front_count, struct filter_program *ret)
 {
         struct stat st;
         if (fstat(fd, &st) < 0)
                 return -errno;
-        size_t size = (size_t)st.st_size, count = size / sizeof(struct sock_filter) + c->front_count;
+        size_t size = (size_t)st.st_size, count = size / sizeof(struct sock_filter) + front_count;
         if (count > BPF_MAXINSNS)
                 return -E2BIG;
         CLEAN_FREE struct sock_filter *code = xalloc(count, sizeof *code);
-        memcpy(code, c->front, c->front_count * sizeof *code);
-        ssize_t n = pread(fd, code + c->front_count, size, 0);
+        if (front_count)
+                memcpy(code, front, front_count * sizeof *code);
+        ssize_t n = pread(fd, code + front_count, size, 0);
         if (n != (ssize_t)size)
                 return n < 0 ? -errno : -EIO;
         *ret = (struct filter_program){ TAKE_PTR(code), (unsigned short)count };
         return 0;
 }
 
-static int export_program(const struct compiler *c, struct filter_program *ret, struct error *e)
+int filter_export(void *context, const struct sock_filter *front, size_t front_count, struct filter_program *ret, struct error *e)
 {
         CLEAN_FD int fd = memfd_create("filter", MFD_CLOEXEC);
-        int r = fd < 0 ? -errno : seccomp_export_bpf(c->context, fd);
+        int r = fd < 0 ? -errno : seccomp_export_bpf(context, fd);
         if (r == 0)
-                r = read_program(c, fd, ret);
+                r = read_program(fd, front, front_count, ret);
         return r < 0 ? error_errno(e, r, "seccomp.compile", "compiling a system call filter") : 0;
+}
+
+static int export_program(const struct compiler *c, struct filter_program *ret, struct error *e)
+{
+        return filter_export(c->context, c->front, c->front_count, ret, e);
 }
 
 int filter_compile(const struct filter *f, bool notify, struct filter_program *ret, struct error *e)

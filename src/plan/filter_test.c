@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "os/seccomp.h"
+#include "plan/bpf_judge.h"
 #include "plan/filter.h"
 #include "plan/syscalls.h"
 
@@ -60,30 +61,13 @@ static long call_i386(long nr, long a, long b, long c)
         return (int)r;
 }
 
-/*
- * What the installed program returns for a call, worked out here: a kernel may be built or booted without 32-bit
- * calls, and then only this judges the filters for them.  Covers the instructions that seccomp programs have.
- */
+/* What the installed program returns for a call. */
 static uint32_t judge(uint32_t arch, int nr, long a, long b, long c)
 {
         struct seccomp_data data = { .nr = nr, .arch = arch, .args = { (uint32_t)a, (uint32_t)b, (uint32_t)c } };
-        uint32_t accumulator = 0, memory[BPF_MEMWORDS] = { 0 };
-        for (const struct sock_filter *i = installed.filter;; i++) {
-                assert_true(i < installed.filter + installed.len);
-                switch (i->code) {
-                case BPF_LD | BPF_W | BPF_ABS: memcpy(&accumulator, (const char *)&data + i->k, 4); break;
-                case BPF_LD | BPF_MEM: accumulator = memory[i->k]; break;
-                case BPF_ST: memory[i->k] = accumulator; break;
-                case BPF_ALU | BPF_AND | BPF_K: accumulator &= i->k; break;
-                case BPF_JMP | BPF_JA: i += i->k; break;
-                case BPF_JMP | BPF_JEQ | BPF_K: i += accumulator == i->k ? i->jt : i->jf; break;
-                case BPF_JMP | BPF_JGT | BPF_K: i += accumulator > i->k ? i->jt : i->jf; break;
-                case BPF_JMP | BPF_JGE | BPF_K: i += accumulator >= i->k ? i->jt : i->jf; break;
-                case BPF_JMP | BPF_JSET | BPF_K: i += accumulator & i->k ? i->jt : i->jf; break;
-                case BPF_RET | BPF_K: return i->k;
-                default: fail_msg("an instruction that seccomp does not know: %#x", i->code);
-                }
-        }
+        uint32_t verdict;
+        assert_true(bpf_judge(installed.filter, installed.len, &data, &verdict));
+        return verdict;
 }
 
 static bool kernel_has_i386(void)

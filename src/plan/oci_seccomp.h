@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* /linux/seccomp of an OCI configuration: the filter of system calls. */
+/* Reads /linux/seccomp of an OCI configuration. Pure. */
 #pragma once
 
 #include "base/json.h"
+#include "plan/profile.h"
 
-/* into: struct profile **, set to a new one that the caller frees. */
+/* A json_reader. into is a struct profile **, which is replaced on success; free it with profile_free. */
 int oci_read_seccomp(const struct json_place *at, void *into, struct error *e);
