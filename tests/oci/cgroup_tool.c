@@ -8,6 +8,7 @@
  *      cgroup_tool freeze|thaw|frozen|list|kill|remove|stats|oom RECORD
  *      cgroup_tool attach RECORD SUB PID
  *      cgroup_tool signal RECORD NUMBER
+ *      cgroup_tool delegate RECORD UID
  *      cgroup_tool scope start|update|stop SOCKET bus|direct v1|v2 PATH PID RESOURCES    prints unit, slice and path
  *
  * RECORD is a file; "-" for ROOT, PATH and SUB stands for none.  Errors: "ID: CAUSE" on standard error and status 1.
@@ -203,6 +204,11 @@ static int attach(struct cgroup *c, char **argv, struct error *e)
         return cgroup_attach(c, (pid_t)atoi(argv[2]), or_null(argv[1]), e);
 }
 
+static int delegate(struct cgroup *c, char **argv, struct error *e)
+{
+        return cgroup_delegate(c, (uid_t)atoi(argv[1]), e);
+}
+
 static int signal_all(struct cgroup *c, char **argv, struct error *e)
 {
         int k = cgroup_signal(c, atoi(argv[1]));
@@ -239,7 +245,8 @@ static const struct {
         int (*act)(struct cgroup *c, char **argv, struct error *e);
 } actions[] = { { "run", 3, run },       { "update", 2, update }, { "freeze", 1, freeze },     { "thaw", 1, thaw },   { "frozen", 1, frozen },
                 { "list", 1, list },     { "kill", 1, kill_all }, { "remove", 1, remove_all }, { "stats", 1, stats }, { "oom", 1, oom },
-                { "attach", 3, attach }, { "signal", 2, signal_all } };
+                { "attach", 3, attach }, { "signal", 2, signal_all },
+                { "delegate", 2, delegate } };
 
 int main(int argc, char **argv)
 {

@@ -524,6 +524,16 @@ def test_v2_alone_has_numbers_and_pressure(group):
         assert set(s["cpu"]["psi"]) >= {"some"} and set(s["cpu"]["psi"]["some"]) == {"avg10", "avg60", "avg300", "total"}
 
 
+@needs_unified
+def test_only_what_may_be_delegated_changes_its_owner(group):
+    group.made().ok("delegate", 1234)
+    files = pathlib.Path("/sys/kernel/cgroup/delegate").read_text().split()
+    owned = {f.name for f in group.path("unified").iterdir() if f.stat().st_uid == 1234}
+    assert group.path("unified").stat().st_uid == 1234 and "cgroup.procs" in owned
+    assert owned == {f for f in files if group.path("unified", f).exists()}
+    assert group.path("pids").stat().st_uid == 0 if group.path("pids").exists() else True
+
+
 # ---- without rights ----
 
 def test_without_rights_the_error_says_what_it_takes_and_a_rootless_container_goes_without(group):
