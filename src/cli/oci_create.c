@@ -121,7 +121,7 @@ int oci_cmd_start(const struct oci_globals *g, int argc, char **argv)
         int status = oci_parse(&a, argc, argv);
         if (status)
                 return status;
-        if (oci_open(g, a.id, &r, &e) < 0 || container_plan(&r, &config, &p, &e) < 0 || container_start(&r, &e) < 0)
+        if (oci_open(g, a.id, &r, &e) < 0 || container_plan(&r, &config, &p, &e) < 0 || container_start(&r, &p, &e) < 0)
                 return oci_say_failed(g, "cannot start the container", &e);
         if (container_poststart(&r, &p, &e) < 0) {
                 /* As of 1.3 a failure here ends the container; poststop hooks run with its removal. */

@@ -268,7 +268,7 @@ static int run_foreground(const struct run_options *o, struct sandbox *s, struct
         st->phase = RUN_RUNNING;
         (void)run_save_state(run->dir_fd, st, NULL);
         s->report_fd = fd_close(s->report_fd);
-        r = sandbox_wait_exec(child.status_fd, o->quiet ? NULL : stderr, e);
+        r = sandbox_wait_exec(child.status_fd, &(struct sandbox_watch){ .notes = o->quiet ? NULL : stderr }, e);
         const struct foreground f = { .run = run, .pid = child.pid, .pidfd = child.pidfd, .spared = s->observer_pid,
                                       .own_pids = s->plan->namespaces & CLONE_NEWPID };
         int status = foreground_wait(&f);

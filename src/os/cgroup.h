@@ -71,6 +71,11 @@ int cgroup_attach(const struct cgroup *c, pid_t pid, const char *sub, struct err
  * to sub-groups and so takes no process itself, the folder of the process "beside" (0: none) is entered.
  */
 int cgroup_open_entry(struct cgroup *c, const char *sub, pid_t beside, struct error *e);
+/*
+ * Gives the v2 folder to a user, as the specification asks for containers with a user namespace and a writable mount of it: the folder
+ * and those of its files that the kernel names in /sys/kernel/cgroup/delegate, never more.
+ */
+int cgroup_delegate(const struct cgroup *c, uid_t uid, struct error *e);
 void cgroup_done(struct cgroup *c); /* forgets; what was made stays */
 
 /* The group as lines of text and back. A folder that is gone is no error. Lines that are no group's: "cgroup.record". */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "os/cgroup_devices.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "os/file.h"
@@ -104,7 +105,7 @@ static char *line_of(const struct cgroup_device_rule *x)
 static int write_line(int folder_fd, const char *file, const char *line, char **ret_line)
 {
         int r = file_write(folder_fd, file, line);
-        if (r < 0 && ret_line)
+        if (r < 0)
                 *ret_line = xprintf("\"%s\" to %s", line, file);
         return r;
 }
@@ -136,9 +137,16 @@ int cgroup_exceptions_write(int folder_fd, const struct cgroup_exceptions *x, bo
                 r = drop_others(folder_fd, list.data, x, ret_line);
         else if (r == 0)
                 r = write_line(folder_fd, x->from_all ? "devices.allow" : "devices.deny", "a", ret_line);
+        const char *file = x->from_all ? "devices.deny" : "devices.allow";
+        /* Opened once: most containers have a dozen lines. */
+        CLEAN_FD int fd = r == 0 && x->count ? openat(folder_fd, file, O_WRONLY | O_CLOEXEC) : -EBADF;
+        if (r == 0 && x->count && fd < 0)
+                r = -errno;
         for (size_t i = 0; r == 0 && i < x->count; i++) {
                 CLEAN_FREE char *line = line_of(&x->items[i]);
-                r = write_line(folder_fd, x->from_all ? "devices.deny" : "devices.allow", line, ret_line);
+                r = file_write_all(fd, line, strlen(line));
+                if (r < 0)
+                        *ret_line = xprintf("\"%s\" to %s", line, file);
         }
         return r;
 }

@@ -178,6 +178,20 @@ static int send_pidfd(const char *path, int pidfd, struct error *e)
         return r < 0 ? error_errno(e, r, "state.pidfd-socket", "sending the pidfd to %s", path) : 0;
 }
 
+static int give_listener(const struct record *r, const struct plan *p, pid_t pid, int pidfd, const char *status, int number, struct error *e)
+{
+        const struct profile *profile = p->container->profile;
+        const struct notify_state state = { .oci_version = r->oci_version ? r->oci_version : "1.0.0", .id = r->id, .status = status, .bundle = r->bundle,
+                                            .pid = pid, .annotations = &p->container->annotations, .metadata = profile->listener_metadata };
+        return filters_hand_over(profile, &state, number, pidfd, e);
+}
+
+static int on_listener(void *context, int number, struct error *e)
+{
+        struct creation *c = context;
+        return give_listener(&c->record, &c->plan, c->record.pid, c->child.pidfd, c->o->waits ? "creating" : "running", number, e);
+}
+
 int creation_spawn(struct creation *c, struct error *e)
 {
         struct sandbox_io io = c->o->io;
@@ -197,7 +211,7 @@ int creation_spawn(struct creation *c, struct error *e)
                 return r;
         /* Ours would make a container that died while it waited look as if it still did. */
         c->sandbox.start_fd = fd_close(c->sandbox.start_fd);
-        r = sandbox_wait_exec(c->child.status_fd, stderr, e);
+        r = sandbox_wait_exec(c->child.status_fd, &(struct sandbox_watch){ stderr, on_listener, c }, e);
         if (r < 0)
                 return r;
         if (c->o->waits && r == 0)
@@ -321,8 +335,22 @@ static int wrong_status(const struct record *r, const char *what, struct error *
         return error_set(e, EBUSY, "container.status", "cannot %s container \"%s\": it is %s", what, r->id, record_status_name(record_status(r)));
 }
 
-int container_start(struct record *r, struct error *e)
+struct starting {
+        struct record *r;
+        const struct plan *p;
+};
+
+static int on_start_listener(void *context, int number, struct error *e)
 {
+        const struct starting *s = context;
+        CLEAN_FD int pidfd = record_pidfd(s->r);
+        return pidfd < 0 ? error_set(e, ESRCH, "seccomp.listener", "the process is gone")
+                         : give_listener(s->r, s->p, s->r->pid, pidfd, "created", number, e);
+}
+
+int container_start(struct record *r, const struct plan *p, struct error *e)
+{
+        struct starting s = { r, p };
         CLEAN_FREE char *path = xprintf("/proc/self/fd/%d/start", r->dir_fd);
         enum record_status status = record_status(r);
         if (status != RECORD_CREATED)
@@ -332,7 +360,7 @@ int container_start(struct record *r, struct error *e)
                 return wrong_status(r, "start", e);
         if (send(fd, "g", 1, MSG_NOSIGNAL) != 1)
                 return error_errno(e, errno, "container.start", "giving the word to start");
-        int k = sandbox_wait_exec(fd, stderr, e);
+        int k = sandbox_wait_exec(fd, &(struct sandbox_watch){ stderr, on_start_listener, &s }, e);
         if (k < 0)
                 return k;
         (void)unlinkat(r->dir_fd, "start", 0);

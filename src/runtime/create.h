@@ -47,7 +47,7 @@ void creation_done(struct creation *c);
 #define CLEAN_CREATION CLEAN(creation_done)
 
 /* Gives the word to a container that waits, and waits until its program runs or could not be executed. */
-int container_start(struct record *r, struct error *e);
+int container_start(struct record *r, const struct plan *p, struct error *e);
 /* Runs the hooks that follow the start of the program; a failure ends the container. */
 int container_poststart(struct record *r, const struct plan *p, struct error *e);
 /* Takes all away. Without force only of a container that is stopped or never started. */

@@ -51,7 +51,7 @@ int child_tie(struct child *c)
         struct pollfd p = { .fd = c->status_fd };
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
                 return -errno;
-        return poll(&p, 1, 0) > 0 && p.revents & POLLERR ? -ESRCH : 0;
+        return poll(&p, 1, 0) > 0 && p.revents & (POLLERR | POLLHUP) ? -ESRCH : 0;
 }
 
 static int stage_session(struct child *c, struct error *e)
@@ -357,6 +357,8 @@ static int stage_filters(struct child *c, struct error *e)
                 if (r < 0)
                         return error_errno(e, r, "seccomp.refused", "installing a system call filter");
         }
+        if (c->s->profile.filter.count)
+                return container_filter(c, e);
         return c->observer_fd >= 0 ? denials_hand_over(c->s, c->observer_fd, e) : 0;
 }
 

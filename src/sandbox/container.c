@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -26,8 +27,10 @@
 #include "os/network.h"
 #include "os/path.h"
 #include "os/process.h"
+#include "os/seccomp.h"
 #include "sandbox/hooks.h"
 #include "sandbox/id_maps.h"
+#include "sandbox/notify.h"
 #include "sandbox/root.h"
 
 #ifndef CLONE_NEWTIME
@@ -505,7 +508,7 @@ static int set_capabilities(struct child *c, struct error *e)
         const struct plan_capabilities *p = &c->s->plan->container->capabilities;
         const uint64_t admin = UINT64_C(1) << CAP_SYS_ADMIN;
         /* What the filters need until execve, which takes it away unless the bounding set and root give it. */
-        uint64_t extra = c->s->filter_count && !c->s->plan->no_new_privileges ? capability_effective() & admin : 0;
+        uint64_t extra = c->s->profile.filter.count && !c->s->plan->no_new_privileges ? capability_effective() & admin : 0;
         int r = capability_set(p->effective | extra, p->permitted | extra, p->inheritable);
         if (r < 0)
                 return error_errno(e, r, "capability.refused", "setting the capabilities");
@@ -621,5 +624,20 @@ int container_wait(struct child *c, struct error *e)
         }
         fd_close(listener);
         c->s->start_fd = -EBADF;
+        return 0;
+}
+
+/* From its first moment on the filter may ask an agent about our own calls, but about write never (oci_seccomp.c). */
+int container_filter(struct child *c, struct error *e)
+{
+        const struct profile_program *p = &c->s->profile;
+        char byte;
+        int fd = seccomp_install_flags(p->filter.code, p->filter.count, p->flags);
+        if (fd < 0)
+                return error_errno(e, fd, "seccomp.refused", "installing the system call profile");
+        if (!(p->flags & SECCOMP_FILTER_FLAG_NEW_LISTENER))
+                return 0;
+        if (notify_announce(c->status_fd, fd) < 0 || read(c->status_fd, &byte, 1) != 1)
+                return error_set(e, EPIPE, "seccomp.listener", "nobody took the listener of the system call profile");
         return 0;
 }

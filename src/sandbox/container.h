@@ -38,4 +38,5 @@ int container_terminal(struct child *c, struct error *e);
 int container_credentials(struct child *c, struct error *e);
 int container_labels(struct child *c, struct error *e);
 int container_directory(struct child *c, struct error *e);
+int container_filter(struct child *c, struct error *e);
 int container_wait(struct child *c, struct error *e);

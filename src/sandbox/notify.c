@@ -16,21 +16,8 @@ int notify_announce(int pipe_fd, int listener)
         return n == sizeof number ? 0 : n < 0 ? -errno : -EIO;
 }
 
-static ssize_t read_again(int fd, void *data, size_t size)
+int notify_take(int number, int pidfd, struct error *e)
 {
-        ssize_t n;
-        do
-                n = read(fd, data, size);
-        while (n < 0 && errno == EINTR);
-        return n;
-}
-
-int notify_take(int pipe_fd, int pidfd, struct error *e)
-{
-        int32_t number;
-        ssize_t n = read_again(pipe_fd, &number, sizeof number);
-        if (n != sizeof number)
-                return error_errno(e, n < 0 ? errno : EPIPE, "seccomp.listener", "waiting for the listener of the system call profile");
         int fd = seccomp_copy_listener(pidfd, number);
         return fd < 0 ? error_errno(e, fd, "seccomp.listener", "taking the listener of the system call profile") : fd;
 }

@@ -15,11 +15,8 @@
 
 /* In the payload's process, right after seccomp_install_flags: tells the runtime the number of listener. 0 or -errno. */
 int notify_announce(int pipe_fd, int listener);
-/*
- * In the runtime: waits for the number at the other end, and copies the listener out of the process.  Returns the
- * descriptor (close-on-exec), or -errno with "seccomp.listener"; -EPIPE if the process ended without announcing any.
- */
-int notify_take(int pipe_fd, int pidfd, struct error *e);
+/* In the runtime: copies the listener that was announced out of the process. A descriptor, or "seccomp.listener". */
+int notify_take(int number, int pidfd, struct error *e);
 
 /* Strings are borrowed; NULL or empty ones that are optional are left out. */
 struct notify_state {

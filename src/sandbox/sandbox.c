@@ -539,7 +539,8 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         int requests = p->container ? container_requests(s)
                        : s->users_first ? 0 : (p->users != PLAN_USERS_HOST) + seal_needs_maps(s);
 
-        if (pipe2(status, O_CLOEXEC) < 0)
+        /* A container's child also hears from us (take_listener). */
+        if ((p->container ? socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) : pipe2(status, O_CLOEXEC)) < 0)
                 return error_errno(e, errno, "spawn.failed", "pipe");
         CLEAN_FD int status_in = status[0], status_out = status[1];
         if (requests && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sync) < 0)
@@ -578,18 +579,56 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         return 0;
 }
 
-int sandbox_wait_exec(int status_fd, FILE *notes, struct error *e)
+static void show_note(FILE *f, struct status_message *m)
+{
+        if (!f)
+                return;
+        fprintf(f, "bulkhead: note: ");
+        m->note[sizeof m->note - 1] = 0;
+        text_print_safe(f, m->note);
+        fputc('\n', f);
+}
+
+/* One message, whole; a number alone announces a listener. Its size, or 0 at the end. */
+static size_t read_message(int fd, struct status_message *m)
+{
+        size_t have = 0;
+        while (have < sizeof *m) {
+                ssize_t n = read(fd, (char *)m + have, sizeof *m - have);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return 0;
+                have += (size_t)n;
+                if (have == sizeof(int32_t))
+                        break;
+        }
+        return have;
+}
+
+static int take_listener(int fd, const struct sandbox_watch *w, int32_t number, struct error *e)
+{
+        int r = w->listener ? w->listener(w->context, number, e)
+                            : error_set(e, ENOTSUP, "seccomp.listener", "nobody takes the listener of the system call profile");
+        if (r == 0 && send(fd, "t", 1, MSG_NOSIGNAL) != 1)
+                r = error_set(e, EPIPE, "seccomp.listener", "the process is gone");
+        return r;
+}
+
+int sandbox_wait_exec(int status_fd, const struct sandbox_watch *w, struct error *e)
 {
         struct status_message m;
         for (;;) {
-                size_t have = 0;
-                while (have < sizeof m) {
-                        ssize_t n = read(status_fd, (char *)&m + have, sizeof m - have);
-                        if (n < 0 && errno == EINTR)
-                                continue;
-                        if (n <= 0)
-                                return 0;
-                        have += (size_t)n;
+                size_t size = read_message(status_fd, &m);
+                if (!size)
+                        return 0;
+                if (size == sizeof(int32_t)) {
+                        int32_t number;
+                        memcpy(&number, &m, sizeof number);
+                        int r = take_listener(status_fd, w, number, e);
+                        if (r < 0)
+                                return r;
+                        continue;
                 }
                 if (m.kind == STATUS_ERROR) {
                         if (e)
@@ -598,12 +637,7 @@ int sandbox_wait_exec(int status_fd, FILE *notes, struct error *e)
                 }
                 if (m.kind == STATUS_READY)
                         return 1;
-                if (notes) {
-                        fprintf(notes, "bulkhead: note: ");
-                        m.note[sizeof m.note - 1] = 0;
-                        text_print_safe(notes, m.note);
-                        fputc('\n', notes);
-                }
+                show_note(w->notes, &m);
         }
 }
 
@@ -620,6 +654,7 @@ void sandbox_done(struct sandbox *s)
         for (size_t i = 0; i < s->filter_count; i++)
                 filter_program_clear(&s->filters[i]);
         filter_program_clear(&s->report_filter);
+        profile_program_clear(&s->profile);
         fd_close(s->uid_lock_fd);
         fd_close(s->root_fd);
         fd_close(s->start_fd);

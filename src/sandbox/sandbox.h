@@ -16,6 +16,7 @@
 #include "os/account.h"
 #include "os/cgroup.h"
 #include "plan/plan.h"
+#include "plan/profile.h"
 #include "sandbox/status.h"
 
 /* The supervisor's side: where files of the run go, and the undo list. */
@@ -70,6 +71,7 @@ struct sandbox {
         pid_t observer_pid; /* or 0 */
         struct filter_program report_filter;
         /* Of containers (container.h). */
+        struct profile_program profile; /* of system calls; empty: none */
         int root_fd;      /* the root, detached, or -EBADF: the child opens it */
         int *attach_fds;  /* sources of binds, by plan_attach, where the child could not open them; or NULL */
         int start_fd;     /* listens for the word to start; -EBADF: the payload starts at once */
@@ -87,14 +89,22 @@ struct sandbox_child {
         int pidfd, status_fd;
 };
 
+/* What to do with what the child tells before it runs. */
+struct sandbox_watch {
+        FILE *notes; /* NULL: not shown */
+        /* Containers: the profile's listener has this number in the child, which waits until this returns. NULL: none. */
+        int (*listener)(void *context, int number, struct error *e);
+        void *context;
+};
+
 int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, const char *term, struct error *e);
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e);
 /* Whether a lenient start may go on without the plan's mounts where they are refused. */
 bool sandbox_may_drop_mounts(const struct plan *p);
 /*
  * Blocks until the payload runs (0), is set up and waits for the word to start (1), or its set-up failed (the child's
- * error). Notes go to f.
+ * error).
  */
-int sandbox_wait_exec(int status_fd, FILE *notes, struct error *e);
+int sandbox_wait_exec(int status_fd, const struct sandbox_watch *w, struct error *e);
 void sandbox_done(struct sandbox *s);
 #define CLEAN_SANDBOX CLEAN(sandbox_done)

@@ -8,6 +8,8 @@
  *      cgroup_tool freeze|thaw|frozen|list|kill|remove|stats|oom RECORD
  *      cgroup_tool attach RECORD SUB PID
  *      cgroup_tool signal RECORD NUMBER
+ *      cgroup_tool delegate RECORD UID
+ *      cgroup_tool scope start|update|stop SOCKET bus|direct v1|v2 PATH PID RESOURCES    prints unit, slice and path
  *
  * RECORD is a file; "-" for ROOT, PATH and SUB stands for none.  Errors: "ID: CAUSE" on standard error and status 1.
  */
@@ -19,6 +21,7 @@
 #include <sys/wait.h>
 
 #include "os/cgroup.h"
+#include "os/cgroup_systemd.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "plan/oci_resources.h"
@@ -201,11 +204,39 @@ static int attach(struct cgroup *c, char **argv, struct error *e)
         return cgroup_attach(c, (pid_t)atoi(argv[2]), or_null(argv[1]), e);
 }
 
+static int delegate(struct cgroup *c, char **argv, struct error *e)
+{
+        return cgroup_delegate(c, (uid_t)atoi(argv[1]), e);
+}
+
 static int signal_all(struct cgroup *c, char **argv, struct error *e)
 {
         int k = cgroup_signal(c, atoi(argv[1]));
         printf("%d\n", k);
         return k < 0 ? error_errno(e, k, "tool.signal", "signal") : 0;
+}
+
+/* argv: ACTION SOCKET KIND VERSION PATH PID RESOURCES */
+static int scope(char **argv, struct error *e)
+{
+        struct cgroup_resources *r = NULL;
+        struct cgroup_scope s = { 0 };
+        const struct cgroup_manager m = { .socket = or_null(argv[1]), .is_bus = text_equal(argv[2], "bus") };
+        bool v2 = text_equal(argv[3], "v2");
+        int k = cgroup_scope_parse(or_null(argv[4]), "id", false, &s, e);
+        if (k == 0)
+                k = read_resources(argv[6], &r, e);
+        if (k == 0)
+                printf("%s %s %s\n", s.unit, s.slice, s.path);
+        if (k == 0 && text_equal(argv[0], "start"))
+                k = cgroup_scope_start(&m, &s, atoi(argv[5]), r, v2, e);
+        else if (k == 0 && text_equal(argv[0], "update"))
+                k = cgroup_scope_update(&m, s.unit, r, v2, e);
+        else if (k == 0)
+                k = cgroup_scope_stop(&m, s.unit, e);
+        cgroup_scope_done(&s);
+        oci_resources_free(r);
+        return k;
 }
 
 static const struct {
@@ -214,7 +245,8 @@ static const struct {
         int (*act)(struct cgroup *c, char **argv, struct error *e);
 } actions[] = { { "run", 3, run },       { "update", 2, update }, { "freeze", 1, freeze },     { "thaw", 1, thaw },   { "frozen", 1, frozen },
                 { "list", 1, list },     { "kill", 1, kill_all }, { "remove", 1, remove_all }, { "stats", 1, stats }, { "oom", 1, oom },
-                { "attach", 3, attach }, { "signal", 2, signal_all } };
+                { "attach", 3, attach }, { "signal", 2, signal_all },
+                { "delegate", 2, delegate } };
 
 int main(int argc, char **argv)
 {
@@ -223,6 +255,8 @@ int main(int argc, char **argv)
         int k = -EINVAL;
         if (argc == 7 && text_equal(argv[1], "make"))
                 k = make(argv + 2, &e);
+        if (argc == 9 && text_equal(argv[1], "scope"))
+                k = scope(argv + 2, &e);
         for (size_t i = 0; argc > 2 && i < ELEMENTS(actions); i++)
                 if (text_equal(argv[1], actions[i].name) && argc - 2 >= actions[i].least) {
                         k = load(argv[2], &c, &e);
