@@ -85,15 +85,15 @@ def links_of_alternatives():
 
 
 def contents(packages):
-    """Guest path -> host path of all files, links and folders of packages."""
+    """The paths of all files, links and folders of packages."""
     out = subprocess.run(["dpkg-query", "-L", *packages], capture_output=True, text=True, check=True).stdout
-    found = {}
-    for path in [*out.splitlines(), *links_of_alternatives()]:
+    found = set()
+    for path in map(merged, [*out.splitlines(), *links_of_alternatives()]):
         if not wanted(path) or not os.path.lexists(path):
             continue
-        found[merged(path)] = path
+        found.add(path)
         if path.endswith(".py"):
-            found.update((merged(str(c)), str(c)) for c in compiled(path))
+            found.update(str(c) for c in compiled(path))
     return found
 
 
@@ -101,34 +101,34 @@ def without_dangling_alternatives(found):
     """Only those links of /etc/alternatives whose program is there."""
     def there(path):
         seen = 0
-        while path in found and os.path.islink(found[path]) and seen < 10:
-            path = merged(os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(found[path]))))
+        while path in found and os.path.islink(path) and seen < 10:
+            path = merged(os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path))))
             seen += 1
         return path in found
-    return {path: source for path, source in found.items()
-            if not (path.startswith("/etc/alternatives/") or alternative(source)) or there(path)}
+    return {path for path in found if not (path.startswith("/etc/alternatives/") or alternative(path)) or there(path)}
 
 
 def fingerprint(found):
     digest = hashlib.sha256(FORMAT.encode())
-    for path, source in sorted(found.items()):
-        s = os.lstat(source)
-        digest.update(f"{path} {s.st_mode:o} {s.st_size} {s.st_mtime_ns}\n".encode())
+    for path in sorted(found):
+        s = os.lstat(path)
+        content = "" if stat.S_ISDIR(s.st_mode) else f"{s.st_size} {s.st_mtime_ns}"
+        digest.update(f"{path} {s.st_mode:o} {content}\n".encode())
     return digest.hexdigest()[:24]
 
 
 def stage(found, folder):
-    for path, source in sorted(found.items()):
+    for path in sorted(found):
         target = folder / path.lstrip("/")
-        mode = os.lstat(source).st_mode
+        mode = os.lstat(path).st_mode
         if stat.S_ISDIR(mode):
             target.mkdir(parents=True, exist_ok=True)
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if stat.S_ISLNK(mode):
-            target.symlink_to(os.readlink(source))
+            target.symlink_to(os.readlink(path))
         elif stat.S_ISREG(mode):
-            shutil.copy2(source, target)
+            shutil.copy2(path, target)
 
 
 def make_image(found, image):
