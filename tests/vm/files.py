@@ -10,6 +10,7 @@ from failure import Failure
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 TREE = "/src"
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+COVERED = ("dev", "proc", "sys", "")            # by mounts
 SKIPPED = {"__pycache__", ".pytest_cache", ".hypothesis", ".git"}
 
 
@@ -58,7 +59,7 @@ class Files:
         for folder, folders, names in os.walk(source):
             folders[:] = sorted(f for f in folders if f not in SKIPPED)
             here = os.path.normpath(os.path.join(target, os.path.relpath(folder, source)))
-            self.entries.setdefault(merged(here), ("folder", None, 0o755))
+            self.entries.setdefault(merged(here), ("folder", None, os.stat(folder).st_mode & 0o7777))
             for name in sorted(names):
                 path = os.path.join(folder, name)
                 if os.path.islink(path):
@@ -72,6 +73,8 @@ class Files:
         if not path.exists():
             raise Failure(f"no such file: {source}")
         target = target or place(path)
+        if not target.startswith("/") or target.split("/")[1] in COVERED:
+            raise Failure(f"{source} cannot lie at {target} in the guest: FILE:PATH names another place")
         if path.is_dir():
             self.add_folder(path, target)
         else:

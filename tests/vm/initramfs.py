@@ -12,9 +12,11 @@ import stat
 import subprocess
 
 from failure import Failure
+from files import libraries, merged
 
 HERE = pathlib.Path(__file__).resolve().parent
 BLOCK = 4
+BUSYBOX = "/bin/busybox"
 FOLDERS = ["dev", "proc", "sys", "run", "tmp", "etc", "root", "home", "mnt", "srv", "opt", "var/tmp", "var/log", "var/lib",
            "usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "usr/lib32", "usr/libx32", "usr/local/bin", "usr/libexec"]
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64", "lib32": "usr/lib32",
@@ -94,31 +96,31 @@ class Archive:
         return self.fd
 
 
-def busybox():
-    path = "/bin/busybox"
-    if not os.access(path, os.X_OK):
-        raise Failure("no /bin/busybox: packaging/install-deps vm")
-    with open(path, "rb") as f:
-        if b"ld-linux" in f.read(4096):
-            raise Failure("/bin/busybox is not static: package busybox-static (packaging/install-deps vm)")
-    return path
+def add_busybox(archive):
+    """busybox with links for its applets.  Where it is not static, its libraries come, and links by which it finds them
+    in the first stage."""
+    if not os.access(BUSYBOX, os.X_OK):
+        raise Failure(f"no {BUSYBOX}: package busybox-static (packaging/install-deps vm)")
+    archive.file("base/usr/bin/busybox", BUSYBOX, 0o755)
+    for library in libraries(BUSYBOX):
+        archive.file("base" + merged(library), library, 0o755)
+    for name in ("lib", "lib64"):
+        archive.link(name, f"base/usr/{name}")
+    applets = subprocess.run([BUSYBOX, "--list-full"], capture_output=True, text=True, check=True).stdout.split()
+    for applet in map(pathlib.PurePosixPath, applets):
+        folder = "sbin" if applet.parent.name == "sbin" else "bin"
+        if applet.name != "busybox":
+            archive.link(f"base/usr/{folder}/{applet.name}", "../bin/busybox")
 
 
 def add_skeleton(archive):
-    program = busybox()
     for folder in FOLDERS:
         archive.folder(f"base/{folder}")
     for name, to in LINKS.items():
         archive.link(f"base/{name}", to)
     for name, text in TEXTS.items():
         archive.data(f"base/{name}", text.encode())
-    archive.file("base/usr/bin/busybox", program, 0o755)
-    applets = subprocess.run([program, "--list-full"], capture_output=True, text=True, check=True).stdout.split()
-    for applet in applets:
-        name = pathlib.PurePosixPath(applet).name
-        folder = "sbin" if "sbin" in applet else "bin"
-        if name != "busybox":
-            archive.link(f"base/usr/{folder}/{name}", "../bin/busybox")
+    add_busybox(archive)
 
 
 def add_modules(archive, kernel, files):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Debian's cloud kernel: downloaded and unpacked, never installed; and its modules, in the order in which they load."""
 import fnmatch
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -22,7 +24,11 @@ AVAILABLE = ["overlay", "fuse", "squashfs", "erofs", "loop", "dm-verity", "dm-cr
 
 
 def call(*argv, **options):
-    p = subprocess.run([str(a) for a in argv], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, **options)
+    program = shutil.which(argv[0], path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if not program:
+        raise Failure(f"no {argv[0]} on this host (packaging/install-deps vm)")
+    p = subprocess.run([program, *map(str, argv[1:])], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+                       env={**os.environ, "LC_ALL": "C"}, **options)
     if p.returncode:
         raise Failure(f"{argv[0]} failed: {(p.stderr or p.stdout).strip()}")
     return p.stdout

@@ -76,9 +76,16 @@ class Console:
         return "\n".join("  | " + line for line in lines[-count:]) or "  | (nothing)"
 
 
-def die_with_parent():
-    """In the child before exec: QEMU is killed when the harness is, however that happens."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+LIBC = ctypes.CDLL(None)
+
+
+def die_with(parent):
+    """For the child before exec: QEMU is killed when the harness is, however that happens."""
+    def prepare():
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+    return prepare
 
 
 class Machine:
@@ -125,7 +132,7 @@ class Machine:
             raise Failure(f"no {PROGRAM} on this host: package qemu-system-x86 (packaging/install-deps vm)")
         self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         pass_fds=[*self.inherited, *sockets.values()], start_new_session=True,
-                                        preexec_fn=die_with_parent)
+                                        preexec_fn=die_with(os.getpid()))
 
     def run(self, sinks):
         """sinks: name of a port, console or qemu -> object with feed(bytes); ports have ended, too."""
