@@ -15,7 +15,9 @@ SKIPPED = {"__pycache__", ".pytest_cache", ".hypothesis", ".git"}
 
 
 def merged(path):
-    """The guest's /bin, /lib and so on are links into /usr, as on the host."""
+    """The guest's /bin, /lib and so on are links into /usr, as on the host, and /var/run is one to /run."""
+    if path.startswith("/var/run/"):
+        path = path[len("/var"):]
     first = path.lstrip("/").split("/", 1)[0]
     return os.path.normpath("/usr" + path if first in MERGED else path)
 

@@ -39,6 +39,7 @@ class Archive:
         self.out = os.fdopen(os.dup(self.fd), "wb")
         self.inode = 0
         self.folders = set()
+        self.shadowed = set()
 
     def entry(self, path, mode, size=0, device=(0, 0)):
         """A header: everything belongs to root and has no time, so that equal content is an equal archive."""
@@ -61,13 +62,24 @@ class Archive:
             self.folders.add(path)
             self.entry(path, stat.S_IFDIR | mode)
 
+    def wants(self, path):
+        """What the run named stands instead of what the skeleton has at the same place: busybox's cp would write through
+        the skeleton's link.  So extra/ is written first."""
+        if path.startswith("extra/"):
+            self.shadowed.add(path.replace("extra/", "base/", 1))
+        return path not in self.shadowed
+
     def data(self, path, data, mode=0o644):
+        if not self.wants(path):
+            return
         self.parents(path)
         self.entry(path, stat.S_IFREG | mode, len(data))
         self.out.write(data)
         self.pad()
 
     def file(self, path, source, mode=0o644):
+        if not self.wants(path):
+            return
         self.parents(path)
         with open(source, "rb") as f:
             size = os.fstat(f.fileno()).st_size
@@ -79,6 +91,8 @@ class Archive:
         self.pad()
 
     def link(self, path, to):
+        if not self.wants(path):
+            return
         self.parents(path)
         self.entry(path, stat.S_IFLNK | 0o777, len(to.encode()))
         self.out.write(to.encode())
@@ -147,14 +161,14 @@ def add_files(archive, files):
 def make(kernel, load, available, files, settings):
     """load: modules that the first stage loads; available: those in /lib/modules; settings: NAME -> text for the stages."""
     archive = Archive()
-    archive.node("dev/console", 5, 1)
-    archive.file("init", HERE / "guest/init", 0o755)
-    add_skeleton(archive)
-    add_modules(archive, kernel, list(dict.fromkeys(load + available)))
-    archive.data("vm/load", "".join(f"/base/usr/lib/modules/{kernel.version}/{m}\n" for m in load).encode())
     lines = "".join(f"{name}={text}\n" for name, text in settings.items()).encode()
-    archive.data("vm/settings", lines)
     archive.data("extra/vm/settings", lines)
     archive.file("extra/vm/job", HERE / "guest/job", 0o755)
     add_files(archive, files)
+    add_skeleton(archive)
+    add_modules(archive, kernel, list(dict.fromkeys(load + available)))
+    archive.node("dev/console", 5, 1)
+    archive.file("init", HERE / "guest/init", 0o755)
+    archive.data("vm/load", "".join(f"/base/usr/lib/modules/{kernel.version}/{m}\n" for m in load).encode())
+    archive.data("vm/settings", lines)
     return archive.finish()
