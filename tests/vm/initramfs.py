@@ -17,6 +17,9 @@ from files import libraries, merged
 HERE = pathlib.Path(__file__).resolve().parent
 BLOCK = 4
 BUSYBOX = "/bin/busybox"
+# What the two stages call: always busybox's, whatever the run brings under the same names.
+TOOLS = ["cat", "chmod", "cp", "grep", "hostname", "insmod", "ip", "ln", "ls", "mkdir", "mkfifo", "mount", "poweroff", "setsid",
+         "sleep", "switch_root", "tar", "umount"]
 FOLDERS = ["dev", "proc", "sys", "run", "tmp", "etc", "root", "home", "mnt", "srv", "opt", "var/tmp", "var/log", "var/lib",
            "usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "usr/lib32", "usr/libx32", "usr/local/bin", "usr/libexec"]
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64", "lib32": "usr/lib32",
@@ -127,6 +130,12 @@ def add_busybox(archive):
             archive.link(f"base/usr/{folder}/{applet.name}", "../bin/busybox")
 
 
+def add_tools(archive):
+    for tool in TOOLS:
+        archive.link(f"tools/{tool}", "../base/usr/bin/busybox")
+        archive.link(f"extra/vm/tools/{tool}", "/usr/bin/busybox")
+
+
 def add_skeleton(archive):
     for folder in FOLDERS:
         archive.folder(f"base/{folder}")
@@ -165,6 +174,7 @@ def make(kernel, load, available, files, settings):
     archive.data("extra/vm/settings", lines)
     archive.file("extra/vm/job", HERE / "guest/job", 0o755)
     add_files(archive, files)
+    add_tools(archive)
     add_skeleton(archive)
     add_modules(archive, kernel, list(dict.fromkeys(load + available)))
     archive.node("dev/console", 5, 1)

@@ -4,6 +4,7 @@
 The image holds the host's files of these packages, without documentation.  It is cached under a hash of the files' names,
 sizes, modes and times: whoever upgrades a package gets another image.
 """
+import functools
 import hashlib
 import os
 import pathlib
@@ -76,12 +77,17 @@ def alternative(path):
 
 
 def links_of_alternatives():
-    for link in pathlib.Path("/etc/alternatives").iterdir():
-        yield str(link)
+    if os.path.isdir("/etc/alternatives"):
+        yield from (entry.path for entry in os.scandir("/etc/alternatives"))
     for folder in ("/usr/bin", "/usr/sbin"):
         for entry in os.scandir(folder):
             if alternative(entry.path):
                 yield entry.path
+
+
+@functools.cache
+def real_folder(path):
+    return os.path.realpath(path)
 
 
 def contents(packages):
@@ -89,6 +95,8 @@ def contents(packages):
     out = subprocess.run(["dpkg-query", "-L", *packages], capture_output=True, text=True, check=True).stdout
     found = set()
     for path in map(merged, [*out.splitlines(), *links_of_alternatives()]):
+        # A package may list files below a link to a folder: in the image they lie where the link leads.
+        path = os.path.join(real_folder(os.path.dirname(path)), os.path.basename(path))
         if not wanted(path) or not os.path.lexists(path):
             continue
         found.add(path)
