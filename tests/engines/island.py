@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A place for an engine: namespaces of its own, a folder of its own, and a record of how it calls its runtime.
+
+An engine and all its helpers live in a PID, a mount, a network, an IPC and a UTS namespace.  So the host's firewall, its bridges,
+/run and the state of other engines are never touched, and whatever an engine forgets (a process, a mount, a
+file, a control group) is found in the island and nowhere else.  The control groups are the host's own: the
+engine gets a parent group of a name that nobody else uses.
+"""
+import fcntl
+import os
+import pathlib
+import pty
+import select
+import signal
+import struct
+import sys
+import subprocess
+import tempfile
+import termios
+import time
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "oci"))
+import bundle as oci  # noqa: E402
+
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
+MASKED = ("/run", "/dev/shm", "/var/lib", "/tmp")  # empty on the island; /etc is a copy on write
+PATIENCE = 60
+
+
+WRAPPER = """#!/bin/sh
+# Writes down how the engine calls the runtime, one word between each pair of separators, and gives way to the runtime.
+{{ printf '%s\\037' "$@"; echo; }} >>{log}
+exec {program} "$@"
+"""
+
+
+def until(condition, what, seconds=PATIENCE):
+    """What condition() gives once it is true; an assertion with the last value if it never is."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"not within {seconds} s: {what} (last: {value!r})"
+        time.sleep(0.05)
+
+
+class Terminal:
+    """A program on a pseudo-terminal of its own, driven as a user does."""
+
+    def __init__(self, argv, rows=24, columns=80):
+        self.said = ""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            try:
+                os.execvp(argv[0], argv)
+            finally:
+                os._exit(127)
+        self.resize(rows, columns)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def _read(self, seconds):
+        """One piece of output; None at its end, "" when nothing came."""
+        if not select.select([self.fd], [], [], seconds)[0]:
+            return ""
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:  # EIO: nobody holds the other side any more
+            return None
+        return data.decode(errors="replace") or None
+
+    def expect(self, text, seconds=PATIENCE):
+        """Everything said since the last expect, up to and with the text."""
+        end = time.monotonic() + seconds
+        while text not in self.said:
+            piece = self._read(0.2)
+            assert piece is not None, f"the end came before {text!r}: {self.said!r}"
+            assert time.monotonic() < end, f"no {text!r}: {self.said!r}"
+            self.said += piece
+        before, self.said = self.said.split(text, 1)
+        return before + text
+
+    def end(self, seconds=PATIENCE):
+        """Reads to the end: exit status and what was said."""
+        stop = time.monotonic() + seconds
+        while True:
+            piece = self._read(0.2)
+            if piece is None:
+                break
+            self.said += piece
+            assert time.monotonic() < stop, f"does not end: {self.said!r}"
+        pid, status = os.waitpid(self.pid, 0)
+        self.pid = None
+        return os.waitstatus_to_exitcode(status), self.said
+
+    def close(self):
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid = None
+        os.close(self.fd)
+
+
+class Island:
+    """The namespaces, the folder and the group of one engine."""
+
+    def __init__(self, name):
+        self.group = "bulkhead-" + name + "-" + uuid.uuid4().hex[:8]
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-" + name + "-", dir="/srv"))
+        self.folder.chmod(0o755)
+        self.terminals = []
+        self.holder = None
+        self.calls_file = self.folder / "calls"
+        self.calls_file.touch()
+        self.program = self.folder / "bulkhead-oci"
+        self.program.write_text(WRAPPER.format(log=self.calls_file, program=oci.runtime()))
+        self.program.chmod(0o755)
+
+    def open(self):
+        """The first process reads a pipe whose other end only we hold: whatever becomes of us, the island ends with us."""
+        for name in ("upper", "work"):
+            (self.folder / "etc" / name).mkdir(parents=True)
+        script = "".join(f"mount -t tmpfs -o mode=1777 tmpfs {m}\n" for m in MASKED) + f"""
+            mount -t overlay -o lowerdir=/etc,upperdir={self.folder}/etc/upper,workdir={self.folder}/etc/work overlay /etc
+            ip link set lo up
+            : >{self.folder}/ready
+            exec tini -- cat"""
+        self.holder = subprocess.Popen(
+            ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--propagation", "private", "--net",
+             "--uts", "--ipc", "sh", "-ec", script], stdin=subprocess.PIPE, start_new_session=True)
+        until(lambda: (self.folder / "ready").exists() or self.holder.poll() is not None, "an island")
+        assert self.holder.poll() is None, "the namespaces could not be made"
+        children = pathlib.Path(f"/proc/{self.holder.pid}/task/{self.holder.pid}/children")
+        self.init = int(until(lambda: children.read_text().split(), "the first process of the island")[0])
+        self.first_pids = self.pids()
+        self.first_mounts = self.mounts()
+        self.first_files = self.files()
+        return self
+
+    def enter(self, *argv):
+        """The words of a command that runs ARGV on the island."""
+        return ["nsenter", "-t", str(self.init), "--pid", "--mount", "--net", "--uts", "--ipc", "--", *[str(a) for a in argv]]
+
+    def call(self, *argv, timeout=PATIENCE * 2, input=None, env=None):
+        given = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
+        p = subprocess.run(self.enter(*argv), capture_output=True, timeout=timeout, text=True, errors="replace",
+                           env=self.environment(env), cwd="/", **given)
+        return oci.Result(p.returncode, p.stdout, p.stderr)
+
+    def environment(self, more=None):
+        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.folder), "LANG": "C.UTF-8", "TERM": "xterm"}
+        env.update(more or {})
+        return env
+
+    def terminal(self, *argv, env=None):
+        words = [f"{k}={v}" for k, v in self.environment(env).items()]
+        t = Terminal(["env", "-i", *words, *self.enter(*argv)])
+        self.terminals.append(t)
+        return t
+
+    def daemon(self, *argv, log, env=None):
+        with open(self.folder / log, "ab") as f:
+            return subprocess.Popen(self.enter(*argv), stdin=subprocess.DEVNULL, stdout=f, stderr=f, cwd="/",
+                                    env=self.environment(env), start_new_session=True)
+
+    def log(self, name):
+        return (self.folder / name).read_text(errors="replace")[-3000:]
+
+    # What is there now.
+
+    def processes(self):
+        """pid on the island → command line."""
+        found = {}
+        proc = pathlib.Path(f"/proc/{self.init}/root/proc")
+        for p in proc.iterdir():
+            if p.name.isdigit():
+                try:
+                    words = (p / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                    state = (p / "stat").read_text().rsplit(")", 1)[1].split()[0]
+                except (FileNotFoundError, ProcessLookupError):
+                    continue
+                if state not in "ZX":
+                    found[int(p.name)] = words
+        return found
+
+    def pids(self):
+        return set(self.processes())
+
+    def kill(self, pid, signal_number):
+        """Signals a process by its id on the island."""
+        assert self.call("kill", f"-{int(signal_number)}", pid).status == 0
+
+    def mounts(self):
+        return {line.split()[4] for line in open(f"/proc/{self.init}/mountinfo")}
+
+    def files(self):
+        """Everything in the folders that are the island's own."""
+        root = pathlib.Path(f"/proc/{self.init}/root")
+        found = set()
+        for m in MASKED:
+            for path, folders, names in os.walk(root / m.lstrip("/")):
+                found |= {os.path.join(path, n)[len(str(root)):] for n in folders + names}
+        return found
+
+    def cgroups(self):
+        """Every control group below our parent group, in each hierarchy."""
+        found = []
+        for hierarchy in CGROUPS.iterdir():
+            if hierarchy.is_symlink():
+                continue
+            for path, folders, _ in os.walk(hierarchy / self.group):
+                found += [pathlib.Path(path) / f for f in folders]
+        return found
+
+    def cgroup(self, controller, marker):
+        """The group of a controller whose name holds the marker (v1, or v2 where everything is in one)."""
+        root = CGROUPS / controller if (CGROUPS / controller).is_dir() else CGROUPS
+        for path, folders, _ in os.walk(root / self.group):
+            for f in folders:
+                if marker in f and "conmon" not in f:
+                    return pathlib.Path(path) / f
+        return None
+
+    # How the runtime was called.
+
+    def calls(self):
+        return [line.split("\037")[:-1] for line in self.calls_file.read_text(errors="replace").splitlines()]
+
+    def calls_with(self, word):
+        return [c for c in self.calls() if word in c]
+
+    # The end.
+
+    def close(self):
+        for t in self.terminals:
+            t.close()
+        if self.holder:
+            for g in self.cgroups():
+                thaw(g)
+            self.holder.stdin.close()
+            self.holder.wait(PATIENCE)
+        for g in sorted(self.cgroups(), key=lambda p: len(p.parts), reverse=True):
+            remove_group(g)
+        for hierarchy in CGROUPS.iterdir():
+            if (hierarchy / self.group).is_dir():
+                remove_group(hierarchy / self.group)
+        subprocess.run(["rm", "-rf", "--one-file-system", "--", str(self.folder)], check=True)
+
+
+def thaw(group):
+    for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+        if (group / name).exists():
+            (group / name).write_text(value)
+
+
+def remove_group(group):
+    """A group whose last process has just died can be busy for a moment."""
+    def gone():
+        try:
+            group.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return False
+        return True
+    until(gone, f"{group} can be removed", 10)
