@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The three engines: how each is started, asked and ended, on an island of its own."""
+import itertools
 import json
+import os
+import pathlib
 import shutil
 import signal
+import time
 
 import image
 from island import PATIENCE, Island, until
+
+IMAGE = image.NAME
+NOTHING = {"processes": [], "mounts": [], "groups": [], "runtime": []}
 
 
 class Missing(Exception):
@@ -22,6 +29,8 @@ class Engine:
                 raise Missing(f"{p} is not installed (packaging/install-deps engines)")
         self.island = Island(self.name)
         self.folder = self.island.folder
+        self.numbers = itertools.count(1)
+        self.made = []
 
     def open(self):
         self.island.open()
@@ -62,6 +71,63 @@ class Engine:
 
     def env(self):
         return {}
+
+    def new_name(self):
+        self.made.append(f"box{next(self.numbers)}")
+        return self.made[-1]
+
+    def remove_made(self):
+        names, self.made = self.made, []
+        if names:
+            self.remove(*names)
+
+    def remove(self, *names):
+        raise NotImplementedError
+
+    def pid(self, name):
+        """The first process of a container, as it is numbered on the island."""
+        raise NotImplementedError
+
+    def proc(self, name):
+        """The folder in /proc of a container's first process."""
+        return pathlib.Path(f"/proc/{self.island.init}/root/proc/{self.pid(name)}")
+
+    def settled(self):
+        """What is on the island now that nothing runs in it that it began with."""
+        island = self.island
+        return {"processes": sorted(w for p, w in island.processes().items() if p not in self.own_pids()),
+                "mounts": sorted(m for m in island.mounts() - island.first_mounts if not self.own_mount(m)),
+                "groups": sorted(str(g) for g in island.cgroups() if g.name != "conmon"),
+                "runtime": sorted(self.runtime_state())}
+
+    def wait_until_settled(self, seconds=30):
+        end = time.monotonic() + seconds
+        while self.settled() != NOTHING and time.monotonic() < end:
+            time.sleep(0.1)
+        assert self.settled() == NOTHING
+
+    def own_pids(self):
+        return self.island.first_pids
+
+    def own_mount(self, path):
+        """The mounts that an engine keeps as long as it lives, for itself."""
+        return False
+
+    def runtime_state(self):
+        """What lies in the folders that hold the runtime's state."""
+        return [str(p) for root in self.state_roots() if root.is_dir() for p in root.iterdir()]
+
+    def state_roots(self):
+        """--root of every call so far, as seen from here; without one, the folders of /run that are a runtime's."""
+        given = {c[c.index("--root") + 1] for c in self.island.calls() if "--root" in c}
+        root = pathlib.Path(f"/proc/{self.island.init}/root")
+        return [root / g.lstrip("/") for g in given] or [root / "run/runc", root / "run/bulkhead-oci"]
+
+    def state_of(self, identity):
+        """Whether the runtime keeps a folder of that container."""
+        root = pathlib.Path(f"/proc/{self.island.init}/root")
+        tops = self.state_roots() + [root / "run"]
+        return [p for top in tops for p, folders, _ in os.walk(top) if pathlib.Path(p).name == identity]
 
 
 class Daemon:
@@ -117,11 +183,93 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
     def load(self, archive):
         self.ok("images", "import", archive)
 
+    def own_pids(self):
+        return self.island.first_pids | {self.daemon.pid()}
+
+    def run_words(self, *options):
+        return ["run", "--runtime", "io.containerd.runc.v2", "--runc-binary", self.island.program, *options]
+
+    def run(self, *argv, options=(), name=None, **kw):
+        """In the foreground, to its end, and removed."""
+        return self.call(*self.run_words("--rm", *options), IMAGE, name or self.new_name(), *argv, **kw)
+
+    def up(self, *argv, options=()):
+        """A container in the background; its output goes to a file."""
+        name = self.new_name()
+        log = self.folder / (name + ".log")
+        self.ok(*self.run_words("--detach", "--log-uri", f"file://{log}", *options), IMAGE, name, *(argv or ("sleep", "100000")))
+        return name
+
+    def logs(self, name):
+        path = self.folder / (name + ".log")
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def exec(self, name, *argv, options=(), **kw):
+        return self.call("tasks", "exec", "--exec-id", f"exec{next(self.numbers)}", *options, name, *argv, **kw)
+
+    def tasks(self):
+        """name → (pid on the island, state)"""
+        return {w[0]: (int(w[1]), w[2]) for w in (line.split() for line in self.ok("tasks", "ls").splitlines()[1:])}
+
+    def pid(self, name):
+        return self.tasks()[name][0]
+
+    def remove(self, *names):
+        present = self.ok("containers", "ls", "--quiet").split()
+        tasks = self.tasks()
+        for name in names:
+            if name in tasks and tasks[name][1] == "PAUSED":
+                self.call("tasks", "resume", name)
+            if name in tasks:
+                self.call("tasks", "rm", "--force", name)
+            if name in present:
+                self.call("containers", "rm", name)
+
     def words(self, *argv):
         return ["ctr", "--address", self.socket, "--namespace", self.namespace, *argv]
 
 
-class Podman(Engine):
+class CommandLine(Engine):
+    """What docker and podman have in common: nearly the whole command line."""
+
+    def run(self, *argv, options=(), image=IMAGE, **kw):
+        """In the foreground, to its end, and removed."""
+        name = self.new_name()
+        return self.call("run", "--rm", "--name", name, *self.run_options(), *options, image, *argv, **kw)
+
+    def up(self, *argv, options=()):
+        """A container in the background."""
+        name = self.new_name()
+        self.ok("run", "--detach", "--name", name, *self.run_options(), *options, IMAGE, *(argv or ("sleep", "100000")))
+        return name
+
+    def exec(self, name, *argv, options=(), **kw):
+        return self.call("exec", *options, name, *argv, **kw)
+
+    def inspect(self, name):
+        return json.loads(self.ok("container", "inspect", name))[0]
+
+    def state(self, name):
+        return self.inspect(name)["State"]
+
+    def status(self, name):
+        return self.state(name)["Status"]
+
+    def pid(self, name):
+        return self.state(name)["Pid"]
+
+    def logs(self, name):
+        r = self.call("logs", name)
+        return r.out + r.err
+
+    def remove(self, *names):
+        self.call("rm", "--force", "--volumes", *names)
+
+    def run_options(self):
+        return []
+
+
+class Podman(CommandLine):
     name = "podman"
     programs = ("podman", "conmon", "runc")
 
@@ -151,8 +299,14 @@ lock_type = "file"
     def run_options(self):
         return ["--cgroup-parent", "/" + self.island.group]
 
+    def remove(self, *names):
+        self.call("rm", "--force", "--volumes", "--ignore", "--time", "0", *names)
 
-class Docker(Engine):
+    def own_mount(self, path):
+        return path in ("/run/netns", str(self.folder / "root/overlay"))
+
+
+class Docker(CommandLine):
     name = "docker"
     programs = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "iptables")
 
@@ -181,3 +335,11 @@ class Docker(Engine):
 
     def run_options(self):
         return ["--runtime", "bulkhead"]
+
+    def own_pids(self):
+        inner = f"containerd --config {self.folder}/"
+        return self.island.first_pids | {p for p, w in self.island.processes().items()
+                                         if w.startswith((self.daemon.marker, inner))}
+
+    def own_mount(self, path):
+        return path in (str(self.folder / "data"), str(self.folder / "exec/netns/default"))

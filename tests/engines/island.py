@@ -26,6 +26,8 @@ import bundle as oci  # noqa: E402
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 MASKED = ("/run", "/dev/shm", "/var/lib", "/tmp")  # empty on the island; /etc is a copy on write
 PATIENCE = 60
+LIMITS = {"memory": ("memory.limit_in_bytes", "memory.max"), "cpu": ("cpu.cfs_quota_us", "cpu.max"),
+          "pids": ("pids.max", "pids.max")}
 
 
 WRAPPER = """#!/bin/sh
@@ -226,6 +228,24 @@ class Island:
                 if marker in f and "conmon" not in f:
                     return pathlib.Path(path) / f
         return None
+
+    def limit(self, marker, what):
+        """A limit as the kernel holds it: memory and pids as numbers, cpu as a share of one processor; None for none."""
+        v1, v2 = LIMITS[what]
+        group = self.cgroup(what, marker)
+        assert group, f"no group of {marker} for {what}"
+        words = ((group / v1) if (group / v1).exists() else (group / v2)).read_text().split()
+        if words[0] in ("max", "-1") or int(words[0]) > 1 << 60:
+            return None
+        if what != "cpu":
+            return int(words[0])
+        period = words[1] if len(words) > 1 else (group / "cpu.cfs_period_us").read_text()
+        return int(words[0]) / int(period)
+
+    def frozen(self, marker):
+        group = self.cgroup("freezer", marker)
+        v1 = group / "freezer.state"
+        return v1.read_text().strip() == "FROZEN" if v1.exists() else "frozen 1" in (group / "cgroup.events").read_text()
 
     # How the runtime was called.
 
