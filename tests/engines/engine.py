@@ -90,7 +90,7 @@ class Engine:
 
     def proc(self, name):
         """The folder in /proc of a container's first process."""
-        return pathlib.Path(f"/proc/{self.island.init}/root/proc/{self.pid(name)}")
+        return self.island.root / "proc" / str(self.pid(name))
 
     def settled(self):
         """What is on the island now that nothing runs in it that it began with."""
@@ -120,25 +120,24 @@ class Engine:
     def state_roots(self):
         """--root of every call so far, as seen from here; without one, the folders of /run that are a runtime's."""
         given = {c[c.index("--root") + 1] for c in self.island.calls() if "--root" in c}
-        root = pathlib.Path(f"/proc/{self.island.init}/root")
+        root = self.island.root
         return [root / g.lstrip("/") for g in given] or [root / "run/runc", root / "run/bulkhead-oci"]
 
     def state_of(self, identity):
         """Whether the runtime keeps a folder of that container."""
-        root = pathlib.Path(f"/proc/{self.island.init}/root")
-        tops = self.state_roots() + [root / "run"]
+        tops = self.state_roots() + [self.island.root / "run"]
         return [p for top in tops for p, folders, _ in os.walk(top) if pathlib.Path(p).name == identity]
 
 
 class Daemon:
     """A process in the background, ended by its own signal."""
 
-    def __init__(self, island, argv, log, marker):
-        self.island, self.argv, self.log, self.marker = island, argv, log, marker
+    def __init__(self, island, argv, log, marker, env=None):
+        self.island, self.argv, self.log, self.marker, self.env = island, argv, log, marker, env
         self.process = None
 
     def start(self, answers):
-        self.process = self.island.daemon(*self.argv, log=self.log)
+        self.process = self.island.daemon(*self.argv, log=self.log, env=self.env)
         until(lambda: answers() or self.process.poll() is not None, f"{self.argv[0]} answers")
         assert self.process.poll() is None, self.island.log(self.log)
 
@@ -171,8 +170,11 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [debug]
   level = "info"
 """)
+        (self.folder / "first").mkdir()
+        (self.folder / "first/runc").symlink_to(self.island.program)
         argv = ["containerd", "--config", self.folder / "config.toml"]
-        self.daemon = Daemon(self.island, argv, "containerd.log", f"containerd --config {self.folder}/")
+        path = {"PATH": f"{self.folder}/first:/usr/sbin:/usr/bin:/sbin:/bin"}
+        self.daemon = Daemon(self.island, argv, "containerd.log", f"containerd --config {self.folder}/", path)
 
     def start_daemon(self):
         self.daemon.start(lambda: self.call("version").status == 0)
@@ -262,8 +264,12 @@ class CommandLine(Engine):
         r = self.call("logs", name)
         return r.out + r.err
 
+    def at_once(self):
+        """The option of rm that spares the time for a gentle stop."""
+        return []
+
     def remove(self, *names):
-        self.call("rm", "--force", "--volumes", *names)
+        self.call("rm", "--force", "--volumes", *self.at_once(), *names)
 
     def run_options(self):
         return []
@@ -299,8 +305,8 @@ lock_type = "file"
     def run_options(self):
         return ["--cgroup-parent", "/" + self.island.group]
 
-    def remove(self, *names):
-        self.call("rm", "--force", "--volumes", "--ignore", "--time", "0", *names)
+    def at_once(self):
+        return ["--time", "0"]
 
     def own_mount(self, path):
         return path in ("/run/netns", str(self.folder / "root/overlay"))

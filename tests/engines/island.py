@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A place for an engine: namespaces of its own, a folder of its own, and a record of how it calls its runtime.
 
-An engine and all its helpers live in a PID, a mount, a network, an IPC and a UTS namespace.  So the host's firewall, its bridges,
-/run and the state of other engines are never touched, and whatever an engine forgets (a process, a mount, a
-file, a control group) is found in the island and nowhere else.  The control groups are the host's own: the
-engine gets a parent group of a name that nobody else uses.
+An engine and all its helpers live in a PID, a mount, a network, an IPC and a UTS namespace, with a root of their own that
+holds the host's /usr and little else.  So the host's firewall, its bridges, /etc, /run and the state of other
+engines are never touched, and whatever an engine forgets (a process, a mount, a file, a control group) is found on the
+island and nowhere else.  The control groups are the host's own: the engine gets a parent group of a name that
+nobody else uses.
 """
 import fcntl
 import os
@@ -24,7 +25,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "oci"))
 import bundle as oci  # noqa: E402
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
-MASKED = ("/run", "/dev/shm", "/var/lib", "/tmp")  # empty on the island; /etc is a copy on write
+MASKED = ("/run", "/dev/shm", "/var", "/tmp")  # empty on the island
 PATIENCE = 60
 LIMITS = {"memory": ("memory.limit_in_bytes", "memory.max"), "cpu": ("cpu.cfs_quota_us", "cpu.max"),
           "pids": ("pids.max", "pids.max")}
@@ -109,6 +110,26 @@ class Terminal:
         os.close(self.fd)
 
 
+def make_root(root):
+    """The island's root: links as the host has them, and an /etc by hand, so that nothing depends on the host's."""
+    for name in ("usr", "dev", "sys", "proc", "old", "etc/alternatives", "etc/containers", "root", "srv"):
+        (root / name).mkdir(parents=True)
+    for link in pathlib.Path("/").iterdir():
+        if link.is_symlink() and os.readlink(link).startswith("usr/"):
+            (root / link.name).symlink_to(os.readlink(link))
+    files = {
+        "passwd": "root:x:0:0:root:/root:/bin/sh\n", "group": "root:x:0:\n", "hosts": "127.0.0.1 localhost\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n", "resolv.conf": "nameserver 127.0.0.1\n",
+        "containers/policy.json": '{"default": [{"type": "insecureAcceptAnything"}]}\n', "containers/registries.conf": "",
+    }
+    for name, text in files.items():
+        (root / "etc" / name).write_text(text)
+    for name in ("iptables", "ip6tables"):
+        (root / "etc/alternatives" / name).symlink_to(f"/usr/sbin/{name}-nft")
+        (root / "etc/alternatives" / (name + "-save")).symlink_to(f"/usr/sbin/{name}-nft-save")
+        (root / "etc/alternatives" / (name + "-restore")).symlink_to(f"/usr/sbin/{name}-nft-restore")
+
+
 class Island:
     """The namespaces, the folder and the group of one engine."""
 
@@ -126,20 +147,35 @@ class Island:
 
     def open(self):
         """The first process reads a pipe whose other end only we hold: whatever becomes of us, the island ends with us."""
-        for name in ("upper", "work"):
-            (self.folder / "etc" / name).mkdir(parents=True)
-        script = "".join(f"mount -t tmpfs -o mode=1777 tmpfs {m}\n" for m in MASKED) + f"""
-            mount -t overlay -o lowerdir=/etc,upperdir={self.folder}/etc/upper,workdir={self.folder}/etc/work overlay /etc
+        root = self.folder / "root-of-island"
+        make_root(root)
+        program = pathlib.Path(oci.runtime()).parent
+        binds = {"/usr": "bind,ro", str(self.folder): "bind"}
+        if not program.is_relative_to("/usr"):
+            binds[str(program)] = "bind,ro"
+        script = f"cd {root}\nmount --bind . .\ncd {root}\n"
+        script += "".join(f"mount --rbind {d} .{d}\n" for d in ("/dev", "/sys"))
+        for d, how in binds.items():
+            script += f"mkdir -p .{d}\nmount -o {how} {d} .{d}\n"
+        script += "".join(f"mkdir -p .{m}\nmount -t tmpfs -o mode=1777 tmpfs .{m}\n" for m in MASKED)
+        script += f"""
+            mkdir -p var/tmp var/lib
+            mount -t proc proc proc
             ip link set lo up
+            pivot_root . old
+            cd /
+            umount -l old
             : >{self.folder}/ready
             exec tini -- cat"""
         self.holder = subprocess.Popen(
-            ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--propagation", "private", "--net",
+            ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--propagation", "private", "--net",
              "--uts", "--ipc", "sh", "-ec", script], stdin=subprocess.PIPE, start_new_session=True)
         until(lambda: (self.folder / "ready").exists() or self.holder.poll() is not None, "an island")
         assert self.holder.poll() is None, "the namespaces could not be made"
         children = pathlib.Path(f"/proc/{self.holder.pid}/task/{self.holder.pid}/children")
         self.init = int(until(lambda: children.read_text().split(), "the first process of the island")[0])
+        self.root = pathlib.Path(f"/proc/{self.init}/root")
+        until(lambda: "cat" in self.processes().values(), "the second process of the island")
         self.first_pids = self.pids()
         self.first_mounts = self.mounts()
         self.first_files = self.files()
@@ -179,8 +215,7 @@ class Island:
     def processes(self):
         """pid on the island → command line."""
         found = {}
-        proc = pathlib.Path(f"/proc/{self.init}/root/proc")
-        for p in proc.iterdir():
+        for p in (self.root / "proc").iterdir():
             if p.name.isdigit():
                 try:
                     words = (p / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
@@ -203,11 +238,10 @@ class Island:
 
     def files(self):
         """Everything in the folders that are the island's own."""
-        root = pathlib.Path(f"/proc/{self.init}/root")
         found = set()
         for m in MASKED:
-            for path, folders, names in os.walk(root / m.lstrip("/")):
-                found |= {os.path.join(path, n)[len(str(root)):] for n in folders + names}
+            for path, folders, names in os.walk(self.root / m.lstrip("/")):
+                found |= {os.path.join(path, n)[len(str(self.root)):] for n in folders + names}
         return found
 
     def cgroups(self):
@@ -247,6 +281,10 @@ class Island:
         v1 = group / "freezer.state"
         return v1.read_text().strip() == "FROZEN" if v1.exists() else "frozen 1" in (group / "cgroup.events").read_text()
 
+    def running(self, words):
+        """The ids of the processes of just that command line."""
+        return [p for p, w in self.processes().items() if w == words]
+
     # How the runtime was called.
 
     def calls(self):
@@ -257,6 +295,12 @@ class Island:
 
     # The end.
 
+    def remove_groups(self, marker):
+        """Empty groups whose path holds the marker, deepest first."""
+        for g in sorted(self.cgroups(), key=lambda p: len(p.parts), reverse=True):
+            if marker in str(g):
+                remove_group(g)
+
     def close(self):
         for t in self.terminals:
             t.close()
@@ -265,8 +309,7 @@ class Island:
                 thaw(g)
             self.holder.stdin.close()
             self.holder.wait(PATIENCE)
-        for g in sorted(self.cgroups(), key=lambda p: len(p.parts), reverse=True):
-            remove_group(g)
+        self.remove_groups("")
         for hierarchy in CGROUPS.iterdir():
             if (hierarchy / self.group).is_dir():
                 remove_group(hierarchy / self.group)
