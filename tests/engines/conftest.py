@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -8,6 +9,11 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import engine as engines  # noqa: E402
 import bundle as oci  # noqa: E402
+
+
+def pytest_configure(config):
+    """Told to end, the tests still end their engines and remove what these have made."""
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("ended by SIGTERM"))
 
 
 def opened(kind):
@@ -29,12 +35,12 @@ def running(kind):
         e.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def containerd_daemon():
     yield from running(engines.Containerd)
 
 
-@pytest.fixture(scope="session", params=[engines.Docker, engines.Podman], ids=["docker", "podman"])
+@pytest.fixture(scope="module", params=[engines.Docker, engines.Podman], ids=["docker", "podman"])
 def cli_engine(request):
     yield from running(request.param)
 

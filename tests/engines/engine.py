@@ -199,7 +199,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
         """A container in the background; its output goes to a file."""
         name = self.new_name()
         log = self.folder / (name + ".log")
-        self.ok(*self.run_words("--detach", "--log-uri", f"file://{log}", *options), IMAGE, name, *(argv or ("sleep", "100000")))
+        words = self.run_words("--detach", "--log-uri", f"file://{log}", *options)
+        self.ok(*words, IMAGE, name, *(argv or ("sleep", "100000")))
         return name
 
     def logs(self, name):

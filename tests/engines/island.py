@@ -183,7 +183,8 @@ class Island:
 
     def enter(self, *argv):
         """The words of a command that runs ARGV on the island."""
-        return ["nsenter", "-t", str(self.init), "--pid", "--mount", "--net", "--uts", "--ipc", "--", *[str(a) for a in argv]]
+        words = ["nsenter", "-t", str(self.init), "--pid", "--mount", "--net", "--uts", "--ipc", "--"]
+        return words + [str(a) for a in argv]
 
     def call(self, *argv, timeout=PATIENCE * 2, input=None, env=None):
         given = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}

@@ -14,7 +14,7 @@ from island import until
 TRAP = "trap 'echo got $0; exit 7' TERM; trap 'echo usr' USR1; echo ready; while :; do sleep 1000 & wait $!; done"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lasting(cli_engine):
     """A container for the tests that only look into one."""
     name = cli_engine.up(options=["--env", "OF_RUN=yes"])
@@ -323,7 +323,8 @@ def test_an_update_changes_the_limits_of_a_running_container(cli):
 
 
 def test_more_processes_than_allowed_are_refused(cli):
-    r = cli.run("sh", "-c", "i=0; while [ $i -lt 30 ]; do sleep 5 & i=$((i+1)); done; echo all", options=["--pids-limit", "12"])
+    r = cli.run("sh", "-c", "i=0; while [ $i -lt 30 ]; do sleep 5 & i=$((i+1)); done; echo all",
+                options=["--pids-limit", "12"])
     assert r.status != 0 and "all" not in r.out
     assert "fork" in r.err
 
@@ -354,11 +355,10 @@ def test_stats_show_memory_and_processes(cli):
     name = cli.up("sh", "-c", "sleep 100000 & sleep 100000 & wait", options=["--memory", "64m"])
     group = cli.island.cgroup("pids", cli.inspect(name)["Id"])
     until(lambda: len((group / "cgroup.procs").read_text().split()) == 3, "three processes")
-    shown = json.loads(cli.ok("stats", "--no-stream", "--format", "{{json .}}", name).splitlines()[0])
-    if cli.name == "docker":
-        assert shown["PIDs"] == "3" and shown["MemUsage"].endswith("/ 64MiB") and not shown["MemUsage"].startswith("0B")
-    else:
-        assert shown["PIDs"] == 3 and shown["MemLimit"] == 64 << 20 and shown["MemUsage"] > 0
+    shown = cli.ok("stats", "--no-stream", "--format", "{{.PIDs}} {{.MemUsage}}", name).split()
+    assert shown[0] == "3"
+    assert float(re.match(r"[0-9.]+", shown[1]).group()) > 0
+    assert shown[2:] == ["/", "64MiB" if cli.name == "docker" else "67.11MB"]
 
 
 def test_top_lists_the_processes(cli, lasting):
@@ -372,7 +372,8 @@ def test_a_bound_folder_is_written_through_and_a_read_only_one_is_not(cli):
     for f in (shared, closed):
         f.mkdir(exist_ok=True)
         (f / "from-host").write_text("hello\n")
-    r = cli.run("sh", "-c", "cat /shared/from-host /closed/from-host && echo back >/shared/from-box && echo no >/closed/from-box",
+    r = cli.run("sh", "-c", "cat /shared/from-host /closed/from-host && echo back >/shared/from-box && "
+                "echo no >/closed/from-box",
                 options=["--volume", f"{shared}:/shared", "--volume", f"{closed}:/closed:ro"])
     assert r.status == 1 and r.out == "hello\nhello\n" and "Read-only file system" in r.err
     assert (shared / "from-box").read_text() == "back\n"
@@ -410,13 +411,15 @@ def test_a_read_only_root_refuses_writes_but_not_to_what_is_mounted(cli):
 
 
 def test_the_kernel_s_files_are_covered(cli, lasting):
-    r = cli.exec(lasting, "sh", "-c", "cat /proc/kcore | wc -c; ls /sys/firmware | wc -l; echo 1 >/proc/sys/kernel/panic; echo 1 >/sys/f")
+    r = cli.exec(lasting, "sh", "-c", "cat /proc/kcore | wc -c; ls /sys/firmware | wc -l; "
+                 "echo 1 >/proc/sys/kernel/panic; echo 1 >/sys/f")
     assert r.out == "0\n0\n"
     assert r.err.count("Read-only file system") == 2
 
 
 def test_the_devices_are_our_own_and_no_others_can_be_opened(cli, lasting):
-    r = cli.exec(lasting, "sh", "-c", "ls /dev; stat -c %t:%T /dev/null /dev/zero; mknod /tmp/vda b 254 0 && head -c 1 /tmp/vda")
+    r = cli.exec(lasting, "sh", "-c", "ls /dev; stat -c %t:%T /dev/null /dev/zero; "
+                 "mknod /tmp/vda b 254 0 && head -c 1 /tmp/vda")
     assert {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "fd", "stdin"} <= set(r.out.split())
     assert "1:3\n1:5\n" in r.out
     assert "Operation not permitted" in r.err and r.status != 0
@@ -491,8 +494,8 @@ def test_a_privileged_container_has_all_that_root_has_here(cli):
 
 
 def test_limits_on_resources_sysctls_and_the_oom_score(cli):
-    r = cli.run("sh", "-c", "ulimit -n; ulimit -Hn; cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/shmmni /proc/self/oom_score_adj; "
-                "df -k /dev/shm | tail -1",
+    r = cli.run("sh", "-c", "ulimit -n; ulimit -Hn; cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/shmmni; "
+                "cat /proc/self/oom_score_adj; df -k /dev/shm | tail -1",
                 options=["--ulimit", "nofile=100:200", "--ulimit", "nproc=500", "--sysctl", "net.ipv4.ip_default_ttl=33",
                          "--sysctl", "kernel.shmmni=77", "--oom-score-adj", "321", "--shm-size", "3m"])
     assert r.status == 0, r
@@ -513,8 +516,8 @@ def test_root_of_a_user_namespace_is_nobody_s_root(cli, only):
 # The name, the environment, the first process.
 
 def test_host_name_environment_and_working_folder(cli):
-    r = cli.run("sh", "-c", "hostname; pwd; echo $A-$B", options=["--hostname", "box.example", "--workdir", "/usr/bin", "--env", "A=1",
-                                                                  "--env", "B=two words"])
+    options = ["--hostname", "box.example", "--workdir", "/usr/bin", "--env", "A=1", "--env", "B=two words"]
+    r = cli.run("sh", "-c", "hostname; pwd; echo $A-$B", options=options)
     assert (r.status, r.out) == (0, "box.example\n/usr/bin\n1-two words\n")
 
 
@@ -537,7 +540,8 @@ def test_an_init_reaps_what_is_orphaned(cli):
 def test_a_health_check_runs_in_the_container(cli):
     healthy = "test -e /well"
     every = ["--health-interval", "1s"] if cli.name == "docker" else ["--health-interval", "disable"]
-    name = cli.up("sh", "-c", "touch /well; sleep 100000", options=["--health-cmd", healthy, *every, "--health-retries", "1"])
+    name = cli.up("sh", "-c", "touch /well; sleep 100000",
+                  options=["--health-cmd", healthy, *every, "--health-retries", "1"])
     health = (lambda: cli.state(name)["Health"]["Status"]) if cli.name == "docker" else (
         lambda: "healthy" if cli.call("healthcheck", "run", name).status == 0 else "unhealthy")
     until(lambda: health() == "healthy", "it is well")
@@ -567,9 +571,9 @@ def test_the_host_s_network_is_the_island_s(cli):
 
 
 def test_a_container_joins_the_namespaces_of_another(cli):
-    ipc = ["--ipc", "shareable"]
-    first = cli.up("sh", "-c", "sleep 100000", options=ipc)
-    second = cli.up(options=["--pid", f"container:{first}", "--network", f"container:{first}", "--ipc", f"container:{first}"])
+    first = cli.up("sh", "-c", "sleep 100000", options=["--ipc", "shareable"])
+    of_first = f"container:{first}"
+    second = cli.up(options=["--pid", of_first, "--network", of_first, "--ipc", of_first])
     for kind in ("pid", "net", "ipc"):
         assert os.readlink(cli.proc(first) / "ns" / kind) == os.readlink(cli.proc(second) / "ns" / kind), kind
     assert os.readlink(cli.proc(first) / "ns/mnt") != os.readlink(cli.proc(second) / "ns/mnt")

@@ -14,7 +14,7 @@ from engine import IMAGE
 from island import until
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lasting(containerd_daemon):
     """A container for the tests that only look into one."""
     name = containerd_daemon.up()
@@ -90,7 +90,8 @@ def test_the_exit_of_a_task_is_kept_until_it_is_deleted(ctr):
 
 
 def test_environment_folder_and_annotation_of_a_run(ctr):
-    r = ctr.run("sh", "-c", "pwd; echo $A $FROM_IMAGE", options=["--env", "A=b", "--cwd", "/made/here", "--annotation", "some=thing"])
+    r = ctr.run("sh", "-c", "pwd; echo $A $FROM_IMAGE",
+                options=["--env", "A=b", "--cwd", "/made/here", "--annotation", "some=thing"])
     assert (r.status, r.out) == (0, "/made/here\nb yes\n")
 
 
@@ -123,12 +124,14 @@ def test_exec_reads_its_input_to_the_end(ctr, lasting):
 
 
 def test_exec_has_the_user_and_folder_that_are_asked_for(ctr, lasting):
-    r = ctr.exec(lasting, "sh", "-c", "id -u; id -g; pwd; echo $FROM_IMAGE", options=["--user", "1000:2000", "--cwd", "/usr/bin"])
+    r = ctr.exec(lasting, "sh", "-c", "id -u; id -g; pwd; echo $FROM_IMAGE",
+                 options=["--user", "1000:2000", "--cwd", "/usr/bin"])
     assert (r.status, r.out) == (0, "1000\n2000\n/usr/bin\nyes\n")
 
 
 def test_exec_is_as_confined_as_the_container(ctr, lasting):
-    inside = ctr.exec(lasting, "sh", "-c", "cat /proc/self/status; for n in mnt pid net; do readlink /proc/self/ns/$n; done").out
+    wanted = "cat /proc/self/status; for n in mnt pid net; do readlink /proc/self/ns/$n; done"
+    inside = ctr.exec(lasting, "sh", "-c", wanted).out
     first = (ctr.proc(lasting) / "status").read_text()
     for key in ("CapBnd", "CapEff", "CapPrm", "CapInh", "CapAmb", "NoNewPrivs", "Seccomp"):
         assert status_line(inside, key) == status_line(first, key), key
@@ -250,8 +253,8 @@ def test_running_out_of_memory_is_an_event(ctr):
                                     env=ctr.island.environment())
         try:
             # A first event proves that the listener is connected.
-            until(lambda: ctr.call("namespaces", "label", ctr.namespace, "seen=yes").status == 0 and b"/namespaces/" in events.read_bytes(),
-                  "events arrive")
+            until(lambda: ctr.call("namespaces", "label", ctr.namespace, "seen=yes").status == 0
+                  and b"/namespaces/" in events.read_bytes(), "events arrive")
             name = ctr.up("tail", "/dev/zero", options=["--memory-limit", str(24 << 20)])
             until(lambda: ctr.tasks()[name][1] == "STOPPED", "it is killed")
             assert "exit code 137" in ctr.call("tasks", "rm", name).err
@@ -270,7 +273,8 @@ def test_bound_folders_and_a_read_only_root(ctr):
     shared = ctr.folder / "shared"
     shared.mkdir()
     (shared / "from-host").write_text("hello\n")
-    r = ctr.run("sh", "-c", "cat /shared/from-host; echo back >/shared/from-box; echo no >/closed/x; echo no >/x; grep -c ' / .*ro,' /proc/mounts",
+    r = ctr.run("sh", "-c", "cat /shared/from-host; echo back >/shared/from-box; echo no >/closed/x; echo no >/x; "
+                "grep -c ' / .*ro,' /proc/mounts",
                 options=["--read-only", "--mount", f"type=bind,src={shared},dst=/shared,options=rbind:rw",
                          "--mount", f"type=bind,src={shared},dst=/closed,options=rbind:ro"])
     assert r.out == "hello\n1\n", "the folders for both mounts were made before the root became read-only"
@@ -308,8 +312,8 @@ def test_a_root_and_a_configuration_of_one_s_own(ctr):
     name = ctr.new_name()
     config = own_config(
         ctr, name, args=["sh", "-c", "hostname; id -u; id -G; ulimit -n; cat /proc/self/oom_score_adj; echo $X; pwd"],
-        user={"uid": 1000, "gid": 1000, "additionalGids": [5, 6]}, env=["PATH=/bin", "X=y"], oomScoreAdj=111, cwd="/new/place",
-        rlimits=[{"type": "RLIMIT_NOFILE", "hard": 77, "soft": 66}])
+        user={"uid": 1000, "gid": 1000, "additionalGids": [5, 6]}, env=["PATH=/bin", "X=y"], oomScoreAdj=111,
+        cwd="/new/place", rlimits=[{"type": "RLIMIT_NOFILE", "hard": 77, "soft": 66}])
     r = ctr.call(*ctr.run_words("--rm", "--config", config), name)
     assert (r.status, r.out) == (0, "by-hand\n1000\n1000 5 6\n66\n111\ny\n/new/place\n"), r
 
@@ -356,7 +360,8 @@ def test_tasks_outlive_the_daemon(ctr, lasting, number):
 def test_a_shim_that_is_killed_is_cleaned_up_after(ctr):
     name = ctr.up()
     pid = ctr.pid(name)
-    shim = next(p for p, words in ctr.island.processes().items() if "containerd-shim-runc-v2" in words and words.split()[4] == name)
+    shim = next(p for p, words in ctr.island.processes().items()
+                if "containerd-shim-runc-v2" in words and words.split()[4] == name)
     ctr.island.kill(shim, signal.SIGKILL)
     until(lambda: pid not in ctr.island.pids(), "the container does not stay without its shim")
     until(lambda: not ctr.state_of(name), "the runtime has forgotten it")
