@@ -19,6 +19,11 @@ class Missing(Exception):
     """A program of the engine is not installed."""
 
 
+def says_missing(text, program):
+    """Names the program, in words by which docker and podman know that it is missing."""
+    return program in text and ("executable file not found" in text or "no such file or directory" in text.lower())
+
+
 class Engine:
     name = None
     programs = ()

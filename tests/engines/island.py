@@ -278,9 +278,12 @@ class Island:
         return int(words[0]) / int(period)
 
     def frozen(self, marker):
-        group = self.cgroup("freezer", marker)
-        v1 = group / "freezer.state"
-        return v1.read_text().strip() == "FROZEN" if v1.exists() else "frozen 1" in (group / "cgroup.events").read_text()
+        """By the freezer of v1 or by that of v2: where a host has both, either will do."""
+        for controller, name, value in (("freezer", "freezer.state", "FROZEN"), ("unified", "cgroup.events", "frozen 1")):
+            group = self.cgroup(controller, marker)
+            if group and (group / name).exists() and value in (group / name).read_text():
+                return True
+        return False
 
     def running(self, words):
         """The ids of the processes of just that command line."""

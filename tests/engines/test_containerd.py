@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import bundle as oci
-from engine import IMAGE
+from engine import IMAGE, says_missing
 from island import until
 
 
@@ -100,7 +100,7 @@ def test_a_missing_program_is_named_and_leaves_nothing(ctr):
     r = ctr.run("no-such-program", name=name)
     assert r.status != 0
     assert "OCI runtime create failed" in r.err
-    assert '"no-such-program": executable file not found' in r.err
+    assert says_missing(r.err, "no-such-program")
     assert name not in ctr.tasks() and name not in ctr.ok("containers", "ls", "--quiet").split()
     until(lambda: not ctr.state_of(name) and ctr.island.cgroup("pids", name) is None, "nothing is left of it")
 
@@ -142,7 +142,7 @@ def test_exec_is_as_confined_as_the_container(ctr, lasting):
 def test_exec_of_a_missing_program_names_it_and_does_no_harm(ctr, lasting):
     r = ctr.exec(lasting, "no-such-program")
     assert r.status != 0
-    assert '"no-such-program": executable file not found' in r.err
+    assert says_missing(r.err, "no-such-program")
     assert ctr.exec(lasting, "echo", "alive").out == "alive\n"
 
 
