@@ -7,6 +7,7 @@ of the test's own; what a test leaves behind is found by Baseline.
 """
 import collections
 import copy
+import functools
 import json
 import os
 import pathlib
@@ -64,6 +65,11 @@ def runtime():
     return shutil.which(path) or str(pathlib.Path(path).resolve())
 
 
+@functools.lru_cache(maxsize=None)
+def applets():
+    return subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split()
+
+
 def make_rootfs(path):
     """A root with busybox and the folders that mounts need."""
     path.mkdir(parents=True)
@@ -71,7 +77,7 @@ def make_rootfs(path):
         (path / name).mkdir(parents=True, exist_ok=True)
     (path / "tmp").chmod(0o1777)
     shutil.copy(BUSYBOX, path / "bin/busybox")
-    for applet in subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split():
+    for applet in applets():
         link = path / "bin" / applet
         if not link.exists():
             link.symlink_to("busybox")
@@ -82,6 +88,7 @@ def make_rootfs(path):
 
 class Container:
     """One bundle and the container made of it."""
+    prefix = ()  # put before the runtime: nsenter, unshare...
 
     def __init__(self, folder, state_root, program=None, config=None):
         self.id = "t" + uuid.uuid4().hex[:10]
@@ -103,10 +110,13 @@ class Container:
     def sh(self, script):
         return self.args("sh", "-c", script)
 
+    def command(self, *argv):
+        return [*self.prefix, self.program, "--root", str(self.root), *[str(a) for a in argv]]
+
     def call(self, *argv, timeout=60, input=None, env=None, **options):
         """RUNTIME --root ROOT ARGV...: status, stdout and stderr as text."""
-        p = subprocess.run([self.program, "--root", str(self.root), *[str(a) for a in argv]], capture_output=True,
-                           timeout=timeout, input=input, env=env, text=True, errors="replace", cwd=str(self.bundle), **options)
+        p = subprocess.run(self.command(*argv), capture_output=True, timeout=timeout, input=input, env=env, text=True,
+                           errors="replace", cwd=str(self.bundle), **options)
         return Result(p.returncode, p.stdout, p.stderr)
 
     def run(self, *options, **kw):
@@ -118,9 +128,8 @@ class Container:
         """The container's own output goes to files out and err in the bundle (a pipe would be held open)."""
         self.save()
         with open(self.bundle / "out", "wb") as out, open(self.bundle / "err", "wb") as err:
-            p = subprocess.run([self.program, "--root", str(self.root), "create", *[str(o) for o in options],
-                                "--bundle", str(self.bundle), self.id], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                               timeout=kw.pop("timeout", 60), cwd=str(self.bundle), **kw)
+            p = subprocess.run(self.command("create", *options, "--bundle", self.bundle, self.id), stdin=subprocess.DEVNULL,
+                               stdout=out, stderr=err, timeout=kw.pop("timeout", 60), cwd=str(self.bundle), **kw)
         return Result(p.returncode, self.out(), self.err())
 
     def start(self):
