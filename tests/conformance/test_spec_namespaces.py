@@ -216,11 +216,6 @@ def test_maps_refused(box, maps):
     box.refused()
 
 
-def test_maps_without_a_user_namespace_are_refused(box):
-    box.mapped()
-    box.without_namespace("user").refused()
-
-
 # ---- time
 
 def test_offsets_of_the_clocks(box):
@@ -334,7 +329,7 @@ def test_the_device_is_no_longer_on_the_host(box, network):
     box.linux["netDevices"] = {"left0": {"name": "inside0"}}
     box.idle()
     host = inside(network, "ip", "link")
-    assert "left0:" not in host and "left0@" not in host and "right0" in host
+    assert not re.search(r"^\d+: left0", host, re.M) and "right0" in host
     assert "inside0" in inside(box.pid, "ip", "link")
 
 
@@ -366,14 +361,14 @@ def test_a_device_into_a_joined_network(make, box, network):
 def test_a_device_that_cannot_move_is_refused(box, network, devices):
     box.linux["netDevices"] = devices
     box.refused()
-    assert "left0" in inside(network, "ip", "link"), "the device is lost"
+    assert re.search(r"^\d+: left0", inside(network, "ip", "link"), re.M), "the device is lost"
 
 
 def test_devices_without_a_network_namespace_are_refused(box, network):
     box.linux["netDevices"] = {"left0": {"name": "renamed0"}}
     box.config["mounts"] = [m for m in box.config["mounts"] if m["type"] != "sysfs"]
     box.without_namespace("network").refused()
-    assert "left0" in inside(network, "ip", "link")
+    assert re.search(r"^\d+: left0", inside(network, "ip", "link"), re.M)
 
 
 def test_inode_of_a_link():

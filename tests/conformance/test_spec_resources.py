@@ -294,7 +294,7 @@ def test_other_weights_are_set_or_refused(box, setting):
     assert re.search("300|200", text), "the weight was forgotten"
 
 
-@pytest.mark.parametrize("setting", [{"weight": 1}, {"weight": 70000}, {"throttleReadBpsDevice": [{"major": 250, "minor": 99, "rate": 5}]},
+@pytest.mark.parametrize("setting", [{"weight": 5000}, {"weight": 70000}, {"throttleReadBpsDevice": [{"major": 250, "minor": 99, "rate": 5}]},
                                      {"throttleReadBpsDevice": [{"rate": 5}]}, {"throttleReadBpsDevice": {"rate": 5}}], ids=str)
 def test_block_io_setting_refused(box, setting):
     need_controller("blkio")

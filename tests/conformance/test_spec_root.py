@@ -202,8 +202,9 @@ def test_masking_holds_against_a_file_of_proc(box):
     assert box.sh("cat /proc/version; ls /proc/bus; echo .").ran() == ".\n"
 
 
-def test_a_masked_path_that_is_not_there_is_ignored(box):
-    box.linux["maskedPaths"] = ["/nothing/here", "/etc/passwd/below"]
+@pytest.mark.parametrize("path", ["/nothing/here", "/etc/passwd/below"])
+def test_a_masked_path_that_is_not_there_is_ignored(box, path):
+    box.linux["maskedPaths"] = [path]
     assert box.report()["pid"] == 1
     assert not (box.rootfs / "nothing").exists()
 
@@ -238,8 +239,9 @@ def test_a_read_only_path_keeps_its_other_flags(box):
     assert {"ro", "nosuid", "nodev", "noexec"} <= set(box.report().mount("/mnt").options)
 
 
-def test_a_read_only_path_that_is_not_there_is_ignored(box):
-    box.linux["readonlyPaths"] = ["/nothing/here"]
+@pytest.mark.parametrize("path", ["/nothing/here", "/etc/passwd/below"])
+def test_a_read_only_path_that_is_not_there_is_ignored(box, path):
+    box.linux["readonlyPaths"] = [path]
     assert box.report()["pid"] == 1
 
 
