@@ -144,6 +144,9 @@ class Box(oci.Container):
 
     # -- running
 
+    def call(self, *argv, timeout=25, **kw):
+        return super().call(*argv, timeout=timeout, **kw)
+
     def ran(self, *options, **kw):
         """Run to its end with success: its output."""
         r = self.run(*options, **kw)
@@ -280,18 +283,27 @@ class Listener:
     def __exit__(self, *_):
         self.socket.close()
 
-    def take(self):
-        """All bytes of one connection, and its descriptors."""
+    def take(self, enough=lambda data: False):
+        """The bytes of one connection and its descriptors: to its end, or until the bytes are enough."""
         connection, _ = self.socket.accept()
         connection.settimeout(20)
         got, fds = b"", []
         with connection:
-            while True:
+            while not enough(got):
                 data, more, _, _ = socket.recv_fds(connection, 1 << 16, 8)
                 fds += more
                 if not data:
-                    return got, fds
+                    break
                 got += data
+        return got, fds
+
+
+def is_json(data):
+    try:
+        json.loads(data)
+        return True
+    except ValueError:
+        return False
 
 
 def read_until(fd, mark, seconds=10):
