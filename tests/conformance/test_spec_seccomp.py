@@ -288,9 +288,9 @@ class Agent(threading.Thread):
 
 def test_an_agent_answers_with_an_error(box, folder):
     with Listener(folder / "agent") as listener:
-        agent = Agent(listener, error=95)
+        agent = Agent(listener, error=71)
         filter(box, rule("NOTIFY", "acct"), listenerPath=str(folder / "agent"))
-        assert box.errno("call", "acct", 0) == "EOPNOTSUPP"
+        assert box.errno("call", "acct", 0) == "EPROTO"
         agent.join(10)
     assert len(agent.fds) == 1
 
@@ -305,9 +305,9 @@ def test_an_agent_answers_with_a_value(box, folder):
 def test_the_container_process_state(box, folder):
     box.config["annotations"] = {"com.example": "yes"}
     with Listener(folder / "agent") as listener:
-        agent = Agent(listener, error=95)
+        agent = Agent(listener, error=71)
         filter(box, rule("NOTIFY", "acct"), listenerPath=str(folder / "agent"), listenerMetadata="opaque \"data\"")
-        assert box.errno("call", "acct", 0) == "EOPNOTSUPP"
+        assert box.errno("call", "acct", 0) == "EPROTO"
         agent.join(10)
     state = agent.state
     assert state["ociVersion"] and state["fds"] == ["seccompFd"] and state["metadata"] == 'opaque "data"'
@@ -325,8 +325,8 @@ def test_an_exec_has_a_state_of_its_own(box, folder):
         filter(box, rule("NOTIFY", "acct"), listenerPath=str(folder / "agent"))
         box.idle()
         first.join(10)
-        agent = Agent(listener, error=95)
-        assert box.reports("call", "acct", 0)["errno"] == errno.EOPNOTSUPP
+        agent = Agent(listener, error=71)
+        assert box.reports("call", "acct", 0)["errno"] == errno.EPROTO
         agent.join(10)
         for fd in got[0][1]:
             os.close(fd)

@@ -5,12 +5,13 @@ import json
 import os
 import stat
 import struct
+import subprocess
 import termios
 import threading
 
 import pytest
 
-from kit import Listener, last_object, read_until, until
+from kit import Listener, last_object, read_until
 
 
 class Console:
@@ -137,7 +138,6 @@ def test_run_in_the_foreground_on_a_terminal(box):
     box.args("sh", "-c", "stty size; read x; echo got $x; exit 5").save()
     main, side = os.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("4H", 44, 132, 0, 0))
-    import subprocess
     p = subprocess.Popen(box.command("run", "--bundle", box.bundle, box.id), stdin=side, stdout=side, stderr=side, start_new_session=True,
                          preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
     os.close(side)
@@ -188,10 +188,3 @@ def test_a_size_refused(box, console, size):
     box.process.update(terminal=True, consoleSize=size)
     r = box.args("sleep", "1000").create(*console.option)
     assert r.status != 0
-
-
-def test_the_container_ends_when_its_terminal_hangs_up(box, folder):
-    console = Console(folder)
-    up(box, console, "sleep", "1000")
-    console.close()
-    until(lambda: box.status() == "stopped", said="no hangup")
