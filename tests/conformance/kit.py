@@ -200,12 +200,13 @@ class Box(oci.Container):
 
     # -- from outside
 
-    def cgroup(self, controller, pid=None):
-        """The folder of its cgroup in a hierarchy of version 1 (or "unified")."""
+    def cgroup(self, controller=None, pid=None):
+        """The folder of its cgroup in a hierarchy of version 1, or in that of version 2 ("unified"); without a name, in any."""
+        controller = controller or ("pids" if "pids" in controllers() else "unified")
         for line in open(f"/proc/{pid or self.pid}/cgroup"):
             _, names, path = line.rstrip("\n").split(":", 2)
             if controller in names.split(",") or (controller == "unified" and not names):
-                return CGROUPS / controller / path.lstrip("/")
+                return (unified() if controller == "unified" else CGROUPS / controller) / path.lstrip("/")
         raise AssertionError(f"no hierarchy of {controller}")
 
     def limit(self, controller, file):
@@ -239,9 +240,18 @@ def controllers():
     return found
 
 
-def unified_only():
-    return any(Mount(line.rstrip("\n")).type == "cgroup2" and line.split()[4] == str(CGROUPS)
-               for line in open("/proc/self/mountinfo"))
+def unified():
+    """Where the hierarchy of version 2 is mounted, or None."""
+    for line in open("/proc/self/mountinfo"):
+        m = Mount(line.rstrip("\n"))
+        if m.type == "cgroup2" and m.point.startswith(str(CGROUPS)):
+            return pathlib.Path(m.point)
+    return None
+
+
+def need_unified(name):
+    if not unified() or name not in (unified() / "cgroup.controllers").read_text().split():
+        pytest.skip(f"no {name} controller of cgroup version 2")
 
 
 def until(what, seconds=10, said="it did not happen"):

@@ -298,8 +298,8 @@ def test_kill_all_ends_every_process(box):
     """With the host's process ids, where the end of the first process does not end the others."""
     box.without_namespace("pid")
     box.sh("sleep 1000 & sleep 1000 & wait").up()
-    until(lambda: len((box.cgroup("pids") / "cgroup.procs").read_text().split()) == 3)
-    place = box.cgroup("pids") / "cgroup.procs"
+    until(lambda: len((box.cgroup() / "cgroup.procs").read_text().split()) == 3)
+    place = box.cgroup() / "cgroup.procs"
     assert box.call("kill", "--all", box.id, "KILL").status == 0
     until(lambda: not place.exists() or not place.read_text().split())
 
@@ -307,8 +307,8 @@ def test_kill_all_ends_every_process(box):
 def test_delete_ends_every_process_without_a_pid_namespace(box):
     box.without_namespace("pid")
     box.sh("sleep 1000 & sleep 1000 & wait").up()
-    until(lambda: len((box.cgroup("pids") / "cgroup.procs").read_text().split()) == 3)
-    pids = (box.cgroup("pids") / "cgroup.procs").read_text().split()
+    until(lambda: len((box.cgroup() / "cgroup.procs").read_text().split()) == 3)
+    pids = (box.cgroup() / "cgroup.procs").read_text().split()
     assert box.delete().status == 0
     until(lambda: not any(os.path.exists(f"/proc/{p}") and open(f"/proc/{p}/comm").read() == "sleep\n" for p in pids))
 

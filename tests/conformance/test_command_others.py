@@ -81,7 +81,7 @@ def test_pause_and_resume(box):
     assert box.call("pause", box.id).status == 0
     assert box.status() == "paused"
     state = open(f"/proc/{box.pid}/stat").read().rsplit(")", 1)[1].split()[0]
-    assert state == "D" or "frozen 1" in (box.cgroup("unified") / "cgroup.events").read_text()
+    assert state == "D" or "frozen 1" in (box.cgroup("unified") / "cgroup.events").read_text(), "it is not frozen"
     size = len(box.out())
     assert box.call("resume", box.id).status == 0
     assert box.status() == "running"

@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
-from kit import CGROUPS, controllers, need_controller, until
+from kit import CGROUPS, controllers, need_controller, need_unified, unified, until
 
 MIB = 1 << 20
-V1 = sorted({"memory", "cpu", "cpuset", "pids", "blkio", "devices", "freezer"} & controllers())
+V1 = sorted({"memory", "cpu", "cpuset", "pids", "blkio", "devices", "freezer"} & controllers()) or ["unified"]
 
 
 # ---- cgroupsPath
@@ -17,7 +17,7 @@ V1 = sorted({"memory", "cpu", "cpuset", "pids", "blkio", "devices", "freezer"} &
 @pytest.mark.parametrize("controller", V1)
 def test_the_container_has_a_cgroup_of_its_own(box, controller):
     box.idle()
-    assert box.cgroup(controller) != CGROUPS / controller
+    assert box.cgroup(controller) not in (CGROUPS / controller, unified())
     assert str(box.pid) in (box.cgroup(controller) / "cgroup.procs").read_text().split()
 
 
@@ -25,27 +25,27 @@ def test_the_container_has_a_cgroup_of_its_own(box, controller):
 def test_an_absolute_path(box, controller):
     box.linux["cgroupsPath"] = f"/{box.id}/below"
     box.idle()
-    assert box.cgroup(controller) == CGROUPS / controller / box.id / "below"
+    assert box.cgroup(controller) == (unified() if controller == "unified" else CGROUPS / controller) / box.id / "below"
 
 
 def test_a_relative_path(box):
     box.linux["cgroupsPath"] = f"{box.id}/below"
     box.idle()
-    assert str(box.cgroup(V1[0])).endswith(f"{box.id}/below")
+    assert str(box.cgroup()).endswith(f"{box.id}/below")
 
 
 def test_the_same_path_means_the_same_place_again(box):
     box.linux["cgroupsPath"] = box.id + "-group"
     box.idle()
-    first = box.cgroup(V1[0])
+    first = box.cgroup()
     box.delete()
     box.idle()
-    assert box.cgroup(V1[0]) == first
+    assert box.cgroup() == first
 
 
 def test_without_a_path_two_containers_have_different_cgroups(make):
     a, b = make().idle(), make().idle()
-    assert a.cgroup(V1[0]) != b.cgroup(V1[0])
+    assert a.cgroup() != b.cgroup()
 
 
 @pytest.mark.parametrize("path", ["/../../outside", "../outside", 5])
@@ -56,8 +56,8 @@ def test_a_path_that_leaves_the_hierarchy_is_refused_or_confined(box, path):
         assert r.status != 0
         return
     if r.status == 0:
-        assert ".." not in str(box.cgroup(V1[0]))
-        assert box.cgroup(V1[0]).resolve().is_relative_to(CGROUPS)
+        assert ".." not in str(box.cgroup())
+        assert box.cgroup().resolve().is_relative_to(CGROUPS)
 
 
 @pytest.mark.parametrize("controller", V1)
@@ -73,8 +73,8 @@ def test_delete_removes_the_cgroups(box, controller):
 def test_delete_removes_cgroups_that_the_container_made_below(box):
     box.linux["cgroupsPath"] = f"/{box.id}"
     box.idle()
-    (box.cgroup(V1[0]) / "nested").mkdir()
-    place = box.cgroup(V1[0])
+    (box.cgroup() / "nested").mkdir()
+    place = box.cgroup()
     assert box.delete().status == 0
     assert not place.exists()
 
@@ -95,7 +95,7 @@ def test_delete_leaves_a_cgroup_that_was_there_before(box):
 
 def test_the_cgroup_namespace_hides_the_hosts_path(box):
     seen = box.report()
-    assert all(line.split(":")[2] == "/" for line in seen["cgroup"] if set(line.split(":")[1].split(",")) & set(V1)), seen["cgroup"]
+    assert all(line.split(":")[2] == "/" for line in seen["cgroup"] if set(line.split(":")[1].split(",")) & {*V1, ""}), seen["cgroup"]
 
 
 def test_a_failed_create_leaves_no_cgroup(box):
@@ -315,7 +315,7 @@ def test_huge_pages_are_limited_or_refused(box):
         return
     texts = []
     for controller in ("hugetlb", "unified"):
-        if (CGROUPS / controller).is_dir():
+        if controller in controllers() or (controller == "unified" and unified()):
             texts += [f.read_text().strip() for f in box.cgroup(controller).glob("hugetlb.2MB.*") if f.name.endswith(("max", "limit_in_bytes"))]
     assert str(4 * MIB) in texts, "the limit was forgotten"
 
@@ -351,8 +351,7 @@ def test_settings_of_version_2_are_refused_where_version_1_has_the_controller(bo
 
 
 def test_settings_of_version_2_are_applied_to_a_controller_that_is_there(box):
-    if "hugetlb" not in (CGROUPS / "unified/cgroup.controllers").read_text().split() if (CGROUPS / "unified").is_dir() else True:
-        pytest.skip("no version 2 hierarchy with a controller beside version 1")
+    need_unified("hugetlb")
     box.resources["unified"] = {"hugetlb.2MB.max": str(4 * MIB)}
     r = box.args("sleep", "1000").create()
     if r.status != 0:
@@ -364,6 +363,54 @@ def test_settings_of_version_2_are_applied_to_a_controller_that_is_there(box):
 @pytest.mark.parametrize("unified", [{"../../x": "1"}, {"/etc/x": "1"}, {"memory.max": 5}, {"": "1"}], ids=str)
 def test_names_that_are_no_file_of_a_cgroup_are_refused(box, unified):
     box.resources["unified"] = unified
+    box.refused()
+
+
+# ---- the same on version 2
+
+@pytest.mark.parametrize("controller,setting,file,values", [
+    ("memory", {"memory": {"limit": 32 * MIB}}, "memory.max", [str(32 * MIB)]),
+    ("memory", {"memory": {"limit": 32 * MIB, "reservation": 16 * MIB}}, "memory.low", [str(16 * MIB)]),
+    ("memory", {"memory": {"limit": 32 * MIB, "swap": 48 * MIB}}, "memory.swap.max", [str(16 * MIB)]),
+    ("memory", {"memory": {"limit": 32 * MIB, "swap": 32 * MIB}}, "memory.swap.max", ["0"]),
+    ("memory", {"memory": {"limit": -1, "swap": -1}}, "memory.max", ["max"]),
+    ("cpu", {"cpu": {"shares": 1024}}, "cpu.weight", ["39", "100"]), ("cpu", {"cpu": {"quota": 50000, "period": 200000}}, "cpu.max", ["50000 200000"]),
+    ("cpu", {"cpu": {"period": 50000}}, "cpu.max", ["max 50000"]), ("cpu", {"cpu": {"quota": -1}}, "cpu.max", ["max 100000"]),
+    ("cpu", {"cpu": {"quota": 50000, "burst": 20000}}, "cpu.max.burst", ["20000"]), ("cpu", {"cpu": {"idle": 1}}, "cpu.idle", ["1"]),
+    ("cpuset", {"cpu": {"cpus": "0"}}, "cpuset.cpus", ["0"]), ("cpuset", {"cpu": {"mems": "0"}}, "cpuset.mems", ["0"]),
+    ("pids", {"pids": {"limit": 10}}, "pids.max", ["10"]), ("pids", {"pids": {"limit": -1}}, "pids.max", ["max"]),
+    ("pids", {"unified": {"pids.max": "11"}}, "pids.max", ["11"]), ("memory", {"unified": {"memory.high": str(MIB * 20)}}, "memory.high", [str(MIB * 20)]),
+    ("hugetlb", {"unified": {"hugetlb.2MB.max": str(4 * MIB)}}, "hugetlb.2MB.max", [str(4 * MIB)])], ids=str)
+def test_setting_of_version_2(box, controller, setting, file, values):
+    need_unified(controller)
+    box.resources.update(setting)
+    box.idle()
+    assert box.limit("unified", file) in values
+
+
+@pytest.mark.parametrize("field,key", [("throttleReadBpsDevice", "rbps"), ("throttleWriteBpsDevice", "wbps"),
+                                       ("throttleReadIOPSDevice", "riops"), ("throttleWriteIOPSDevice", "wiops")])
+def test_throttling_on_version_2(box, field, key):
+    need_unified("io")
+    major, minor = disk()
+    box.resources["blockIO"] = {field: [{"major": major, "minor": minor, "rate": 123456}]}
+    box.idle()
+    assert f"{key}=123456" in box.limit("unified", "io.max")
+
+
+def test_limits_by_their_effect_on_version_2(box):
+    need_unified("memory")
+    need_unified("pids")
+    box.resources.update(memory={"limit": 24 * MIB, "swap": 24 * MIB}, pids={"limit": 10})
+    assert box.sh("/probe eat 64; echo $?").ran() == "137\n"
+    assert box.tries("forks", 50)["made"] == 9
+
+
+@pytest.mark.parametrize("setting", [{"memory": {"swappiness": 20}}, {"cpu": {"realtimeRuntime": 1000}}, {"unified": {"nosuch.max": "1"}},
+                                     {"network": {"classID": 5}}], ids=str)
+def test_what_version_2_cannot_do_is_refused(box, setting):
+    need_unified("memory")
+    box.resources.update(setting)
     box.refused()
 
 
@@ -380,7 +427,7 @@ def test_exec_is_in_the_containers_cgroups(box):
     box.idle()
     p = subprocess.Popen(box.command("exec", box.id, "sleep", "1000"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        until(lambda: len((box.cgroup(V1[0]) / "cgroup.procs").read_text().split()) == 2)
+        until(lambda: len((box.cgroup() / "cgroup.procs").read_text().split()) == 2)
     finally:
         box.kill("KILL")
         p.wait()
