@@ -380,7 +380,7 @@ def with_descriptors(box, folder, count, script, *options, env=None):
         (folder / f"fd{i}").write_text(f"file {i}\n")
         opened.append(f"{3 + i}<{folder}/fd{i}")
     box.sh(script).save()
-    return subprocess.run(["sh", "-c", f"exec {' '.join(opened)}; exec \"$@\"", "sh", *box.command("run", *options, "--bundle", box.bundle, box.id)],
+    return subprocess.run(["sh", "-c", f"exec {' '.join(opened)}; export LISTEN_PID=$$; exec \"$@\"", "sh", *box.command("run", *options, "--bundle", box.bundle, box.id)],
                           capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env)
 
 
