@@ -491,6 +491,21 @@ static int verb_thread(char **argv) {
         return 0;
 }
 
+// A call by the 32-bit door of x86: numbers of i386.
+static int verb_int80(char **argv) {
+#ifdef __x86_64__
+        long r, n = atol(argv[0]), a = argv[1] ? (long)argument(argv[1]) : 0;
+
+        __asm__ volatile("int $0x80" : "=a"(r) : "a"(n), "b"(a), "c"(0L), "d"(0L) : "memory", "r8", "r9", "r10", "r11");
+        errno = r < 0 ? (int)-r : 0;
+        return answer(r < 0 ? -1 : r);
+#else
+        (void)argv;
+        errno = ENOSYS;
+        return answer(-1);
+#endif
+}
+
 // ---- what uses something up
 
 static int verb_eat(char **argv) {
@@ -592,7 +607,8 @@ static const struct {
         int arguments;
         int (*run)(char **argv);
 } verbs[] = {
-        {"call", 1, verb_call}, {"eat", 1, verb_eat}, {"forks", 1, verb_forks}, {"lock", 1, verb_lock},
+        {"call", 1, verb_call}, {"eat", 1, verb_eat}, {"forks", 1, verb_forks},
+        {"int80", 1, verb_int80}, {"lock", 1, verb_lock},
         {"mknod", 4, verb_mknod}, {"notify", 1, verb_notify}, {"open", 1, verb_open}, {"signals", 0, verb_signals},
         {"spin", 1, verb_spin}, {"thread", 1, verb_thread}, {"trace", 1, verb_trace}, {"trap", 1, verb_trap},
 };

@@ -72,6 +72,45 @@ def test_the_sections_of_other_platforms_and_of_virtual_machines_are_ignored(box
     assert box.report()["pid"] == 1
 
 
+@pytest.mark.parametrize("place", [("hooks",), ("annotations",), ("domainname",), ("process", "rlimits"), ("process", "capabilities"),
+                                   ("process", "oomScoreAdj"), ("process", "user", "additionalGids"), ("linux", "seccomp"),
+                                   ("linux", "resources"), ("linux", "devices"), ("linux", "sysctl"), ("linux", "maskedPaths"),
+                                   ("linux", "resources", "memory"), ("linux", "uidMappings"), ("linux", "intelRdt")], ids="/".join)
+def test_null_is_as_if_it_were_not_there(box, place):
+    where = box.config
+    for step in place[:-1]:
+        where = where[step]
+    where[place[-1]] = None
+    assert box.report()["pid"] == 1
+
+
+@pytest.mark.parametrize("place", [("process", "args", 1), ("process", "env", 0), ("process", "cwd"), ("hostname",), ("mounts", 0, "destination"),
+                                   ("root", "path"), ("linux", "maskedPaths", 0)], ids=str)
+def test_a_zero_byte_in_a_text_is_refused(box, place):
+    """A reader in C would see another text than the one that was checked."""
+    box.args("sh", "-c", "echo ran > /ran")
+    where = box.config
+    for step in place[:-1]:
+        where = where[step]
+    where[place[-1]] = str(where[place[-1]]) + "\0tail"
+    box.refused()
+
+
+def test_a_large_config(box):
+    box.process["env"] += [f"VARIABLE_{i}=" + "x" * 50 for i in range(5000)]
+    box.config["annotations"] = {f"com.example.{i}": "y" * 50 for i in range(3000)}
+    box.linux["maskedPaths"] += [f"/nothing/{i}" for i in range(1000)]
+    assert len(box.report()["env"]) >= 5000
+
+
+def test_a_deeply_nested_config_is_refused_or_ignored(box):
+    box.save()
+    text = (box.bundle / "config.json").read_text()
+    (box.bundle / "config.json").write_text(text[:-1] + ', "deep": ' + "[" * 100000 + "]" * 100000 + "}")
+    r = box.call("run", "--bundle", box.bundle, box.id)
+    assert r.status == 0 or (0 < r.status < 128 and r.err.strip()), r
+
+
 def test_the_config_is_read_at_create_and_not_again(box):
     box.sh("echo as created")
     assert box.create().status == 0

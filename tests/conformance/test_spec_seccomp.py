@@ -233,6 +233,18 @@ def test_the_name_of_a_foreign_architecture_is_known(box, name):
     assert box.errno("call", "getpriority", 0, 0) == "EIO"
 
 
+def test_a_filter_for_one_architecture_cannot_be_passed_by_through_another(box):
+    """getppid of i386: the filter names it for x86_64 only, and the numbers differ."""
+    r = box.sh("/probe int80 64").run()
+    if '"errno":0' not in r.out:
+        pytest.skip("no 32-bit calls in this kernel")
+    filter(box, rule("ERRNO", "getppid", errnoRet=5), architectures=["SCMP_ARCH_X86_64"])
+    r = box.sh("/probe int80 64; echo status $?").run()
+    assert '"errno":0' not in r.out and "status" in r.out, r
+    filter(box, rule("ERRNO", "getppid", errnoRet=5), architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"])
+    assert '"errno":5' in box.sh("/probe int80 64").ran()
+
+
 @pytest.mark.parametrize("flags", [["SECCOMP_FILTER_FLAG_TSYNC"], ["SECCOMP_FILTER_FLAG_LOG"], ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"], [],
                                    ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"], ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"]], ids=str)
 def test_flags(box, flags, folder):
