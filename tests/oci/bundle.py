@@ -175,9 +175,17 @@ class Container:
         return self.call("delete", *(["--force"] if force else []), self.id)
 
 
+def mounts_below(path):
+    return [point for point in (line.split()[4] for line in open("/proc/self/mountinfo")) if point.startswith(str(path) + "/")]
+
+
 def remove_tree(path):
-    """Unmounts what lies below, deepest first, and removes a tree of ours; never follows a link or crosses a mount."""
-    mounts = [line.split()[4] for line in open("/proc/self/mountinfo")]
-    for m in sorted((m for m in mounts if m.startswith(str(path) + "/")), key=len, reverse=True):
-        subprocess.run(["umount", "-l", "--", m], check=False, capture_output=True)
+    """Unmounts what lies below, deepest first, and removes a tree of ours; never follows a link or crosses a mount.
+
+    A bind mount of the same file system is nothing that rm would notice: while one is left, nothing is removed."""
+    for point in sorted(mounts_below(path), key=len, reverse=True):
+        subprocess.run(["umount", "-l", "--", point], check=False, capture_output=True)
+    left = mounts_below(path)
+    if left:
+        raise RuntimeError(f"mounted below {path}, so it stays: {left}")
     subprocess.run(["rm", "-rf", "--one-file-system", "--", str(path)], check=False)
