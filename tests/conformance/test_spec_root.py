@@ -8,6 +8,12 @@ import pytest
 from kit import holder
 
 
+def test_the_machine_is_protected_from_a_runtime_that_errs(tools):
+    """Guards the harness."""
+    with pytest.raises(OSError, match="Read-only"):
+        open("/usr/bin/of-a-test", "w")
+
+
 # ---- ociVersion
 
 @pytest.mark.parametrize("version", ["1.0.0", "1.0.2", "1.0.2-dev", "1.0.0-rc5", "1.1.0", "1.2.0", "1.2.1", "1.3.0", "1.3.1+build.5",
