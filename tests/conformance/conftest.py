@@ -82,7 +82,10 @@ def box(make):
 def sweep(c):
     """Deletes a container, and by hand what a runtime that failed has left of it."""
     if (c.bundle / "config.json").exists():
-        c.delete()
+        try:
+            c.delete()
+        except subprocess.TimeoutExpired:
+            pass  # what follows ends its processes
     for path in sorted(c.cgroups(), key=lambda p: len(p.parts), reverse=True):
         state = path / "freezer.state"
         if state.exists():
