@@ -111,6 +111,7 @@ def test_a_hook_outside_is_in_the_runtimes_namespaces(box, kind):
 def test_a_hook_inside_is_in_the_containers_namespaces(box, kind):
     add(box, kind, shell(f"for n in mnt net uts; do readlink /proc/self/ns/$n; done > {log(box, kind)}"))
     box.args("sleep", "1000").up()
+    until(lambda: read(box).count("\n") == 3)
     assert read(box).split() == [os.readlink(f"/proc/{box.pid}/ns/{n}") for n in ("mnt", "net", "uts")]
 
 

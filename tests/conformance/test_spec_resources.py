@@ -379,8 +379,7 @@ def test_names_that_are_no_file_of_a_cgroup_are_refused(box, unified):
     ("cpu", {"cpu": {"quota": 50000, "burst": 20000}}, "cpu.max.burst", ["20000"]), ("cpu", {"cpu": {"idle": 1}}, "cpu.idle", ["1"]),
     ("cpuset", {"cpu": {"cpus": "0"}}, "cpuset.cpus", ["0"]), ("cpuset", {"cpu": {"mems": "0"}}, "cpuset.mems", ["0"]),
     ("pids", {"pids": {"limit": 10}}, "pids.max", ["10"]), ("pids", {"pids": {"limit": -1}}, "pids.max", ["max"]),
-    ("pids", {"unified": {"pids.max": "11"}}, "pids.max", ["11"]), ("memory", {"unified": {"memory.high": str(MIB * 20)}}, "memory.high", [str(MIB * 20)]),
-    ("hugetlb", {"unified": {"hugetlb.2MB.max": str(4 * MIB)}}, "hugetlb.2MB.max", [str(4 * MIB)])], ids=str)
+    ("pids", {"unified": {"pids.max": "11"}}, "pids.max", ["11"]), ("memory", {"unified": {"memory.high": str(MIB * 20)}}, "memory.high", [str(MIB * 20)])], ids=str)
 def test_setting_of_version_2(box, controller, setting, file, values):
     need_unified(controller)
     box.resources.update(setting)
