@@ -90,11 +90,11 @@ def sweep(c):
         state = path / "freezer.state"
         if state.exists():
             state.write_text("THAWED")
-        for pid in (path / "cgroup.procs").read_text().split():
-            try:
+        try:
+            for pid in (path / "cgroup.procs").read_text().split():
                 os.kill(int(pid), 9)
-            except ProcessLookupError:
-                pass
+        except (FileNotFoundError, ProcessLookupError):
+            pass
         for _ in range(100):
             try:
                 path.rmdir()
