@@ -215,11 +215,11 @@ def test_statistics_once(box):
     assert {"blkio", "hugetlb"} <= set(data) or "blkio" in data
 
 
-def test_events_until_the_container_ends(up):
+def test_events_until_the_container_is_gone(up):
     p = subprocess.Popen(up.command("events", "--interval", "1s", up.id), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
     try:
         assert json.loads(p.stdout.readline())["type"] == "stats"
-        up.kill("KILL")
+        up.delete()
         p.wait(10)
     finally:
         p.kill()
