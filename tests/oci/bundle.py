@@ -7,6 +7,7 @@ of the test's own; what a test leaves behind is found by Baseline.
 """
 import collections
 import copy
+import functools
 import json
 import os
 import pathlib
@@ -64,17 +65,21 @@ def runtime():
     return shutil.which(path) or str(pathlib.Path(path).resolve())
 
 
-def make_rootfs(path):
-    """A root with busybox and the folders that mounts need."""
-    path.mkdir(parents=True)
+@functools.lru_cache(maxsize=None)
+def applets():
+    return subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split()
+
+
+def make_rootfs(path, names=None):
+    """A root with busybox, links of these names to it (or of all it knows), and the folders that mounts need."""
     for name in ("bin", "proc", "sys", "dev", "tmp", "etc", "root", "home", "run", "var", "usr/bin", "sbin", "mnt"):
-        (path / name).mkdir(parents=True, exist_ok=True)
+        os.makedirs(path / name, exist_ok=True)
     (path / "tmp").chmod(0o1777)
     shutil.copy(BUSYBOX, path / "bin/busybox")
-    for applet in subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split():
-        link = path / "bin" / applet
-        if not link.exists():
-            link.symlink_to("busybox")
+    folder = f"{path}/bin/"
+    for name in names or applets():
+        if name != "busybox":
+            os.symlink("busybox", folder + name)
     (path / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n")
     (path / "etc/group").write_text("root:x:0:\nuser:x:1000:\nextra:x:2000:user\n")
     return path
@@ -82,12 +87,14 @@ def make_rootfs(path):
 
 class Container:
     """One bundle and the container made of it."""
+    prefix = ()  # put before the runtime: nsenter, unshare...
+    names = None  # of busybox's commands, where a test can do with few
 
     def __init__(self, folder, state_root, program=None, config=None):
         self.id = "t" + uuid.uuid4().hex[:10]
         self.bundle = folder / self.id
         self.bundle.mkdir(mode=0o755)
-        self.rootfs = make_rootfs(self.bundle / "rootfs")
+        self.rootfs = make_rootfs(self.bundle / "rootfs", self.names)
         self.root = state_root
         self.program = program or runtime()
         self.config = config or default_config()
@@ -103,10 +110,13 @@ class Container:
     def sh(self, script):
         return self.args("sh", "-c", script)
 
+    def command(self, *argv):
+        return [*self.prefix, self.program, "--root", str(self.root), *[str(a) for a in argv]]
+
     def call(self, *argv, timeout=60, input=None, env=None, **options):
         """RUNTIME --root ROOT ARGV...: status, stdout and stderr as text."""
-        p = subprocess.run([self.program, "--root", str(self.root), *[str(a) for a in argv]], capture_output=True,
-                           timeout=timeout, input=input, env=env, text=True, errors="replace", cwd=str(self.bundle), **options)
+        p = subprocess.run(self.command(*argv), capture_output=True, timeout=timeout, input=input, env=env, text=True,
+                           errors="replace", cwd=str(self.bundle), **options)
         return Result(p.returncode, p.stdout, p.stderr)
 
     def run(self, *options, **kw):
@@ -118,9 +128,8 @@ class Container:
         """The container's own output goes to files out and err in the bundle (a pipe would be held open)."""
         self.save()
         with open(self.bundle / "out", "wb") as out, open(self.bundle / "err", "wb") as err:
-            p = subprocess.run([self.program, "--root", str(self.root), "create", *[str(o) for o in options],
-                                "--bundle", str(self.bundle), self.id], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                               timeout=kw.pop("timeout", 60), cwd=str(self.bundle), **kw)
+            p = subprocess.run(self.command("create", *options, "--bundle", self.bundle, self.id), stdin=subprocess.DEVNULL,
+                               stdout=out, stderr=err, timeout=kw.pop("timeout", 60), cwd=str(self.bundle), **kw)
         return Result(p.returncode, self.out(), self.err())
 
     def start(self):
@@ -166,9 +175,17 @@ class Container:
         return self.call("delete", *(["--force"] if force else []), self.id)
 
 
+def mounts_below(path):
+    return [point for point in (line.split()[4] for line in open("/proc/self/mountinfo")) if point.startswith(str(path) + "/")]
+
+
 def remove_tree(path):
-    """Unmounts what lies below, deepest first, and removes a tree of ours; never follows a link or crosses a mount."""
-    mounts = [line.split()[4] for line in open("/proc/self/mountinfo")]
-    for m in sorted((m for m in mounts if m.startswith(str(path) + "/")), key=len, reverse=True):
-        subprocess.run(["umount", "-l", "--", m], check=False, capture_output=True)
+    """Unmounts what lies below, deepest first, and removes a tree of ours; never follows a link or crosses a mount.
+
+    A bind mount of the same file system is nothing that rm would notice: while one is left, nothing is removed."""
+    for point in sorted(mounts_below(path), key=len, reverse=True):
+        subprocess.run(["umount", "-l", "--", point], check=False, capture_output=True)
+    left = mounts_below(path)
+    if left:
+        raise RuntimeError(f"mounted below {path}, so it stays: {left}")
     subprocess.run(["rm", "-rf", "--one-file-system", "--", str(path)], check=False)
