@@ -5,6 +5,7 @@ A test lets a bundle try one class of escape and then looks at the canary.  A ru
 has a twin which shows that the thing itself still works, and refusing everything fails.
 """
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
@@ -243,3 +244,9 @@ def host_folder_fd(path):
 
 def value_of(setting):
     return pathlib.Path("/proc/sys", setting.replace(".", "/")).read_text().rstrip("\n")
+
+
+def set_subreaper(on):
+    """Orphaned descendants of this process come to it rather than to process 1."""
+    if ctypes.CDLL(None, use_errno=True).prctl(36, int(on), 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "PR_SET_CHILD_SUBREAPER")

@@ -473,7 +473,7 @@ static int watch(const char *seconds, const char *canary)
                         closedir(d);
                 clock_gettime(CLOCK_MONOTONIC, &now);
         } while (now.tv_sec < end.tv_sec && access("/tmp/stop", F_OK) < 0);
-        sleep(1);
+        usleep(300000);
         for (int i = 0; i < w.exe_count; i++) {
                 char path[64], name[256];
                 snprintf(path, sizeof path, "/proc/self/fd/%d", w.exes[i]);
