@@ -12,7 +12,8 @@ import pytest
 import bundle as oci
 import hostile
 
-BAD_IDS = ["..", ".", "../x", "a/b", "/etc", "x/..", "x/../..", "../../canary", "", "a\nb", "a\x1bb", "a b", "x" * 2000, "a\\b", "ü"]
+# An absolute path is one of the test's own canary (added below): what a broken runtime deletes must be nobody's.
+BAD_IDS = ["..", ".", "../x", "a/b", "x/..", "x/../..", "../../canary", "", "a\nb", "a\x1bb", "a b", "x" * 2000, "a\\b", "ü"]
 VERBS = [["state"], ["kill"], ["delete"], ["delete", "--force"], ["start"], ["pause"], ["resume"], ["ps"], ["exec"], ["update"], ["events"],
          ["create"], ["run"]]
 
@@ -45,7 +46,7 @@ def call_with_id(container, verb, name):
 def test_an_id_that_is_a_path_is_refused_by_every_command(deep, folder, canary, verb):
     """CVE-2014-9357 kin, crun 1.28 (`delete --force ..`), CVE-2016-10124 kin (P14)"""
     before = sorted(str(p) for p in (folder / "outer").rglob("*") if "state" not in p.name)
-    for name in BAD_IDS:
+    for name in [*BAD_IDS, str(canary.path)]:
         r = call_with_id(deep, verb, name)
         assert r.status != 0, (name, r)
         assert sorted(str(p) for p in (folder / "outer").rglob("*") if "state" not in p.name) == before, name
@@ -62,7 +63,7 @@ def test_an_id_that_is_a_name_works(deep):
         assert deep.delete().status == 0
 
 
-@pytest.mark.parametrize("name", ["--force", "-x", "--root=/tmp"])
+@pytest.mark.parametrize("name", ["--force", "-x", "--no-such-option"])
 def test_an_id_that_looks_like_an_option_is_refused(deep, folder, name):
     """Incus CVE-2026-48755 kin, CVE-2019-13139 kin (R18)"""
     deep.args("true").save()
