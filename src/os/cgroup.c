@@ -178,25 +178,40 @@ static char *missing_controllers(const struct maker *m, const char *needed, int 
         return TAKE_PTR(missing.data);
 }
 
+/* Words that the folder does not hand down yet. The folders above a delegated one do already, and are not ours to write to. */
+static char *words_left(int mount_fd, const char *file, const struct strings *words)
+{
+        CLEAN_TEXT struct text have = { 0 }, left = { 0 };
+        CLEAN_STRINGS struct strings present = { 0 };
+        if (file_read(mount_fd, file, 4096, &have) == 0)
+                text_split_words(have.data, &present);
+        text_add(&left, "");
+        for (size_t i = 0; i < words->count; i++)
+                if (!strings_has(&present, words->items[i] + 1))
+                        text_addf(&left, "%s%s", left.length ? " " : "", words->items[i]);
+        return TAKE_PTR(left.data);
+}
+
 static int enable_at(int mount_fd, const char *folder, const char *words, const char *needed, const char **ret_word)
 {
         CLEAN_FREE char *file = xprintf("%s%scgroup.subtree_control", folder, *folder ? "/" : "");
         CLEAN_STRINGS struct strings each = { 0 };
-        int result = file_write(mount_fd, file, words);
-        if (result == 0)
-                return 0;
-        result = 0;
         text_split_words(words, &each);
+        CLEAN_FREE char *left = words_left(mount_fd, file, &each);
+        if (!*left || file_write(mount_fd, file, left) == 0)
+                return 0;
+        strings_clear(&each);
+        text_split_words(left, &each);
         for (size_t i = 0; i < each.count; i++) {
-                int r = file_write(mount_fd, file, each.items[i]);
                 CLEAN_FREE char *word = xprintf(" %s ", each.items[i] + 1);
                 const char *found = strstr(needed, word);
-                if (r < 0 && found && result == 0) {
+                int r = file_write(mount_fd, file, each.items[i]);
+                if (r < 0 && found) {
                         *ret_word = found;
-                        result = r;
+                        return r;
                 }
         }
-        return result;
+        return 0;
 }
 
 /* Hands the controllers down from the top to the folder. What nobody needs may be refused. */

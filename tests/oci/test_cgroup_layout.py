@@ -568,6 +568,24 @@ def test_beside_a_process_one_enters_below_a_group_that_shares_out(group):
 
 # ---- without rights ----
 
+@needs_unified
+def test_a_user_with_a_delegated_folder_gets_limits_without_touching_what_is_above_it(group):
+    if "hugetlb" not in (UNIFIED / "cgroup.controllers").read_text():
+        pytest.skip("no controller in v2 here")
+    with unified_kept():
+        group.made({"unified": {"hugetlb.2MB.max": "8388608"}}, root=UNIFIED, path=f"/{group.name}/theirs")
+        for file in ("", "cgroup.procs", "cgroup.subtree_control"):
+            os.chown(UNIFIED / group.name / "theirs" / file, 65534, 65534)
+        os.chmod(group.record.parent, 0o777)
+        for parent in list(group.record.parents)[1:3]:
+            os.chmod(parent, os.stat(parent).st_mode | 0o011)
+        r = subprocess.run([TOOL, "make", f"{group.record}-2", UNIFIED, f"/{group.name}/theirs/web/it", "all,rootless", '{"unified": {"hugetlb.2MB.max": "2097152"}}'],
+                           capture_output=True, text=True, user=65534, group=65534, extra_groups=[])
+        assert r.returncode == 0, r.stderr
+        assert (UNIFIED / group.name / "theirs/web/it/hugetlb.2MB.max").read_text() == "2097152\n"
+        group.clean()
+
+
 def test_without_rights_the_error_says_what_it_takes_and_a_rootless_container_goes_without(group):
     def unprivileged(flags, resources="{}"):
         return subprocess.run([TOOL, "make", group.record, "-", f"/{group.name}/it", flags, resources], capture_output=True, text=True,
