@@ -298,12 +298,22 @@ static char *needed_v2(const struct maker *m, const struct cgroup_writes *w)
         return TAKE_PTR(t.data);
 }
 
-static bool v1_is_needed(const struct cgroup_hierarchy *h, const struct cgroup_writes *w)
+/* The first row that asks for a folder in this hierarchy; h NULL: in v2. NULL: none does. */
+static const struct cgroup_write *asker(const struct maker *m, const struct cgroup_hierarchy *h, const struct cgroup_writes *w)
 {
-        for (size_t i = 0; i < w->count; i++)
-                if (cgroup_names_controller(h->controllers, w->items[i].controller))
-                        return true;
-        return false;
+        for (size_t i = 0; i < w->count; i++) {
+                const char *controller = w->items[i].controller;
+                if (h ? cgroup_names_controller(h->controllers, controller) : !*controller || cgroup_layout_v2_offers(m->layout, controller))
+                        return &w->items[i];
+        }
+        return NULL;
+}
+
+static int not_made(int r, const struct cgroup_write *by, struct error *e)
+{
+        if (by)
+                error_while(e, "applying %s (%s controller)", by->origin, *by->controller ? by->controller : "v2");
+        return r;
 }
 
 static bool may_be_refused(const struct maker *m, bool needed, int r)
@@ -323,18 +333,18 @@ static int make_folders(struct maker *m, const struct cgroup_writes *w, struct e
         for (unsigned i = 0; i < m->layout->v1_count; i++) {
                 struct cgroup_hierarchy *h = &m->layout->v1[i];
                 bool devices = wants_devices(m->wish) && cgroup_names_controller(h->controllers, "devices");
-                bool need = v1_is_needed(h, w);
+                const struct cgroup_write *need = asker(m, h, w);
                 if (!(m->wish->all || need || devices) || cgroup_hierarchy_open(m->layout, h) < 0)
                         continue;
                 int r = make_v1(m, h, e);
                 if (r < 0 && !may_be_refused(m, need || !devices_done, r) && !(devices && !need && devices_done && !m->wish->all))
-                        return r;
+                        return not_made(r, need, e);
                 devices_done |= devices && r == 0;
         }
         if (m->layout->has_v2 && (m->wish->all || *needed || !devices_done)) {
                 int r = make_v2(m, needed, e);
                 if (r < 0 && !may_be_refused(m, *needed || !devices_done, r))
-                        return r;
+                        return not_made(r, asker(m, NULL, w), e);
         }
         return 0;
 }

@@ -266,6 +266,6 @@ int main(int argc, char **argv)
                 }
         cgroup_done(&c);
         if (k < 0)
-                fprintf(stderr, "%s: %s (%s)\n", e.id, e.cause, e.hint);
+                fprintf(stderr, "%s: %s (%s) %s\n", e.id, e.cause, e.hint, e.whiles[0]);
         return k < 0;
 }

@@ -598,4 +598,4 @@ def test_without_rights_the_error_says_what_it_takes_and_a_rootless_container_go
     r = unprivileged("all,rootless")
     assert r.returncode == 0 and group.record.read_text() == "", r.stderr
     r = unprivileged("all,rootless", '{"pids": {"limit": 5}}')
-    assert r.returncode == 1 and "cgroup." in r.stderr
+    assert r.returncode == 1 and "cgroup." in r.stderr and "/pids/limit" in r.stderr
