@@ -70,6 +70,11 @@ int oci_say_failed(const struct oci_globals *g, const char *subject, const struc
         return 1;
 }
 
+int oci_exec_status(const struct error *e, int otherwise)
+{
+        return !text_starts(e->id, "exec.") ? otherwise : e->code == -ENOENT ? 127 : 126;
+}
+
 /* ---- shared by commands ---- */
 
 int oci_open_root(const struct oci_globals *g, bool make, struct error *e)
@@ -97,7 +102,9 @@ int oci_parse_signal(const char *s)
                         return i;
         if (!strncasecmp(s, "RTMIN+", 6) && text_parse_uint(s + 6, (uint64_t)(SIGRTMAX - SIGRTMIN), &n) == 0)
                 return SIGRTMIN + (int)n;
-        return -EINVAL;
+        if (!strncasecmp(s, "RTMAX-", 6) && text_parse_uint(s + 6, (uint64_t)(SIGRTMAX - SIGRTMIN), &n) == 0)
+                return SIGRTMAX - (int)n;
+        return !strcasecmp(s, "RTMIN") ? SIGRTMIN : !strcasecmp(s, "RTMAX") ? SIGRTMAX : -EINVAL;
 }
 
 static error_t parse_any(int key, char *arg, struct argp_state *state)

@@ -95,8 +95,10 @@ int oci_cmd_run(const struct oci_globals *g, int argc, char **argv)
         m.o.detaches = m.detach;
         if (!m.detach)
                 supervise_prepare(!m.no_subreaper);
-        if (make(g, &m.o, &c, &e) < 0)
-                return oci_say_failed(g, "cannot run the container", &e);
+        if (make(g, &m.o, &c, &e) < 0) {
+                (void)oci_say_failed(g, "cannot run the container", &e);
+                return oci_exec_status(&e, 1);
+        }
         if (container_poststart(&c.record, &c.plan, &e) < 0) {
                 (void)container_delete(&c.record, true, NULL);
                 return oci_say_failed(g, "cannot run the container", &e);
@@ -121,11 +123,17 @@ int oci_cmd_start(const struct oci_globals *g, int argc, char **argv)
         int status = oci_parse(&a, argc, argv);
         if (status)
                 return status;
-        if (oci_open(g, a.id, &r, &e) < 0 || container_plan(&r, &config, &p, &e) < 0 || container_start(&r, &p, &e) < 0)
-                return oci_say_failed(g, "cannot start the container", &e);
-        if (container_poststart(&r, &p, &e) < 0) {
-                /* As of 1.3 a failure here ends the container; poststop hooks run with its removal. */
-                (void)container_delete(&r, true, NULL);
+        int k = oci_open(g, a.id, &r, &e);
+        if (k == 0)
+                k = container_plan(&r, &config, &p, &e);
+        if (k == 0)
+                k = container_start(&r, &p, &e);
+        if (k == 0)
+                k = container_poststart(&r, &p, &e);
+        if (k < 0) {
+                /* A hook's failure ends the container; poststop hooks run with its removal. */
+                if (text_equal(e.id, "hook.failed"))
+                        (void)container_delete(&r, true, NULL);
                 return oci_say_failed(g, "cannot start the container", &e);
         }
         return 0;

@@ -255,6 +255,8 @@ static int make(struct creation *c, int root_fd, struct error *e)
         free(c->record.id);
         c->record.id = NULL;
         c->record.bundle = NULL;
+        if (r == 0 && !c->plan.argv.count)
+                r = error_set(e, EINVAL, "config.process", "config.json: /process: is missing: there is nothing to start");
         if (r == 0)
                 r = record_make(root_fd, c->o->id, &c->record, e);
         c->record.bundle = bundle;
@@ -284,7 +286,7 @@ static void run_poststop(const struct record *r, const struct plan *p)
                 return;
         record_state(r, 0, "stopped", &p->container->annotations, &state);
         /* The specification has it logged and gone on. */
-        if (hooks_run(p->container, PLAN_HOOK_POSTSTOP, state.data, &ignored) < 0)
+        if (hooks_run_all(p->container, PLAN_HOOK_POSTSTOP, state.data, &ignored) < 0)
                 error_print(stderr, "bulkhead-oci", "a poststop hook failed", &ignored);
 }
 
@@ -387,7 +389,7 @@ int container_kill(struct record *r, int signal, bool all, struct error *e)
         if (pidfd < 0) {
                 if (all)
                         return 0;
-                return wrong_status(r, "kill", e);
+                return error_set(e, ESRCH, "container.status", "container not running: \"%s\" is %s", r->id, record_status_name(record_status(r)));
         }
         int k = process_signal(pidfd, signal);
         if (k == 0 && signal == SIGKILL && cgroup_is_frozen(&r->cgroup))

@@ -68,7 +68,8 @@ static int stage_session(struct child *c, struct error *e)
         if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
                 return error_errno(e, errno, "session.terminal", "taking the terminal");
         bool keep_keyring = c->s->plan->user_mode || c->s->keep_keyring;
-        int r = keep_keyring ? 0 : keyring_new_session(); /* KeyringMode=private */
+        CLEAN_FREE char *keyring = is_container(c) ? xprintf("_ses.%s", c->s->plan->unit) : NULL;
+        int r = keep_keyring ? 0 : keyring_join_session(keyring); /* KeyringMode=private */
         if (r < 0 && r != -ENOSYS && r != -EPERM)
                 return error_errno(e, r, "session.keyring", "making a session keyring");
         return 0;
