@@ -91,6 +91,6 @@ int oci_cmd_exec(const struct oci_globals *g, int argc, char **argv)
                 return fail(g, &e);
         if (x.o.detaches)
                 return 0;
-        const struct supervision s = { .pid = c.record.pid, .pidfd = c.child.pidfd, .terminal_fd = c.terminal_fd };
+        const struct supervision s = { .pid = c.child.pid, .pidfd = c.child.pidfd, .terminal_fd = c.terminal_fd };
         return supervise(&s);
 }

@@ -182,14 +182,14 @@ static int give_listener(const struct record *r, const struct plan *p, pid_t pid
 {
         const struct profile *profile = p->container->profile;
         const struct notify_state state = { .oci_version = r->oci_version ? r->oci_version : "1.0.0", .id = r->id, .status = status, .bundle = r->bundle,
-                                            .pid = pid, .annotations = &p->container->annotations, .metadata = profile->listener_metadata };
+                                            .pid = pid, .container_pid = r->pid, .annotations = &p->container->annotations, .metadata = profile->listener_metadata };
         return filters_hand_over(profile, &state, number, pidfd, e);
 }
 
 static int on_listener(void *context, int number, struct error *e)
 {
         struct creation *c = context;
-        return give_listener(&c->record, &c->plan, c->record.pid, c->child.pidfd, c->o->waits ? "creating" : "running", number, e);
+        return give_listener(&c->record, &c->plan, c->child.pid, c->child.pidfd, c->o->waits ? "creating" : "running", number, e);
 }
 
 int creation_spawn(struct creation *c, struct error *e)
@@ -219,7 +219,7 @@ int creation_spawn(struct creation *c, struct error *e)
         r = receive_terminal(c, e);
         if (r == 0)
                 r = send_pidfd(c->o->pidfd_socket, c->child.pidfd, e);
-        return r == 0 ? write_pid_file(c->o->pid_file, c->record.pid, e) : r;
+        return r == 0 ? write_pid_file(c->o->pid_file, c->child.pid, e) : r;
 }
 
 static int prepare(struct creation *c, struct error *e)
@@ -255,6 +255,8 @@ static int make(struct creation *c, int root_fd, struct error *e)
         free(c->record.id);
         c->record.id = NULL;
         c->record.bundle = NULL;
+        for (size_t i = 0; r == 0 && i < c->plan.notes.count; i++)
+                error_note(stderr, "bulkhead-oci", c->plan.notes.items[i]);
         if (r == 0 && !c->plan.argv.count)
                 r = error_set(e, EINVAL, "config.process", "config.json: /process: is missing: there is nothing to start");
         if (r == 0)
@@ -294,7 +296,7 @@ static void unmake(struct creation *c)
 {
         if (c->child.pidfd >= 0) {
                 (void)process_signal(c->child.pidfd, SIGKILL);
-                while (waitpid(c->record.pid, NULL, 0) < 0 && errno == EINTR)
+                while (waitpid(c->child.pid, NULL, 0) < 0 && errno == EINTR)
                         ;
         }
         if (!c->made)

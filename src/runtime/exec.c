@@ -163,7 +163,7 @@ static int on_born(void *context, pid_t pid, struct error *e)
 {
         struct creation *c = context;
         (void)e;
-        c->record.pid = pid;
+        c->child.pid = pid;
         return 0;
 }
 
@@ -210,6 +210,7 @@ static int make(struct record *container, const struct exec_options *x, struct c
         c->sandbox.join_pidfd = record_pidfd(container);
         if (c->sandbox.join_pidfd < 0)
                 return error_set(e, ESRCH, "container.status", "container \"%s\" has ended", container->id);
+        c->record.pid = container->pid;
         c->record.id = xstrdup(container->id);
         c->record.bundle = container->bundle ? xstrdup(container->bundle) : NULL;
         c->record.oci_version = container->oci_version ? xstrdup(container->oci_version) : NULL;
@@ -227,7 +228,7 @@ int exec_make(struct record *container, const struct exec_options *x, struct cre
         int r = make(container, x, c, e);
         if (r < 0 && c->child.pidfd >= 0) {
                 (void)process_signal(c->child.pidfd, SIGKILL);
-                while (waitpid(c->record.pid, NULL, 0) < 0 && errno == EINTR)
+                while (waitpid(c->child.pid, NULL, 0) < 0 && errno == EINTR)
                         ;
         }
         return r;

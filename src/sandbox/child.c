@@ -103,6 +103,11 @@ static int stage_handles(struct child *c, struct error *e)
 {
         if (c->s->joined)
                 return container_handles(c, e);
+        if (is_container(c)) {
+                int r = container_begin(c, e);
+                if (r < 0)
+                        return r;
+        }
         c->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
         c->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (c->proc_fd < 0 || c->root_fd < 0)

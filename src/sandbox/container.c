@@ -28,6 +28,7 @@
 #include "os/path.h"
 #include "os/process.h"
 #include "os/seccomp.h"
+#include "os/self.h"
 #include "sandbox/hooks.h"
 #include "sandbox/id_maps.h"
 #include "sandbox/notify.h"
@@ -243,6 +244,22 @@ static void restore_for_children(int pid_fd, int time_fd)
                 (void)setns(time_fd, CLONE_NEWTIME);
 }
 
+/* Before the container can see us: what we were started from must not be writable through us (os/self.h). */
+static int hide_program(struct error *e)
+{
+        if (self_is_read_only())
+                return 0;
+        CLEAN_FD int fd = self_open_read_only();
+        int r = fd < 0 ? fd : self_exchange(fd);
+        return r < 0 ? error_errno(e, r, "self.refused", "keeping the runtime's own file from the container") : 0;
+}
+
+int container_begin(struct child *c, struct error *e)
+{
+        (void)c;
+        return hide_program(e);
+}
+
 /*
  * The child of exec is seen by the container from its first moment on, and must hold nothing of the host then: so
  * control groups and namespaces are entered, and descriptors closed, before it is born.
@@ -256,6 +273,9 @@ static int enter_container(struct sandbox *s, int answer_fd, const struct sandbo
         r = cgroup_enter(&s->cgroup);
         if (r < 0)
                 return error_errno(e, r, "cgroup.refused", "entering the container's control groups");
+        r = hide_program(e);
+        if (r < 0)
+                return r;
         process_close_others(kept, ELEMENTS(kept), 3 + io->keep_fds);
         r = container_enter(s->join_pidfd, s->join_flags, e);
         s->join_pidfd = fd_close(s->join_pidfd);
@@ -435,6 +455,16 @@ static int refuse(struct error *e, int r, const char *what, const char *origin)
         return error_while(e, "applying %s", origin);
 }
 
+/* Where there is no final list, what the first one narrowed is wide again: the control group has the last word. */
+static int set_final_cpus(const struct child *c, struct error *e)
+{
+        const struct plan_container *k = c->s->plan->container;
+        if (!c->s->joined || (!k->cpus_initial && !k->cpus_final))
+                return 0;
+        int r = attributes_set_cpus(k->cpus_final ? k->cpus_final : "0-8191");
+        return r < 0 ? refuse(e, r, "the processors", "/process/execCPUAffinity/final") : 0;
+}
+
 static int set_rlimits(const struct plan_container *k, struct error *e)
 {
         for (size_t i = 0; i < k->rlimit_count; i++) {
@@ -451,9 +481,9 @@ static int set_rlimits(const struct plan_container *k, struct error *e)
 int container_attributes(struct child *c, struct error *e)
 {
         const struct plan_container *k = c->s->plan->container;
-        int r = 0;
-        if (k->cpus_final && c->s->joined && (r = attributes_set_cpus(k->cpus_final)) < 0)
-                return refuse(e, r, "the processors", "/process/execCPUAffinity/final");
+        int r = set_final_cpus(c, e);
+        if (r < 0)
+                return r;
         if (k->scheduler.set) {
                 const struct plan_scheduler *p = &k->scheduler;
                 const struct attributes_scheduler a = { p->policy, p->flags, p->nice, p->priority, p->runtime_ns, p->deadline_ns, p->period_ns };
@@ -518,6 +548,19 @@ static void own_stdio(uid_t uid)
         }
 }
 
+/* What we have not, nobody gets from us; the specification has that said and the container made without it. */
+static void leave_out_capabilities(struct child *c, uint64_t had)
+{
+        struct plan_capabilities *p = &c->s->plan->container->capabilities;
+        uint64_t lacking = (p->bounding | p->effective | p->permitted | p->inheritable | p->ambient) & ~had;
+        for (unsigned n = 0; n <= CAPABILITY_MAX && lacking >> n; n++)
+                if (lacking >> n & 1)
+                        child_note(c, "the capability %s cannot be granted: the runtime has it not", capability_name(n));
+        uint64_t *const sets[] = { &p->bounding, &p->effective, &p->permitted, &p->inheritable, &p->ambient };
+        for (size_t i = 0; lacking && i < ELEMENTS(sets); i++)
+                *sets[i] &= ~lacking;
+}
+
 static int set_capabilities(struct child *c, uint64_t had, struct error *e)
 {
         const struct plan_capabilities *p = &c->s->plan->container->capabilities;
@@ -537,6 +580,7 @@ int container_credentials(struct child *c, struct error *e)
         const struct plan_identity *i = &k->identity;
         own_stdio(i->uid);
         uint64_t had = capability_effective(); /* the change of user takes it, and leaves it permitted */
+        leave_out_capabilities(c, had);
         int r = capability_bound(k->capabilities.bounding);
         if (r < 0)
                 return error_errno(e, r, "capability.refused", "dropping from the capability bounding set");
@@ -598,8 +642,8 @@ int container_directory(struct child *c, struct error *e)
         const char *path = p->working_directory ? p->working_directory : "/";
         char here[PATH_MAX];
         add_home(c->s);
-        if (p->container->identity.umask_set)
-                umask(p->container->identity.umask);
+        /* Not the caller's, which may be an engine's 0. */
+        umask(p->container->identity.umask_set ? p->container->identity.umask : 0022);
         if (chdir(path) < 0) {
                 error_errno(e, errno, "directory.refused", "entering the working directory %s", path);
                 return error_while(e, "applying /process/cwd");
