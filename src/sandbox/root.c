@@ -127,13 +127,26 @@ static int clone_bind(struct root *b, const struct plan_attach *a, struct error 
         return TAKE_FD(fd);
 }
 
+/*
+ * The host's /sys bound with all that is below it, for a user namespace that shares the host's control groups: read-only
+ * means these as well (CVE-2023-25809).
+ */
+static bool holds_host_cgroups(const struct root *b, const struct plan_attach *a)
+{
+        CLEAN_FREE char *source = NULL;
+        bool in_users = b->k->new_users || geteuid() != 0 || !b->c->s->privileged;
+        return a->bind && a->recursive && a->set & MOUNT_ATTR_RDONLY && in_users && !(b->c->s->plan->namespaces & CLONE_NEWCGROUP) &&
+               path_normalize(a->source, &source) == 0 && (path_is_below(source, "/sys") || text_equal(source, "/"));
+}
+
 static int make_detached(struct root *b, const struct plan_attach *a, struct error *e)
 {
         CLEAN_FD int fd = a->bind ? clone_bind(b, a, e) : new_file_system(a, e);
         if (fd < 0)
                 return fd;
-        if (a->set_below || a->clear_below) {
-                int r = mount_change(fd, a->set_below, a->clear_below, 0, true);
+        uint64_t below = a->set_below | (holds_host_cgroups(b, a) ? MOUNT_ATTR_RDONLY : 0);
+        if (below || a->clear_below) {
+                int r = mount_change(fd, below, a->clear_below, 0, true);
                 if (r < 0)
                         return failed(e, a->origin, r, "setting the options below", a->target);
         }
