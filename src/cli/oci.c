@@ -36,6 +36,15 @@ static void describe(struct text *t, const char *subject, const struct error *e)
                 text_addf(t, " (%s)", e->hint);
 }
 
+/* Engines look for these words as their own language writes them, to tell what is missing from what is forbidden. */
+static void use_engine_words(char *message)
+{
+        static const char *const phrases[] = { "No such file or directory", "Permission denied", "Operation not permitted", "Exec format error" };
+        for (size_t i = 0; i < ELEMENTS(phrases); i++)
+                for (char *p = message; (p = strstr(p, phrases[i])); p++)
+                        *p = (char)(*p + ('a' - 'A'));
+}
+
 /* One line for each error, as engines read it back; the log's folder may be gone, which is no second error. */
 static void write_log(const struct oci_globals *g, const char *message)
 {
@@ -65,6 +74,7 @@ int oci_say_failed(const struct oci_globals *g, const char *subject, const struc
 {
         CLEAN_TEXT struct text message = { 0 };
         describe(&message, subject, e);
+        use_engine_words(message.data);
         write_log(g, message.data);
         error_print(stderr, "bulkhead-oci", subject, e);
         return 1;
