@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "runtime/activation.h"
 #include "runtime/supervise.h"
 
 enum { KEY_CONSOLE = 256, KEY_PID_FILE, KEY_PIDFD_SOCKET, KEY_NO_PIVOT, KEY_NO_KEYRING, KEY_PRESERVE, KEY_CONFIG, KEY_KEEP, KEY_NO_SUBREAPER,
@@ -84,6 +85,13 @@ int oci_cmd_create(const struct oci_globals *g, int argc, char **argv)
         return make(g, &m.o, &c, &e) < 0 ? oci_say_failed(g, "cannot create the container", &e) : 0;
 }
 
+static void wait_ready(int notify_fd, const struct record *r)
+{
+        CLEAN_FD int pidfd = notify_fd < 0 ? -EBADF : record_pidfd(r);
+        if (pidfd >= 0)
+                activation_until_ready(notify_fd, r, pidfd);
+}
+
 int oci_cmd_run(const struct oci_globals *g, int argc, char **argv)
 {
         struct making m = { 0 };
@@ -97,12 +105,20 @@ int oci_cmd_run(const struct oci_globals *g, int argc, char **argv)
                 supervise_prepare(!m.no_subreaper);
         if (make(g, &m.o, &c, &e) < 0)
                 return oci_say_failed(g, "cannot run the container", &e);
+        CLEAN_FD int notify = TAKE_FD(c.notify_fd);
+        if (!m.detach && notify >= 0 && activation_forward(notify, &e) < 0) {
+                (void)container_delete(&c.record, true, NULL);
+                return oci_say_failed(g, "cannot run the container", &e);
+        }
         if (container_poststart(&c.record, &c.plan, &e) < 0) {
                 (void)container_delete(&c.record, true, NULL);
                 return oci_say_failed(g, "cannot run the container", &e);
         }
-        if (m.detach)
+        if (m.detach) {
+                record_unlock(&c.record);
+                wait_ready(notify, &c.record);
                 return 0;
+        }
         record_unlock(&c.record);
         const struct supervision s = { .pid = c.record.pid, .pidfd = c.child.pidfd, .terminal_fd = c.terminal_fd };
         status = supervise(&s);
@@ -121,12 +137,17 @@ int oci_cmd_start(const struct oci_globals *g, int argc, char **argv)
         int status = oci_parse(&a, argc, argv);
         if (status)
                 return status;
-        if (oci_open(g, a.id, &r, &e) < 0 || container_plan(&r, &config, &p, &e) < 0 || container_start(&r, &p, &e) < 0)
+        if (oci_open(g, a.id, &r, &e) < 0 || container_plan(&r, &config, &p, &e) < 0)
+                return oci_say_failed(g, "cannot start the container", &e);
+        /* Before the program runs: it may tell that it is ready at once. */
+        CLEAN_FD int notify = record_status(&r) == RECORD_CREATED ? activation_listen(&r, &e) : -EBADF;
+        if (e.code || container_start(&r, &p, &e) < 0)
                 return oci_say_failed(g, "cannot start the container", &e);
         if (container_poststart(&r, &p, &e) < 0) {
                 /* As of 1.3 a failure here ends the container; poststop hooks run with its removal. */
                 (void)container_delete(&r, true, NULL);
                 return oci_say_failed(g, "cannot start the container", &e);
         }
+        wait_ready(notify, &r);
         return 0;
 }

@@ -16,6 +16,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "os/netlink.h"
+#include "runtime/activation.h"
 #include "runtime/filters.h"
 #include "runtime/resources.h"
 #include "sandbox/hooks.h"
@@ -223,7 +224,7 @@ int creation_spawn(struct creation *c, struct error *e)
         if (r < 0)
                 return r;
         io.console_fd = console;
-        io.keep_fds = c->o->preserve_fds;
+        io.keep_fds = c->o->preserve_fds + (c->container ? 0 : activation_listen_count());
         if (c->o->waits) {
                 c->sandbox.start_fd = descriptor_listen(c->record.dir_fd, "start", SOCK_SEQPACKET);
                 if (c->sandbox.start_fd < 0)
@@ -249,7 +250,10 @@ static int prepare(struct creation *c, struct error *e)
 {
         c->host = (struct sandbox_host){ .run_folder = "", .shared_folder = "", .invocation_id = "", .report_fd = -EBADF, .serve = serve,
                                          .born = on_born, .describe = describe, .context = c };
-        int r = container_prepare(&c->sandbox, &c->plan, &c->host, e);
+        int r = activation_plan(c, e);
+        if (r == 0)
+                r = container_prepare(&c->sandbox, &c->plan, &c->host, e);
+        activation_environment(c);
         c->sandbox.keep_keyring = c->o->no_new_keyring;
         c->plan.container->root.no_pivot |= c->o->no_pivot;
         return r == 0 ? filters_build(&c->sandbox, e) : r;
@@ -296,6 +300,11 @@ static int make(struct creation *c, int root_fd, struct error *e)
         if (r < 0)
                 return r;
         lend_cgroup(c);
+        if (!c->o->waits) {
+                c->notify_fd = activation_listen(&c->record, e);
+                if (c->notify_fd < 0 && c->notify_fd != -ENOENT)
+                        return c->notify_fd;
+        }
         r = creation_spawn(c, e);
         resources_entered(c);
         return r;
@@ -351,6 +360,7 @@ void creation_done(struct creation *c)
         fd_close(c->child.status_fd);
         fd_close(c->terminal_fd);
         fd_close(c->network_fd);
+        fd_close(c->notify_fd);
         record_done(&c->record);
         plan_done(&c->plan);
         json_done(&c->config);
