@@ -21,6 +21,11 @@ const struct oci_command oci_commands[] = {
         { "ps", oci_cmd_ps, "List the processes of a container" },
         { "pause", oci_cmd_pause, "Suspend all processes of a container" },
         { "resume", oci_cmd_resume, "Go on after pause" },
+        { "update", oci_cmd_update, "Change what a container may use" },
+        { "events", oci_cmd_events, "Show what a container uses, and when its memory runs out" },
+        { "mounts", oci_cmd_mounts, "Add mounts to a container that runs" },
+        { "features", oci_cmd_features, "Show what this runtime understands" },
+        { "spec", oci_cmd_spec, "Write a configuration to start from" },
         { 0 },
 };
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "runtime/activation.h"
 #include "runtime/supervise.h"
 
 enum { KEY_CONSOLE = 256, KEY_PID_FILE, KEY_PIDFD_SOCKET, KEY_NO_PIVOT, KEY_NO_KEYRING, KEY_PRESERVE, KEY_CONFIG, KEY_KEEP, KEY_NO_SUBREAPER,
@@ -84,6 +85,13 @@ int oci_cmd_create(const struct oci_globals *g, int argc, char **argv)
         return make(g, &m.o, &c, &e) < 0 ? oci_say_failed(g, "cannot create the container", &e) : 0;
 }
 
+static void wait_ready(int notify_fd, const struct record *r)
+{
+        CLEAN_FD int pidfd = notify_fd < 0 ? -EBADF : record_pidfd(r);
+        if (pidfd >= 0)
+                activation_until_ready(notify_fd, r, pidfd);
+}
+
 int oci_cmd_run(const struct oci_globals *g, int argc, char **argv)
 {
         struct making m = { 0 };
@@ -99,12 +107,20 @@ int oci_cmd_run(const struct oci_globals *g, int argc, char **argv)
                 (void)oci_say_failed(g, "cannot run the container", &e);
                 return oci_exec_status(&e, 1);
         }
+        CLEAN_FD int notify = TAKE_FD(c.notify_fd);
+        if (!m.detach && notify >= 0 && activation_forward(notify, &e) < 0) {
+                (void)container_delete(&c.record, true, NULL);
+                return oci_say_failed(g, "cannot run the container", &e);
+        }
         if (container_poststart(&c.record, &c.plan, &e) < 0) {
                 (void)container_delete(&c.record, true, NULL);
                 return oci_say_failed(g, "cannot run the container", &e);
         }
-        if (m.detach)
+        if (m.detach) {
+                record_unlock(&c.record);
+                wait_ready(notify, &c.record);
                 return 0;
+        }
         record_unlock(&c.record);
         const struct supervision s = { .pid = c.record.pid, .pidfd = c.child.pidfd, .terminal_fd = c.terminal_fd };
         status = supervise(&s);
@@ -126,6 +142,10 @@ int oci_cmd_start(const struct oci_globals *g, int argc, char **argv)
         int k = oci_open(g, a.id, &r, &e);
         if (k == 0)
                 k = container_plan(&r, &config, &p, &e);
+        /* Before the program runs: it may tell that it is ready at once. */
+        CLEAN_FD int notify = k == 0 && record_status(&r) == RECORD_CREATED ? activation_listen(&r, &e) : -EBADF;
+        if (k == 0 && e.code)
+                k = e.code;
         if (k == 0)
                 k = container_start(&r, &p, &e);
         if (k == 0)
@@ -136,5 +156,6 @@ int oci_cmd_start(const struct oci_globals *g, int argc, char **argv)
                         (void)container_delete(&r, true, NULL);
                 return oci_say_failed(g, "cannot start the container", &e);
         }
+        wait_ready(notify, &r);
         return 0;
 }

@@ -166,7 +166,7 @@ static void add_limits(struct text *b, const struct cgroup_resources *r, bool v2
 
 static const char destination[] = "org.freedesktop.systemd1", object[] = "/org/freedesktop/systemd1", manager[] = "org.freedesktop.systemd1.Manager";
 
-static int connect_manager(const struct cgroup_manager *m, struct dbus *d, struct error *e)
+static int connect_manager(const struct cgroup_systemd *m, struct dbus *d, struct error *e)
 {
         const char *runtime = getenv("XDG_RUNTIME_DIR");
         CLEAN_FREE char *of_user = xprintf("%s/systemd/private", runtime ? runtime : "/run/user/none");
@@ -212,7 +212,7 @@ static int failed(int r, const char *what, const char *unit, struct error *e)
         return r;
 }
 
-int cgroup_scope_start(const struct cgroup_manager *m, const struct cgroup_scope *s, pid_t pid, const struct cgroup_resources *r,
+int cgroup_scope_start(const struct cgroup_systemd *m, const struct cgroup_scope *s, pid_t pid, const struct cgroup_resources *r,
                        bool v2, struct error *e)
 {
         static const char *const counted[] = { "CPUAccounting", "MemoryAccounting", "TasksAccounting" };
@@ -243,7 +243,7 @@ int cgroup_scope_start(const struct cgroup_manager *m, const struct cgroup_scope
         return k < 0 ? failed(k, "starting", s->unit, e) : 0;
 }
 
-int cgroup_scope_update(const struct cgroup_manager *m, const char *unit, const struct cgroup_resources *r, bool v2, struct error *e)
+int cgroup_scope_update(const struct cgroup_systemd *m, const char *unit, const struct cgroup_resources *r, bool v2, struct error *e)
 {
         struct dbus d = { .fd = -EBADF };
         CLEAN_TEXT struct text b = { 0 };
@@ -259,7 +259,7 @@ int cgroup_scope_update(const struct cgroup_manager *m, const char *unit, const 
         return k < 0 ? failed(k, "changing", unit, e) : 0;
 }
 
-int cgroup_scope_stop(const struct cgroup_manager *m, const char *unit, struct error *e)
+int cgroup_scope_stop(const struct cgroup_systemd *m, const char *unit, struct error *e)
 {
         struct dbus d = { .fd = -EBADF };
         struct error why = { 0 };

@@ -20,15 +20,15 @@ void cgroup_scope_done(struct cgroup_scope *s);
 /* "SLICE:PREFIX:NAME"; an empty or missing SLICE: system.slice, or user.slice for a user. path NULL: of the id. "cgroup.path". */
 int cgroup_scope_parse(const char *path, const char *id, bool user, struct cgroup_scope *ret, struct error *e);
 
-struct cgroup_manager {
+struct cgroup_systemd {
         bool user;          /* the user's manager */
         const char *socket; /* NULL: found by trying */
         bool is_bus;        /* of socket: a bus, not the manager itself */
 };
 /* Starts the scope with the process in it and waits until it stands. Errors: "systemd.missing" and those of dbus.h. */
-int cgroup_scope_start(const struct cgroup_manager *m, const struct cgroup_scope *s, pid_t pid, const struct cgroup_resources *r,
+int cgroup_scope_start(const struct cgroup_systemd *m, const struct cgroup_scope *s, pid_t pid, const struct cgroup_resources *r,
                        bool v2, struct error *e);
 /* Tells systemd the new limits, so that it does not write the old ones again. */
-int cgroup_scope_update(const struct cgroup_manager *m, const char *unit, const struct cgroup_resources *r, bool v2, struct error *e);
+int cgroup_scope_update(const struct cgroup_systemd *m, const char *unit, const struct cgroup_resources *r, bool v2, struct error *e);
 /* Stops the unit and forgets a failure. A unit that is gone is success. */
-int cgroup_scope_stop(const struct cgroup_manager *m, const char *unit, struct error *e);
+int cgroup_scope_stop(const struct cgroup_systemd *m, const char *unit, struct error *e);

@@ -26,6 +26,9 @@ int oci_compile(const struct json_document *config, const struct oci_facts *fact
  */
 int oci_compile_process(const struct json_place *at, struct plan *p, struct error *e);
 
+/* Reads an array of mounts and adds them to those of a container's plan. */
+int oci_compile_mounts(const struct json_place *at, struct plan *p, const struct oci_facts *facts, struct error *e);
+
 /* The default configuration as `spec` writes it, and with rootless the one of an ordinary user. */
 void oci_spec_text(bool rootless, uid_t uid, gid_t gid, struct text *t);
 /* The words that a mount's options may hold, beside those of file systems, by number; NULL behind the last. */

@@ -15,7 +15,10 @@
 #include "os/descriptor.h"
 #include "os/file.h"
 #include "os/process.h"
+#include "os/netlink.h"
+#include "runtime/activation.h"
 #include "runtime/filters.h"
+#include "runtime/resources.h"
 #include "sandbox/hooks.h"
 
 /* ---- reading ---- */
@@ -75,11 +78,47 @@ static int run_host_hooks(struct creation *c, pid_t pid, struct error *e)
         return r == 0 ? hooks_run(c->plan.container, PLAN_HOOK_CREATE_RUNTIME, state.data, e) : r;
 }
 
+/* Gives the devices that were moved back, the last first. */
+static void take_back(struct creation *c, size_t count)
+{
+        const struct plan_container *k = c->plan.container;
+        while (count-- > 0) {
+                const struct plan_net_device *d = &k->net_devices[count];
+                char name[NETLINK_NAME_MAX];
+                (void)netlink_move_device(c->network_fd, -1, d->inside ? d->inside : d->name, d->name, name, NULL);
+        }
+        c->network_fd = fd_close(c->network_fd);
+}
+
+static int give_devices(struct creation *c, pid_t pid, struct error *e)
+{
+        struct plan_container *k = c->plan.container;
+        CLEAN_FREE char *path = xprintf("/proc/%d/ns/net", pid);
+        c->network_fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (c->network_fd < 0)
+                return error_errno(e, errno, "network.device", "opening the container's network namespace");
+        for (size_t i = 0; i < k->net_device_count; i++) {
+                struct plan_net_device *d = &k->net_devices[i];
+                char name[NETLINK_NAME_MAX];
+                int r = netlink_move_device(-1, c->network_fd, d->name, d->inside, name, e);
+                if (r < 0) {
+                        error_while(e, "applying %s", d->origin);
+                        take_back(c, i);
+                        return r;
+                }
+                free(d->inside);
+                d->inside = xstrdup(name);
+        }
+        return 0;
+}
+
 static int serve(void *context, char request, pid_t pid, struct error *e)
 {
         struct creation *c = context;
         if (request == CONTAINER_HOOKS)
                 return run_host_hooks(c, pid, e);
+        if (request == CONTAINER_DEVICES)
+                return give_devices(c, pid, e);
         return error_set(e, ENOTSUP, "spawn.failed", "an unknown request of the set-up process");
 }
 
@@ -90,7 +129,8 @@ static int on_born(void *context, pid_t pid, struct error *e)
         c->record.pid = pid;
         c->record.pid_start = record_process_start(pid);
         c->born = true;
-        return record_save(&c->record, e);
+        int r = resources_add(&c->record, pid, e);
+        return r == 0 ? record_save(&c->record, e) : r;
 }
 
 /* ---- making ---- */
@@ -99,22 +139,6 @@ static int save_intent(struct creation *c, const struct text *config, struct err
 {
         int r = file_replace(c->record.dir_fd, "config.json", config->data, config->length, 0600);
         return r < 0 ? error_errno(e, r, "state.failed", "keeping the configuration of %s", c->record.id) : 0;
-}
-
-static int make_cgroup(struct creation *c, struct error *e)
-{
-        struct plan_container *k = c->plan.container;
-        bool rootless = geteuid() != 0;
-        if (!k->resources)
-                k->resources = xalloc(1, sizeof *k->resources);
-        cgroup_add_default_rules(k->resources);
-        if (c->o->manager == MANAGER_DISABLED)
-                return record_save(&c->record, e);
-        const struct cgroup_wish wish = { .path = k->cgroups_path, .id = c->record.id, .all = !rootless, .track = true, .may_exist = true,
-                                          .rootless = rootless, .devices = rootless || k->new_users ? CGROUP_DEVICES_TRIED : CGROUP_DEVICES_CLOSED,
-                                          .resources = k->resources };
-        int r = cgroup_make(&wish, &c->record.cgroup, e);
-        return r < 0 ? r : record_save(&c->record, e);
 }
 
 /* The executor enters what the record keeps; it is the record's to close. */
@@ -200,7 +224,7 @@ int creation_spawn(struct creation *c, struct error *e)
         if (r < 0)
                 return r;
         io.console_fd = console;
-        io.keep_fds = c->o->preserve_fds;
+        io.keep_fds = c->o->preserve_fds + (c->container ? 0 : activation_listen_count());
         if (c->o->waits) {
                 c->sandbox.start_fd = descriptor_listen(c->record.dir_fd, "start", SOCK_SEQPACKET);
                 if (c->sandbox.start_fd < 0)
@@ -226,7 +250,10 @@ static int prepare(struct creation *c, struct error *e)
 {
         c->host = (struct sandbox_host){ .run_folder = "", .shared_folder = "", .invocation_id = "", .report_fd = -EBADF, .serve = serve,
                                          .born = on_born, .describe = describe, .context = c };
-        int r = container_prepare(&c->sandbox, &c->plan, &c->host, e);
+        int r = activation_plan(c, e);
+        if (r == 0)
+                r = container_prepare(&c->sandbox, &c->plan, &c->host, e);
+        activation_environment(c);
         c->sandbox.keep_keyring = c->o->no_new_keyring;
         c->plan.container->root.no_pivot |= c->o->no_pivot;
         return r == 0 ? filters_build(&c->sandbox, e) : r;
@@ -270,14 +297,21 @@ static int make(struct creation *c, int root_fd, struct error *e)
         c->record.oci_version = xstrdup(oci_version(&c->config));
         c->record.namespaces = namespaces_of(&c->plan);
         c->record.terminal = k->terminal;
-        int (*const steps[])(struct creation *, struct error *) = { make_cgroup, prepare };
+        int (*const steps[])(struct creation *, struct error *) = { resources_make, prepare };
         r = save_intent(c, &text, e);
         for (size_t i = 0; r == 0 && i < ELEMENTS(steps); i++)
                 r = steps[i](c, e);
         if (r < 0)
                 return r;
         lend_cgroup(c);
-        return creation_spawn(c, e);
+        if (!c->o->waits) {
+                c->notify_fd = activation_listen(&c->record, e);
+                if (c->notify_fd < 0 && c->notify_fd != -ENOENT)
+                        return c->notify_fd;
+        }
+        r = creation_spawn(c, e);
+        resources_entered(c);
+        return r;
 }
 
 static void run_poststop(const struct record *r, const struct plan *p)
@@ -294,6 +328,9 @@ static void run_poststop(const struct record *r, const struct plan *p)
 
 static void unmake(struct creation *c)
 {
+        resources_entered(c);
+        if (c->network_fd >= 0)
+                take_back(c, c->plan.container->net_device_count);
         if (c->child.pidfd >= 0) {
                 (void)process_signal(c->child.pidfd, SIGKILL);
                 while (waitpid(c->child.pid, NULL, 0) < 0 && errno == EINTR)
@@ -302,7 +339,7 @@ static void unmake(struct creation *c)
         if (!c->made)
                 return;
         (void)cgroup_kill(&c->record.cgroup, 2000, NULL);
-        (void)cgroup_remove(&c->record.cgroup, 2000, NULL);
+        (void)resources_remove(&c->record, 2000, NULL);
         if (c->born)
                 run_poststop(&c->record, &c->plan);
         (void)record_remove(&c->record);
@@ -326,6 +363,8 @@ void creation_done(struct creation *c)
         fd_close(c->child.pidfd);
         fd_close(c->child.status_fd);
         fd_close(c->terminal_fd);
+        fd_close(c->network_fd);
+        fd_close(c->notify_fd);
         record_done(&c->record);
         plan_done(&c->plan);
         json_done(&c->config);
@@ -426,7 +465,7 @@ int container_delete(struct record *r, bool force, struct error *e)
                 end_process(r);
         else
                 (void)cgroup_kill(&r->cgroup, 10000, NULL);
-        int k = cgroup_remove(&r->cgroup, 10000, e);
+        int k = resources_remove(r, 10000, e);
         if (k < 0 && !force)
                 return k;
         if (container_plan(r, &config, &p, NULL) == 0)

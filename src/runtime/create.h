@@ -28,6 +28,7 @@ struct creation_options {
 struct creation {
         const struct creation_options *o;
         struct record record;
+        const struct record *container; /* exec: the one that it is in. Borrowed */
         struct json_document config;
         struct plan plan;
         struct sandbox sandbox;
@@ -35,9 +36,14 @@ struct creation {
         struct sandbox_child child;
         int terminal_fd; /* the main side of the terminal, when there is no console socket; else negative */
         bool made, born;
+        pid_t stand_in; /* keeps systemd's scope until the process is in it, or 0 */
+        int stand_in_fd;
+        int notify_fd;  /* run: the socket that the payload tells its state, or negative */
+        int network_fd; /* the network namespace that got devices, until all went well; else negative */
 };
 #define CREATION_INIT                                                                                        \
-        { .record = RECORD_INIT, .sandbox = SANDBOX_INIT, .child = { .pidfd = -EBADF, .status_fd = -EBADF }, .terminal_fd = -EBADF }
+        { .record = RECORD_INIT, .sandbox = SANDBOX_INIT, .child = { .pidfd = -EBADF, .status_fd = -EBADF }, .terminal_fd = -EBADF, \
+          .stand_in_fd = -EBADF, .network_fd = -EBADF, .notify_fd = -EBADF }
 
 /* On success the payload runs, or with o->waits is set up and waits. On failure nothing is left. */
 int creation_make(int root_fd, const struct creation_options *o, struct creation *ret, struct error *e);

@@ -12,6 +12,7 @@
 #include "os/path.h"
 #include "os/process.h"
 #include "runtime/filters.h"
+#include "runtime/resources.h"
 
 static int check_status(const struct record *r, const struct exec_options *x, struct error *e)
 {
@@ -162,9 +163,8 @@ static int apply_file(struct plan *p, const struct exec_options *x, struct error
 static int on_born(void *context, pid_t pid, struct error *e)
 {
         struct creation *c = context;
-        (void)e;
         c->child.pid = pid;
-        return 0;
+        return resources_add(c->container, pid, e);
 }
 
 /* [CONTROLLER:]PATH: of one hierarchy, or of all. */
@@ -218,6 +218,7 @@ static int make(struct record *container, const struct exec_options *x, struct c
         if (r < 0)
                 return r;
         c->sandbox.cgroup = container->cgroup; /* lent */
+        c->container = container;
         return creation_spawn(c, e);
 }
 

@@ -111,6 +111,9 @@ int record_save(const struct record *r, struct error *e)
         add_member(&t, "created", r->created);
         add_member(&t, "ociVersion", r->oci_version);
         add_member(&t, "owner", r->owner);
+        add_member(&t, "scope", r->scope);
+        add_member(&t, "rdt", r->rdt);
+        text_addf(&t, ",\"rdtMade\":%s,\"rdtMonitored\":%s", r->rdt_made ? "true" : "false", r->rdt_monitored ? "true" : "false");
         text_addf(&t, ",\"pid\":%d,\"pidStart\":%llu,\"namespaces\":%llu,\"terminal\":%s,\"cgroup\":[", r->pid,
                   (unsigned long long)r->pid_start, (unsigned long long)r->namespaces, r->terminal ? "true" : "false");
         cgroup_save(&r->cgroup, &lines);
@@ -169,6 +172,10 @@ static int load(struct record *r, struct error *e)
                 { "pidStart", json_u64, offsetof(struct record, pid_start), 0 },
                 { "namespaces", json_u64, offsetof(struct record, namespaces), 0 },
                 { "terminal", json_bool, offsetof(struct record, terminal), 0 },
+                { "scope", json_string, offsetof(struct record, scope), 0 },
+                { "rdt", json_string, offsetof(struct record, rdt), 0 },
+                { "rdtMade", json_bool, offsetof(struct record, rdt_made), 0 },
+                { "rdtMonitored", json_bool, offsetof(struct record, rdt_monitored), 0 },
                 { 0 },
         };
         CLEAN_TEXT struct text t = { 0 };
@@ -294,7 +301,7 @@ int record_remove(const struct record *r)
 
 void record_done(struct record *r)
 {
-        char *const texts[] = { r->id, r->bundle, r->rootfs, r->created, r->oci_version, r->owner };
+        char *const texts[] = { r->id, r->bundle, r->rootfs, r->created, r->oci_version, r->owner, r->scope, r->rdt };
         for (size_t i = 0; i < ELEMENTS(texts); i++)
                 free(texts[i]);
         fd_close(r->dir_fd);

@@ -34,6 +34,9 @@ struct record {
         uint64_t namespaces; /* CLONE_NEW* that are not the caller's */
         bool terminal;
         struct cgroup cgroup;
+        char *scope; /* systemd's unit around the groups, or NULL */
+        char *rdt;   /* the class of cache and bandwidth (os/resctrl.h), or NULL */
+        bool rdt_made, rdt_monitored;
 };
 #define RECORD_INIT { .root_fd = -EBADF, .dir_fd = -EBADF, .cgroup = { .into_fd = -EBADF } }
 

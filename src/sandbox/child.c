@@ -207,9 +207,7 @@ static int stage_wait(struct child *c, struct error *e)
 
 static int stage_network(struct child *c, struct error *e)
 {
-        if (!(c->s->plan->namespaces & CLONE_NEWNET))
-                return 0;
-        int r = network_loopback_up();
+        int r = c->s->plan->namespaces & CLONE_NEWNET ? network_loopback_up() : 0;
         if (r < 0)
                 return error_errno(e, r, "network.loopback", "bringing loopback up");
         return is_container(c) && c->s->plan->container->net_device_count ? container_ask(c, CONTAINER_DEVICES, e) : 0;

@@ -222,7 +222,7 @@ static int scope(char **argv, struct error *e)
 {
         struct cgroup_resources *r = NULL;
         struct cgroup_scope s = { 0 };
-        const struct cgroup_manager m = { .socket = or_null(argv[1]), .is_bus = text_equal(argv[2], "bus") };
+        const struct cgroup_systemd m = { .socket = or_null(argv[1]), .is_bus = text_equal(argv[2], "bus") };
         bool v2 = text_equal(argv[3], "v2");
         int k = cgroup_scope_parse(or_null(argv[4]), "id", false, &s, e);
         if (k == 0)
