@@ -101,6 +101,16 @@ static int save_intent(struct creation *c, const struct text *config, struct err
         return r < 0 ? error_errno(e, r, "state.failed", "keeping the configuration of %s", c->record.id) : 0;
 }
 
+/* Before the first of them is made, so that whoever finds us dead can take them away. */
+static int save_groups(void *context, const struct cgroup *folders, struct error *e)
+{
+        struct creation *c = context;
+        c->record.cgroup = *folders; /* lent */
+        int r = record_save(&c->record, e);
+        c->record.cgroup = (struct cgroup){ .into_fd = -EBADF };
+        return r;
+}
+
 static int make_cgroup(struct creation *c, struct error *e)
 {
         struct plan_container *k = c->plan.container;
@@ -112,9 +122,8 @@ static int make_cgroup(struct creation *c, struct error *e)
                 return record_save(&c->record, e);
         const struct cgroup_wish wish = { .path = k->cgroups_path, .id = c->record.id, .all = !rootless, .track = true, .may_exist = true,
                                           .rootless = rootless, .devices = rootless || k->new_users ? CGROUP_DEVICES_TRIED : CGROUP_DEVICES_CLOSED,
-                                          .resources = k->resources };
-        int r = cgroup_make(&wish, &c->record.cgroup, e);
-        return r < 0 ? r : record_save(&c->record, e);
+                                          .resources = k->resources, .intend = save_groups, .context = c };
+        return cgroup_make(&wish, &c->record.cgroup, e); /* recorded as it is with the process */
 }
 
 /* The executor enters what the record keeps; it is the record's to close. */
