@@ -85,6 +85,18 @@ int oci_say_failed(const struct oci_globals *g, const char *subject, const struc
         return 1;
 }
 
+int oci_parse_preserve_fds(const char *s, unsigned *ret)
+{
+        uint64_t n;
+        if (text_parse_uint(s, 4096, &n) < 0)
+                return -EINVAL;
+        for (int i = 0; i < (int)n; i++)
+                if (fcntl(3 + i, F_GETFD) < 0)
+                        return -EBADF;
+        *ret = (unsigned)n;
+        return 0;
+}
+
 int oci_exec_status(const struct error *e, int otherwise)
 {
         return !text_starts(e->id, "exec.") ? otherwise : e->code == -ENOENT ? 127 : 126;

@@ -129,7 +129,7 @@ int record_save(const struct record *r, struct error *e)
 /* ---- opening ---- */
 
 /* What a container's folder holds; state.json goes last, so that what is left after a crash is known as what it is. */
-static const char *const files[] = { "start", "config.json", "config.json.new", "state.json.new", "notify", "state.json" };
+static const char *const files[] = { "start", "config.json", "config.json.new", "state.json.new", "mounts", "mounts.new", "notify", "state.json" };
 
 /* Without a state: a creator died early, unless something stands here that is not ours. */
 static bool is_ours(int dir_fd)
@@ -293,9 +293,11 @@ enum record_status record_status(const struct record *r)
 
 int record_remove(const struct record *r)
 {
-        for (size_t i = 0; i < ELEMENTS(files); i++)
-                if (unlinkat(r->dir_fd, files[i], 0) < 0 && errno != ENOENT && errno != EISDIR)
-                        return -errno;
+        for (size_t i = 0; i < ELEMENTS(files); i++) {
+                int k = file_remove_tree(r->dir_fd, files[i]);
+                if (k < 0)
+                        return k;
+        }
         return unlinkat(r->root_fd, r->id, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
