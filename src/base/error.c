@@ -88,3 +88,10 @@ void error_print(FILE *f, const char *program, const char *subject, const struct
                 print_row(f, "hint", e->hint);
         print_row(f, "id", e->id);
 }
+
+void error_note(FILE *f, const char *program, const char *words)
+{
+        fprintf(f, "%s: note: ", program);
+        text_print_safe(f, words);
+        fputc('\n', f);
+}

@@ -42,5 +42,8 @@ void error_hint(struct error *e, const char *format, ...) __attribute__((format(
 /* The first status stays, being nearest to the cause. */
 void error_status(struct error *e, int exit_status);
 
+/* Prints "PROGRAM: note: WORDS" on one line. Control characters are escaped. */
+void error_note(FILE *f, const char *program, const char *words);
+
 /* Prints "PROGRAM: SUBJECT" and the chain below it, as docs/errors.md shows.  Control characters are escaped. */
 void error_print(FILE *f, const char *program, const char *subject, const struct error *e);

@@ -41,6 +41,15 @@ static void describe(struct text *t, const char *subject, const struct error *e)
                 text_addf(t, " (%s)", e->hint);
 }
 
+/* Engines look for these words as their own language writes them, to tell what is missing from what is forbidden. */
+static void use_engine_words(char *message)
+{
+        static const char *const phrases[] = { "No such file or directory", "Permission denied", "Operation not permitted", "Exec format error" };
+        for (size_t i = 0; i < ELEMENTS(phrases); i++)
+                for (char *p = message; (p = strstr(p, phrases[i])); p++)
+                        *p = (char)(*p + ('a' - 'A'));
+}
+
 /* One line for each error, as engines read it back; the log's folder may be gone, which is no second error. */
 static void write_log(const struct oci_globals *g, const char *message)
 {
@@ -70,9 +79,15 @@ int oci_say_failed(const struct oci_globals *g, const char *subject, const struc
 {
         CLEAN_TEXT struct text message = { 0 };
         describe(&message, subject, e);
+        use_engine_words(message.data);
         write_log(g, message.data);
         error_print(stderr, "bulkhead-oci", subject, e);
         return 1;
+}
+
+int oci_exec_status(const struct error *e, int otherwise)
+{
+        return !text_starts(e->id, "exec.") ? otherwise : e->code == -ENOENT ? 127 : 126;
 }
 
 /* ---- shared by commands ---- */
@@ -90,6 +105,21 @@ int oci_open(const struct oci_globals *g, const char *id, struct record *ret, st
         return record_open(root_fd, id, ret, e);
 }
 
+int oci_read_file(const char *file, size_t max, struct text *ret)
+{
+        char chunk[4096];
+        ssize_t n;
+        if (!text_equal(file, "-"))
+                return file_read(AT_FDCWD, file, max, ret);
+        text_add(ret, "");
+        while ((n = read(STDIN_FILENO, chunk, sizeof chunk)) > 0) {
+                if (ret->length + (size_t)n > max)
+                        return -EFBIG;
+                text_add_bytes(ret, chunk, (size_t)n);
+        }
+        return n < 0 ? -errno : 0;
+}
+
 int oci_parse_signal(const char *s)
 {
         uint64_t n;
@@ -102,7 +132,9 @@ int oci_parse_signal(const char *s)
                         return i;
         if (!strncasecmp(s, "RTMIN+", 6) && text_parse_uint(s + 6, (uint64_t)(SIGRTMAX - SIGRTMIN), &n) == 0)
                 return SIGRTMIN + (int)n;
-        return -EINVAL;
+        if (!strncasecmp(s, "RTMAX-", 6) && text_parse_uint(s + 6, (uint64_t)(SIGRTMAX - SIGRTMIN), &n) == 0)
+                return SIGRTMAX - (int)n;
+        return !strcasecmp(s, "RTMIN") ? SIGRTMIN : !strcasecmp(s, "RTMAX") ? SIGRTMAX : -EINVAL;
 }
 
 static error_t parse_any(int key, char *arg, struct argp_state *state)

@@ -103,8 +103,10 @@ int oci_cmd_run(const struct oci_globals *g, int argc, char **argv)
         m.o.detaches = m.detach;
         if (!m.detach)
                 supervise_prepare(!m.no_subreaper);
-        if (make(g, &m.o, &c, &e) < 0)
-                return oci_say_failed(g, "cannot run the container", &e);
+        if (make(g, &m.o, &c, &e) < 0) {
+                (void)oci_say_failed(g, "cannot run the container", &e);
+                return oci_exec_status(&e, 1);
+        }
         CLEAN_FD int notify = TAKE_FD(c.notify_fd);
         if (!m.detach && notify >= 0 && activation_forward(notify, &e) < 0) {
                 (void)container_delete(&c.record, true, NULL);
@@ -137,15 +139,23 @@ int oci_cmd_start(const struct oci_globals *g, int argc, char **argv)
         int status = oci_parse(&a, argc, argv);
         if (status)
                 return status;
-        if (oci_open(g, a.id, &r, &e) < 0 || container_plan(&r, &config, &p, &e) < 0)
-                return oci_say_failed(g, "cannot start the container", &e);
+        CLEAN_FD int notify = -EBADF;
+        int k = oci_open(g, a.id, &r, &e);
+        if (k == 0)
+                k = container_plan(&r, &config, &p, &e);
         /* Before the program runs: it may tell that it is ready at once. */
-        CLEAN_FD int notify = record_status(&r) == RECORD_CREATED ? activation_listen(&r, &e) : -EBADF;
-        if (e.code || container_start(&r, &p, &e) < 0)
-                return oci_say_failed(g, "cannot start the container", &e);
-        if (container_poststart(&r, &p, &e) < 0) {
-                /* As of 1.3 a failure here ends the container; poststop hooks run with its removal. */
-                (void)container_delete(&r, true, NULL);
+        if (k == 0 && record_status(&r) == RECORD_CREATED) {
+                notify = activation_listen(&r, &e);
+                k = notify < 0 && notify != -ENOENT ? notify : 0;
+        }
+        if (k == 0)
+                k = container_start(&r, &p, &e);
+        if (k == 0)
+                k = container_poststart(&r, &p, &e);
+        if (k < 0) {
+                /* A hook's failure ends the container; poststop hooks run with its removal. */
+                if (text_equal(e.id, "hook.failed"))
+                        (void)container_delete(&r, true, NULL);
                 return oci_say_failed(g, "cannot start the container", &e);
         }
         wait_ready(notify, &r);

@@ -68,9 +68,8 @@ static void options_done(struct exec_options *x)
 
 static int fail(const struct oci_globals *g, const struct error *e)
 {
-        int status = text_equal(e->id, "exec.missing") || text_equal(e->id, "exec.interpreter") ? 127 : text_starts(e->id, "exec.") ? 126 : 0;
-        int one = oci_say_failed(g, "cannot exec in the container", e);
-        return status ? status : one == 1 ? 255 : one;
+        (void)oci_say_failed(g, "cannot exec in the container", e);
+        return oci_exec_status(e, 255);
 }
 
 int oci_cmd_exec(const struct oci_globals *g, int argc, char **argv)
@@ -92,6 +91,6 @@ int oci_cmd_exec(const struct oci_globals *g, int argc, char **argv)
                 return fail(g, &e);
         if (x.o.detaches)
                 return 0;
-        const struct supervision s = { .pid = c.record.pid, .pidfd = c.child.pidfd, .terminal_fd = c.terminal_fd };
+        const struct supervision s = { .pid = c.child.pid, .pidfd = c.child.pidfd, .terminal_fd = c.terminal_fd };
         return supervise(&s);
 }

@@ -178,25 +178,40 @@ static char *missing_controllers(const struct maker *m, const char *needed, int 
         return TAKE_PTR(missing.data);
 }
 
+/* Words that the folder does not hand down yet. The folders above a delegated one do already, and are not ours to write to. */
+static char *words_left(int mount_fd, const char *file, const struct strings *words)
+{
+        CLEAN_TEXT struct text have = { 0 }, left = { 0 };
+        CLEAN_STRINGS struct strings present = { 0 };
+        if (file_read(mount_fd, file, 4096, &have) == 0)
+                text_split_words(have.data, &present);
+        text_add(&left, "");
+        for (size_t i = 0; i < words->count; i++)
+                if (!strings_has(&present, words->items[i] + 1))
+                        text_addf(&left, "%s%s", left.length ? " " : "", words->items[i]);
+        return TAKE_PTR(left.data);
+}
+
 static int enable_at(int mount_fd, const char *folder, const char *words, const char *needed, const char **ret_word)
 {
         CLEAN_FREE char *file = xprintf("%s%scgroup.subtree_control", folder, *folder ? "/" : "");
         CLEAN_STRINGS struct strings each = { 0 };
-        int result = file_write(mount_fd, file, words);
-        if (result == 0)
-                return 0;
-        result = 0;
         text_split_words(words, &each);
+        CLEAN_FREE char *left = words_left(mount_fd, file, &each);
+        if (!*left || file_write(mount_fd, file, left) == 0)
+                return 0;
+        strings_clear(&each);
+        text_split_words(left, &each);
         for (size_t i = 0; i < each.count; i++) {
-                int r = file_write(mount_fd, file, each.items[i]);
                 CLEAN_FREE char *word = xprintf(" %s ", each.items[i] + 1);
                 const char *found = strstr(needed, word);
-                if (r < 0 && found && result == 0) {
+                int r = file_write(mount_fd, file, each.items[i]);
+                if (r < 0 && found) {
                         *ret_word = found;
-                        result = r;
+                        return r;
                 }
         }
-        return result;
+        return 0;
 }
 
 /* Hands the controllers down from the top to the folder. What nobody needs may be refused. */
@@ -283,12 +298,22 @@ static char *needed_v2(const struct maker *m, const struct cgroup_writes *w)
         return TAKE_PTR(t.data);
 }
 
-static bool v1_is_needed(const struct cgroup_hierarchy *h, const struct cgroup_writes *w)
+/* The first row that asks for a folder in this hierarchy; h NULL: in v2. NULL: none does. */
+static const struct cgroup_write *asker(const struct maker *m, const struct cgroup_hierarchy *h, const struct cgroup_writes *w)
 {
-        for (size_t i = 0; i < w->count; i++)
-                if (cgroup_names_controller(h->controllers, w->items[i].controller))
-                        return true;
-        return false;
+        for (size_t i = 0; i < w->count; i++) {
+                const char *controller = w->items[i].controller;
+                if (h ? cgroup_names_controller(h->controllers, controller) : !*controller || cgroup_layout_v2_offers(m->layout, controller))
+                        return &w->items[i];
+        }
+        return NULL;
+}
+
+static int not_made(int r, const struct cgroup_write *by, struct error *e)
+{
+        if (by)
+                error_while(e, "applying %s (%s controller)", by->origin, *by->controller ? by->controller : "v2");
+        return r;
 }
 
 static bool may_be_refused(const struct maker *m, bool needed, int r)
@@ -308,18 +333,18 @@ static int make_folders(struct maker *m, const struct cgroup_writes *w, struct e
         for (unsigned i = 0; i < m->layout->v1_count; i++) {
                 struct cgroup_hierarchy *h = &m->layout->v1[i];
                 bool devices = wants_devices(m->wish) && cgroup_names_controller(h->controllers, "devices");
-                bool need = v1_is_needed(h, w);
+                const struct cgroup_write *need = asker(m, h, w);
                 if (!(m->wish->all || need || devices) || cgroup_hierarchy_open(m->layout, h) < 0)
                         continue;
                 int r = make_v1(m, h, e);
                 if (r < 0 && !may_be_refused(m, need || !devices_done, r) && !(devices && !need && devices_done && !m->wish->all))
-                        return r;
+                        return not_made(r, need, e);
                 devices_done |= devices && r == 0;
         }
         if (m->layout->has_v2 && (m->wish->all || *needed || !devices_done)) {
                 int r = make_v2(m, needed, e);
                 if (r < 0 && !may_be_refused(m, *needed || !devices_done, r))
-                        return r;
+                        return not_made(r, asker(m, NULL, w), e);
         }
         return 0;
 }

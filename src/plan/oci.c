@@ -267,14 +267,16 @@ int oci_gid_maps(const struct json_place *at, void *into, struct error *e)
 
 /* ---- top ---- */
 
-/* 1.0.2, 1.3.0-rc.1 and the like. Leniently, the third number may be missing. */
+/* Semantic versioning 2.0: 1.0.2, 1.3.0-rc.1 and the like. */
 static bool is_version(const char *s)
 {
         for (int part = 0; part < 3; part++) {
                 size_t n = strspn(s, "0123456789");
                 s += n;
-                if (!n || (part && !*s))
-                        return n;
+                if (!n)
+                        return false;
+                if (part == 2 && !*s)
+                        return true;
                 if (part < 2 && *s++ != '.')
                         return false;
         }

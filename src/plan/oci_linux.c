@@ -273,6 +273,7 @@ static const struct {
 } sysctl_owners[] = {
         { "net.", CLONE_NEWNET },
         { "fs.mqueue.", CLONE_NEWIPC },
+        { "kernel.domainname", CLONE_NEWUTS },
         { "kernel.auto_msgmni", CLONE_NEWIPC },
         { "kernel.msg_next_id", CLONE_NEWIPC },
         { "kernel.msgmax", CLONE_NEWIPC },
@@ -322,14 +323,14 @@ static int check_sysctl(const struct json_place *at, const struct oci_reading *r
         uint64_t owner = key ? sysctl_owner(key) : 0;
         if (!key || strlen(key) > 1024)
                 return oci_fail(at, e, "it looks like net.ipv4.ip_forward or net/ipv4/ip_forward", "contains an invalid path");
-        if (text_equal(key, "kernel.hostname") || text_equal(key, "kernel.domainname"))
-                return oci_fail(at, e, key[7] == 'h' ? "use /hostname" : "use /domainname", "has a member of its own");
+        if (text_equal(key, "kernel.hostname"))
+                return oci_fail(at, e, "use /hostname", "has a member of its own");
         if (!owner)
                 return oci_fail(at, e, "what belongs to an IPC or a network namespace can be set", "belongs to the whole host");
-        if (!(r->made & owner))
-                return oci_fail(at, e, owner == CLONE_NEWNET ? "add {\"type\": \"network\"} without a path to /linux/namespaces"
-                                                             : "add {\"type\": \"ipc\"} without a path to /linux/namespaces",
-                                "needs a new %s namespace", owner == CLONE_NEWNET ? "network" : "IPC");
+        /* That a joined one is not the host's is seen when it is opened. */
+        if (!((r->made | r->joined) & owner))
+                return oci_fail(at, e, "add its type to /linux/namespaces", "needs a new %s namespace",
+                                owner == CLONE_NEWNET ? "network" : owner == CLONE_NEWIPC ? "IPC" : "UTS");
         if (strchr(value, '\n'))
                 return json_fail(at, e, "holds a line break");
         return 0;

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "cli/oci.h"
+#include "os/self.h"
 
 enum { KEY_ROOT = 256, KEY_LOG, KEY_LOG_FORMAT, KEY_LOG_LEVEL, KEY_DEBUG, KEY_SYSTEMD, KEY_MANAGER, KEY_ROOTLESS };
 
@@ -90,12 +91,23 @@ static void fill_stdio(void)
         (void)fd_close(fd);
 }
 
+/* Kernels that cannot exchange a process's file: start again from a read-only copy of its mount. */
+static void start_read_only(char **argv)
+{
+        if (self_can_exchange() || self_is_read_only())
+                return;
+        CLEAN_FD int fd = self_open_read_only();
+        if (fd >= 0)
+                (void)self_execute(fd, argv);
+}
+
 int main(int argc, char **argv)
 {
         static const struct argp argp = { options, parse, "COMMAND [OPTION...]", "OCI runtime\v", NULL, list_commands, NULL };
         struct line l = { .command_at = 0 };
         if (fcntl(2, F_GETFD) < 0 || fcntl(1, F_GETFD) < 0 || fcntl(0, F_GETFD) < 0)
                 fill_stdio();
+        start_read_only(argv);
         argp_program_version_hook = print_version;
         argp_err_exit_status = 1;
         if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &l) != 0)

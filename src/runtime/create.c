@@ -206,14 +206,14 @@ static int give_listener(const struct record *r, const struct plan *p, pid_t pid
 {
         const struct profile *profile = p->container->profile;
         const struct notify_state state = { .oci_version = r->oci_version ? r->oci_version : "1.0.0", .id = r->id, .status = status, .bundle = r->bundle,
-                                            .pid = pid, .annotations = &p->container->annotations, .metadata = profile->listener_metadata };
+                                            .pid = pid, .container_pid = r->pid, .annotations = &p->container->annotations, .metadata = profile->listener_metadata };
         return filters_hand_over(profile, &state, number, pidfd, e);
 }
 
 static int on_listener(void *context, int number, struct error *e)
 {
         struct creation *c = context;
-        return give_listener(&c->record, &c->plan, c->record.pid, c->child.pidfd, c->o->waits ? "creating" : "running", number, e);
+        return give_listener(&c->record, &c->plan, c->child.pid, c->child.pidfd, c->o->waits ? "creating" : "running", number, e);
 }
 
 int creation_spawn(struct creation *c, struct error *e)
@@ -243,7 +243,7 @@ int creation_spawn(struct creation *c, struct error *e)
         r = receive_terminal(c, e);
         if (r == 0)
                 r = send_pidfd(c->o->pidfd_socket, c->child.pidfd, e);
-        return r == 0 ? write_pid_file(c->o->pid_file, c->record.pid, e) : r;
+        return r == 0 ? write_pid_file(c->o->pid_file, c->child.pid, e) : r;
 }
 
 static int prepare(struct creation *c, struct error *e)
@@ -282,6 +282,10 @@ static int make(struct creation *c, int root_fd, struct error *e)
         free(c->record.id);
         c->record.id = NULL;
         c->record.bundle = NULL;
+        for (size_t i = 0; r == 0 && i < c->plan.notes.count; i++)
+                error_note(stderr, "bulkhead-oci", c->plan.notes.items[i]);
+        if (r == 0 && !c->plan.argv.count)
+                r = error_set(e, EINVAL, "config.process", "config.json: /process: is missing: there is nothing to start");
         if (r == 0)
                 r = record_make(root_fd, c->o->id, &c->record, e);
         c->record.bundle = bundle;
@@ -318,7 +322,7 @@ static void run_poststop(const struct record *r, const struct plan *p)
                 return;
         record_state(r, 0, "stopped", &p->container->annotations, &state);
         /* The specification has it logged and gone on. */
-        if (hooks_run(p->container, PLAN_HOOK_POSTSTOP, state.data, &ignored) < 0)
+        if (hooks_run_all(p->container, PLAN_HOOK_POSTSTOP, state.data, &ignored) < 0)
                 error_print(stderr, "bulkhead-oci", "a poststop hook failed", &ignored);
 }
 
@@ -329,7 +333,7 @@ static void unmake(struct creation *c)
                 take_back(c, c->plan.container->net_device_count);
         if (c->child.pidfd >= 0) {
                 (void)process_signal(c->child.pidfd, SIGKILL);
-                while (waitpid(c->record.pid, NULL, 0) < 0 && errno == EINTR)
+                while (waitpid(c->child.pid, NULL, 0) < 0 && errno == EINTR)
                         ;
         }
         if (!c->made)
@@ -426,7 +430,7 @@ int container_kill(struct record *r, int signal, bool all, struct error *e)
         if (pidfd < 0) {
                 if (all)
                         return 0;
-                return wrong_status(r, "kill", e);
+                return error_set(e, ESRCH, "container.status", "container not running: \"%s\" is %s", r->id, record_status_name(record_status(r)));
         }
         int k = process_signal(pidfd, signal);
         if (k == 0 && signal == SIGKILL && cgroup_is_frozen(&r->cgroup))

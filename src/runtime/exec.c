@@ -9,6 +9,7 @@
 
 #include "os/capability.h"
 #include "os/file.h"
+#include "os/path.h"
 #include "os/process.h"
 #include "runtime/filters.h"
 #include "runtime/resources.h"
@@ -126,6 +127,8 @@ static int apply_options(struct plan *p, const struct exec_options *x, struct er
                 strings_add(&p->argv, x->argv.items[i]);
         if (!p->argv.count)
                 return error_set(e, EINVAL, "exec.command", "which program?");
+        if (x->cwd && *x->cwd != '/')
+                return error_set(e, EINVAL, "exec.directory", "the working directory \"%.80s\" is not absolute", x->cwd);
         set_text(&p->working_directory, x->cwd);
         set_text(&k->apparmor, x->apparmor);
         set_text(&k->process_label, x->process_label);
@@ -160,8 +163,28 @@ static int apply_file(struct plan *p, const struct exec_options *x, struct error
 static int on_born(void *context, pid_t pid, struct error *e)
 {
         struct creation *c = context;
-        c->record.pid = pid;
+        c->child.pid = pid;
         return resources_add(c->container, pid, e);
+}
+
+/* [CONTROLLER:]PATH: of one hierarchy, or of all. */
+static int open_entry(struct record *r, const char *sub, struct error *e)
+{
+        const char *colon = sub ? strchr(sub, ':') : NULL;
+        int k = cgroup_open_entry(&r->cgroup, colon ? NULL : sub, r->pid, e);
+        if (k < 0 || !colon)
+                return k;
+        CLEAN_FREE char *controller = xstrndup(sub, (size_t)(colon - sub));
+        struct cgroup_folder *f = (struct cgroup_folder *)cgroup_v1_folder_of(&r->cgroup, controller);
+        if (!f)
+                return error_set(e, ENOENT, "cgroup.refused", "there is no control group of %s", controller);
+        CLEAN_FREE char *path = xprintf("%s/cgroup.procs", colon + 1);
+        int fd = path_open_as(f->fd, path, O_WRONLY, 0, PATH_NO_LINKS);
+        if (fd < 0)
+                return error_errno(e, fd, "cgroup.refused", "entering %s%s", f->path, colon + 1);
+        fd_close(f->procs_fd);
+        f->procs_fd = fd;
+        return 0;
 }
 
 static int make(struct record *container, const struct exec_options *x, struct creation *c, struct error *e)
@@ -187,7 +210,11 @@ static int make(struct record *container, const struct exec_options *x, struct c
         c->sandbox.join_pidfd = record_pidfd(container);
         if (c->sandbox.join_pidfd < 0)
                 return error_set(e, ESRCH, "container.status", "container \"%s\" has ended", container->id);
-        r = cgroup_open_entry(&container->cgroup, x->sub_cgroup, container->pid, e);
+        c->record.pid = container->pid;
+        c->record.id = xstrdup(container->id);
+        c->record.bundle = container->bundle ? xstrdup(container->bundle) : NULL;
+        c->record.oci_version = container->oci_version ? xstrdup(container->oci_version) : NULL;
+        r = open_entry(container, x->sub_cgroup, e);
         if (r < 0)
                 return r;
         c->sandbox.cgroup = container->cgroup; /* lent */
@@ -202,7 +229,7 @@ int exec_make(struct record *container, const struct exec_options *x, struct cre
         int r = make(container, x, c, e);
         if (r < 0 && c->child.pidfd >= 0) {
                 (void)process_signal(c->child.pidfd, SIGKILL);
-                while (waitpid(c->record.pid, NULL, 0) < 0 && errno == EINTR)
+                while (waitpid(c->child.pid, NULL, 0) < 0 && errno == EINTR)
                         ;
         }
         return r;

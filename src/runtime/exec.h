@@ -12,5 +12,5 @@ struct exec_options {
         struct creation_options o; /* pid file, console socket, pidfd socket, preserve_fds, detaches, io */
 };
 
-/* On success the program runs; ret->record is the container's with the new process. On failure nothing is left. */
+/* On success the program runs; ret->child is the new process. On failure nothing is left. */
 int exec_make(struct record *container, const struct exec_options *x, struct creation *ret, struct error *e);

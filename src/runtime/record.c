@@ -128,6 +128,25 @@ int record_save(const struct record *r, struct error *e)
 
 /* ---- opening ---- */
 
+/* What a container's folder holds; state.json goes last, so that what is left after a crash is known as what it is. */
+static const char *const files[] = { "start", "config.json", "config.json.new", "state.json.new", "notify", "mounts", "mounts.new", "state.json" };
+
+/* Without a state: a creator died early, unless something stands here that is not ours. */
+static bool is_ours(int dir_fd)
+{
+        CLEAN_STRINGS struct strings found = { 0 };
+        if (file_list(dir_fd, &found) < 0)
+                return false;
+        for (size_t i = 0; i < found.count; i++) {
+                size_t k = 0;
+                while (k < ELEMENTS(files) && !text_equal(files[k], found.items[i]))
+                        k++;
+                if (k == ELEMENTS(files))
+                        return false;
+        }
+        return true;
+}
+
 struct loaded {
         uint32_t version;
         int32_t pid;
@@ -163,8 +182,10 @@ static int load(struct record *r, struct error *e)
         CLEAN_JSON struct json_document d = { 0 };
         struct loaded l = { .r = r };
         int k = file_read(r->dir_fd, "state.json", RECORD_SIZE_MAX, &t);
+        if (k == -ENOENT && is_ours(r->dir_fd))
+                return 0;
         if (k == -ENOENT)
-                return 0; /* its creator died before it made anything */
+                return error_set(e, ENOENT, "container.unknown", "container \"%s\" does not exist", r->id);
         if (k < 0)
                 return error_errno(e, k, "state.failed", "reading the state of %s", r->id);
         k = json_parse("state.json", t.data, t.length, &d, e);
@@ -270,16 +291,21 @@ enum record_status record_status(const struct record *r)
 
 /* ---- the end ---- */
 
+/* The folder of the notification socket (activation.h), which the container sees but cannot write to. */
+static void remove_notify(const struct record *r)
+{
+        CLEAN_FD int fd = openat(r->dir_fd, "notify", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && (unlinkat(fd, "notify.sock", 0) == 0 || errno == ENOENT))
+                (void)unlinkat(r->dir_fd, "notify", AT_REMOVEDIR);
+}
+
 int record_remove(const struct record *r)
 {
-        /* state.json goes last: what is left after a crash is known as what it is. */
-        static const char *const files[] = { "start", "config.json", "state.json.new", "notify", "state.json" };
+        remove_notify(r);
         for (size_t i = 0; i < ELEMENTS(files); i++)
                 if (unlinkat(r->dir_fd, files[i], 0) < 0 && errno != ENOENT && errno != EISDIR)
                         return -errno;
-        if (unlinkat(r->root_fd, r->id, AT_REMOVEDIR) == 0 || errno == ENOENT)
-                return 0;
-        return errno == ENOTEMPTY || errno == EEXIST ? file_remove_tree(r->root_fd, r->id) : -errno;
+        return unlinkat(r->root_fd, r->id, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 void record_done(struct record *r)

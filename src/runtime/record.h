@@ -21,7 +21,7 @@
 #include "base/text.h"
 #include "os/cgroup.h"
 
-enum { RECORD_VERSION = 1, RECORD_SIZE_MAX = 1 << 20, RECORD_ID_MAX = 128 };
+enum { RECORD_VERSION = 1, RECORD_SIZE_MAX = 1 << 20, RECORD_ID_MAX = 255 };
 
 enum record_status { RECORD_CREATING, RECORD_CREATED, RECORD_RUNNING, RECORD_PAUSED, RECORD_STOPPED };
 
@@ -40,7 +40,7 @@ struct record {
 };
 #define RECORD_INIT { .root_fd = -EBADF, .dir_fd = -EBADF, .cgroup = { .into_fd = -EBADF } }
 
-/* Letters, digits and "_+-.", not starting with "-" or "."; at most 128 bytes. */
+/* Letters, digits and "_+-.", not starting with "-" or "."; at most 255 bytes, what a file name can hold. */
 bool record_id_valid(const char *id);
 /* Where containers are kept without --root. Allocated. */
 char *record_default_root(void);

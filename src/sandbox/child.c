@@ -68,7 +68,8 @@ static int stage_session(struct child *c, struct error *e)
         if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
                 return error_errno(e, errno, "session.terminal", "taking the terminal");
         bool keep_keyring = c->s->plan->user_mode || c->s->keep_keyring;
-        int r = keep_keyring ? 0 : keyring_new_session(); /* KeyringMode=private */
+        CLEAN_FREE char *keyring = is_container(c) ? xprintf("_ses.%s", c->s->plan->unit) : NULL;
+        int r = keep_keyring ? 0 : keyring_join_session(keyring); /* KeyringMode=private */
         if (r < 0 && r != -ENOSYS && r != -EPERM)
                 return error_errno(e, r, "session.keyring", "making a session keyring");
         return 0;
@@ -102,6 +103,11 @@ static int stage_handles(struct child *c, struct error *e)
 {
         if (c->s->joined)
                 return container_handles(c, e);
+        if (is_container(c)) {
+                int r = container_begin(c, e);
+                if (r < 0)
+                        return r;
+        }
         c->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
         c->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (c->proc_fd < 0 || c->root_fd < 0)

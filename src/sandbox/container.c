@@ -28,6 +28,7 @@
 #include "os/path.h"
 #include "os/process.h"
 #include "os/seccomp.h"
+#include "os/self.h"
 #include "sandbox/hooks.h"
 #include "sandbox/id_maps.h"
 #include "sandbox/notify.h"
@@ -164,11 +165,31 @@ static int open_join(const struct plan_join *j, struct error *e)
         return fd;
 }
 
-static int join_one(const struct plan_join *j, struct error *e)
+/* A path may lead to a namespace of the host: what is set there would be the host's own. */
+static int refuse_host(const struct plan_container *k, const struct plan_join *j, int fd, struct error *e)
+{
+        static const struct {
+                uint64_t flag;
+                const char *own;
+        } rows[] = { { CLONE_NEWNET, "/proc/self/ns/net" }, { CLONE_NEWIPC, "/proc/self/ns/ipc" }, { CLONE_NEWUTS, "/proc/self/ns/uts" } };
+        bool names = j->flag == CLONE_NEWUTS && (k->hostname || k->domainname);
+        for (size_t i = 0; (k->sysctl_count || names) && i < ELEMENTS(rows); i++) {
+                struct stat theirs, own;
+                if (rows[i].flag != j->flag || fstat(fd, &theirs) < 0 || stat(rows[i].own, &own) < 0 || theirs.st_ino != own.st_ino)
+                        continue;
+                error_set(e, EPERM, "namespace.host", "%s is the host's own %s namespace", j->path, process_namespace_name(j->flag));
+                error_hint(e, "kernel settings and names can be set in namespaces of the container's own only");
+                return error_while(e, "applying %s", j->origin);
+        }
+        return 0;
+}
+
+static int join_one(const struct plan_container *k, const struct plan_join *j, struct error *e)
 {
         CLEAN_FD int fd = open_join(j, e);
-        if (fd < 0)
-                return fd;
+        int r = fd < 0 ? fd : refuse_host(k, j, fd, e);
+        if (r < 0)
+                return r;
         if (setns(fd, (int)j->flag) < 0) {
                 error_errno(e, errno, "namespace.join", "entering the %s namespace %s", process_namespace_name(j->flag), j->path);
                 return error_while(e, "applying %s", j->origin);
@@ -181,7 +202,7 @@ static int join_flags(const struct plan_container *k, uint64_t flags, struct err
         int r = 0;
         for (size_t i = 0; r == 0 && i < k->join_count; i++)
                 if (k->joins[i].flag & flags)
-                        r = join_one(&k->joins[i], e);
+                        r = join_one(k, &k->joins[i], e);
         return r;
 }
 
@@ -223,6 +244,22 @@ static void restore_for_children(int pid_fd, int time_fd)
                 (void)setns(time_fd, CLONE_NEWTIME);
 }
 
+/* Before the container can see us: what we were started from must not be writable through us (os/self.h). */
+static int hide_program(struct error *e)
+{
+        if (self_is_read_only())
+                return 0;
+        CLEAN_FD int fd = self_open_read_only();
+        int r = fd < 0 ? fd : self_exchange(fd);
+        return r < 0 ? error_errno(e, r, "self.refused", "keeping the runtime's own file from the container") : 0;
+}
+
+int container_begin(struct child *c, struct error *e)
+{
+        (void)c;
+        return hide_program(e);
+}
+
 /*
  * The child of exec is seen by the container from its first moment on, and must hold nothing of the host then: so
  * control groups and namespaces are entered, and descriptors closed, before it is born.
@@ -236,6 +273,9 @@ static int enter_container(struct sandbox *s, int answer_fd, const struct sandbo
         r = cgroup_enter(&s->cgroup);
         if (r < 0)
                 return error_errno(e, r, "cgroup.refused", "entering the container's control groups");
+        r = hide_program(e);
+        if (r < 0)
+                return r;
         process_close_others(kept, ELEMENTS(kept), 3 + io->keep_fds);
         r = container_enter(s->join_pidfd, s->join_flags, e);
         s->join_pidfd = fd_close(s->join_pidfd);
@@ -384,9 +424,9 @@ int container_become_root(struct child *c, struct error *e)
 static int set_sysctl(struct child *c, const struct plan_sysctl *s, struct error *e)
 {
         CLEAN_FREE char *path = xprintf("sys/%s", s->key);
-        if (!strchr(s->key, '/'))
-                for (char *p = path; *p; p++)
-                        *p = *p == '.' ? '/' : *p;
+        /* In a key dots separate and a slash stands for a dot. */
+        for (char *p = path + strlen("sys/"); *p; p++)
+                *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
         CLEAN_FD int fd = path_open_as(c->proc_fd, path, O_WRONLY | O_NOCTTY, 0, PATH_NO_LINKS);
         int r = fd < 0 ? fd : file_write_all(fd, s->value, strlen(s->value));
         if (r < 0) {
@@ -415,6 +455,16 @@ static int refuse(struct error *e, int r, const char *what, const char *origin)
         return error_while(e, "applying %s", origin);
 }
 
+/* Where there is no final list, what the first one narrowed is wide again: the control group has the last word. */
+static int set_final_cpus(const struct child *c, struct error *e)
+{
+        const struct plan_container *k = c->s->plan->container;
+        if (!c->s->joined || (!k->cpus_initial && !k->cpus_final))
+                return 0;
+        int r = attributes_set_cpus(k->cpus_final ? k->cpus_final : "0-8191");
+        return r < 0 ? refuse(e, r, "the processors", "/process/execCPUAffinity/final") : 0;
+}
+
 static int set_rlimits(const struct plan_container *k, struct error *e)
 {
         for (size_t i = 0; i < k->rlimit_count; i++) {
@@ -431,9 +481,9 @@ static int set_rlimits(const struct plan_container *k, struct error *e)
 int container_attributes(struct child *c, struct error *e)
 {
         const struct plan_container *k = c->s->plan->container;
-        int r = 0;
-        if (k->cpus_final && (r = attributes_set_cpus(k->cpus_final)) < 0)
-                return refuse(e, r, "the processors", "/process/execCPUAffinity/final");
+        int r = set_final_cpus(c, e);
+        if (r < 0)
+                return r;
         if (k->scheduler.set) {
                 const struct plan_scheduler *p = &k->scheduler;
                 const struct attributes_scheduler a = { p->policy, p->flags, p->nice, p->priority, p->runtime_ns, p->deadline_ns, p->period_ns };
@@ -458,11 +508,6 @@ int container_labels(struct child *c, struct error *e)
                 int r = file_write(c->proc_fd, "self/oom_score_adj", text);
                 if (r < 0)
                         return refuse(e, r, "the OOM score", "/process/oomScoreAdj");
-        }
-        if (k->cpus_initial && !c->s->joined) {
-                int r = attributes_set_cpus(k->cpus_initial);
-                if (r < 0)
-                        return refuse(e, r, "the processors", "/process/execCPUAffinity/initial");
         }
         if (k->process_label) {
                 int r = file_write(c->proc_fd, "thread-self/attr/exec", k->process_label);
@@ -503,12 +548,25 @@ static void own_stdio(uid_t uid)
         }
 }
 
-static int set_capabilities(struct child *c, struct error *e)
+/* What we have not, nobody gets from us; the specification has that said and the container made without it. */
+static void leave_out_capabilities(struct child *c, uint64_t had)
+{
+        struct plan_capabilities *p = &c->s->plan->container->capabilities;
+        uint64_t lacking = (p->bounding | p->effective | p->permitted | p->inheritable | p->ambient) & ~had;
+        for (unsigned n = 0; n <= CAPABILITY_MAX && lacking >> n; n++)
+                if (lacking >> n & 1)
+                        child_note(c, "the capability %s cannot be granted: the runtime has it not", capability_name(n));
+        uint64_t *const sets[] = { &p->bounding, &p->effective, &p->permitted, &p->inheritable, &p->ambient };
+        for (size_t i = 0; lacking && i < ELEMENTS(sets); i++)
+                *sets[i] &= ~lacking;
+}
+
+static int set_capabilities(struct child *c, uint64_t had, struct error *e)
 {
         const struct plan_capabilities *p = &c->s->plan->container->capabilities;
         const uint64_t admin = UINT64_C(1) << CAP_SYS_ADMIN;
         /* What the filters need until execve, which takes it away unless the bounding set and root give it. */
-        uint64_t extra = c->s->profile.filter.count && !c->s->plan->no_new_privileges ? capability_effective() & admin : 0;
+        uint64_t extra = c->s->profile.filter.count && !c->s->plan->no_new_privileges ? had & admin : 0;
         int r = capability_set(p->effective | extra, p->permitted | extra, p->inheritable);
         if (r < 0)
                 return error_errno(e, r, "capability.refused", "setting the capabilities");
@@ -521,6 +579,8 @@ int container_credentials(struct child *c, struct error *e)
         const struct plan_container *k = c->s->plan->container;
         const struct plan_identity *i = &k->identity;
         own_stdio(i->uid);
+        uint64_t had = capability_effective(); /* the change of user takes it, and leaves it permitted */
+        leave_out_capabilities(c, had);
         int r = capability_bound(k->capabilities.bounding);
         if (r < 0)
                 return error_errno(e, r, "capability.refused", "dropping from the capability bounding set");
@@ -541,7 +601,7 @@ int container_credentials(struct child *c, struct error *e)
         r = child_tie(c);
         if (r < 0)
                 return error_errno(e, r, "spawn.failed", "asking for the death signal");
-        return set_capabilities(c, e);
+        return set_capabilities(c, had, e);
 }
 
 /* The image's passwd is text of a stranger: a regular file within bounds, or nothing. */
@@ -582,6 +642,7 @@ int container_directory(struct child *c, struct error *e)
         const char *path = p->working_directory ? p->working_directory : "/";
         char here[PATH_MAX];
         add_home(c->s);
+        /* Not the caller's, which may be an engine's 0. */
         umask(p->container->identity.umask_set ? p->container->identity.umask : 0022);
         if (chdir(path) < 0) {
                 error_errno(e, errno, "directory.refused", "entering the working directory %s", path);
@@ -600,18 +661,18 @@ int container_wait(struct child *c, struct error *e)
 {
         const struct status_message ready = { .kind = STATUS_READY };
         int listener = c->s->start_fd;
-        (void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0); /* from here on nobody supervises */
-        if (listener < 0)
+        if (listener < 0) {
+                (void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0); /* from here on nobody supervises */
                 return 0;
+        }
+        /* While we wait we can be looked at: nothing of the host stays open, nor any lock of our maker. */
+        const int kept[] = { listener, c->status_fd };
+        process_close_others(kept, ELEMENTS(kept), 3 + c->io->keep_fds);
+        c->proc_fd = c->root_fd = c->sync_fd = -EBADF;
+        (void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
         if (file_write_all(c->status_fd, &ready, sizeof ready) < 0)
                 return error_set(e, EPIPE, "spawn.failed", "the supervisor is gone");
-        /* While we wait we can be looked at: nothing of the host stays open, nor any lock of our maker. */
-        int kept = 3 + (int)c->io->keep_fds;
-        if (listener != kept && dup3(listener, kept, O_CLOEXEC) < 0)
-                return error_errno(e, errno, "spawn.failed", "keeping the start socket");
-        (void)close_range((unsigned)kept + 1, ~0U, 0);
-        listener = kept;
-        c->proc_fd = c->root_fd = c->status_fd = c->sync_fd = -EBADF;
+        c->status_fd = fd_close(c->status_fd);
         for (;;) {
                 char byte = 0;
                 CLEAN_FD int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);

@@ -28,6 +28,7 @@ pid_t container_clone(struct sandbox *s, uint64_t flags, const struct sandbox_io
 int container_enter(int pidfd, uint64_t flags, struct error *e);
 
 /* Stages. */
+int container_begin(struct child *c, struct error *e);
 int container_handles(struct child *c, struct error *e); /* of a child of exec */
 int container_join(struct child *c, struct error *e);
 int container_become_root(struct child *c, struct error *e);

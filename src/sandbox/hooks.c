@@ -122,3 +122,18 @@ int hooks_run(const struct plan_container *k, enum plan_hook_kind kind, const ch
         }
         return 0;
 }
+
+int hooks_run_all(const struct plan_container *k, enum plan_hook_kind kind, const char *state, struct error *e)
+{
+        int result = 0;
+        for (size_t i = 0; i < k->hook_count[kind]; i++) {
+                struct error own = { 0 };
+                int r = run_one(&k->hooks[kind][i], state, &own);
+                if (r < 0 && result == 0) {
+                        *e = own;
+                        error_while(e, "running the %s hooks", names[kind]);
+                        result = r;
+                }
+        }
+        return result;
+}

@@ -11,4 +11,6 @@
  * on standard error.
  */
 int hooks_run(const struct plan_container *k, enum plan_hook_kind kind, const char *state, struct error *e);
+/* The same, and goes on after a failure: the first is told. */
+int hooks_run_all(const struct plan_container *k, enum plan_hook_kind kind, const char *state, struct error *e);
 const char *hooks_kind_name(enum plan_hook_kind kind);

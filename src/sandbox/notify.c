@@ -54,7 +54,7 @@ void notify_format(const struct notify_state *s, struct text *t)
         add_member(t, "status", s->status);
         if (s->annotations && s->annotations->count)
                 add_annotations(t, s->annotations);
-        text_addf(t, "\"pid\":%d,\"bundle\":", (int)s->pid);
+        text_addf(t, "\"pid\":%d,\"bundle\":", (int)(s->container_pid ? s->container_pid : s->pid));
         text_add_json(t, s->bundle);
         text_add(t, "}}");
 }

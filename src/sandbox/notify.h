@@ -22,7 +22,8 @@ int notify_take(int number, int pidfd, struct error *e);
 struct notify_state {
         const char *oci_version;
         const char *id, *status, *bundle;
-        pid_t pid; /* of the payload, as the runtime sees it */
+        pid_t pid; /* of the process that is filtered, as the runtime sees it */
+        pid_t container_pid; /* of the container's first process */
         const struct strings *annotations; /* KEY, VALUE, KEY, VALUE..., or NULL */
         const char *metadata;              /* optional */
 };

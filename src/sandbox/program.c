@@ -42,12 +42,26 @@ static int explain_script(const char *path, const char *head, struct error *e)
         return -ENOENT;
 }
 
+static const char *machine_name(unsigned machine)
+{
+        static const struct {
+                unsigned machine;
+                const char *name;
+        } rows[] = { { EM_X86_64, "x86-64" }, { EM_386, "i386" },     { EM_AARCH64, "aarch64" }, { EM_ARM, "arm" },
+                     { EM_RISCV, "riscv" },   { EM_PPC64, "ppc64" }, { EM_S390, "s390x" },      { EM_MIPS, "mips" } };
+        for (size_t i = 0; i < ELEMENTS(rows); i++)
+                if (rows[i].machine == machine)
+                        return rows[i].name;
+        return "unknown";
+}
+
 static int explain_elf(const char *path, int fd, const char *head, int errnum, struct error *e)
 {
         Elf64_Ehdr h;
         memcpy(&h, head, sizeof h);
         if (errnum == ENOEXEC) {
-                error_set(e, ENOEXEC, "exec.architecture", "%s is an ELF program for another machine (e_machine %u)", path, h.e_machine);
+                error_set(e, ENOEXEC, "exec.architecture", "%s is an ELF program for another machine: %s (e_machine %u)", path,
+                          machine_name(h.e_machine), h.e_machine);
                 return -ENOEXEC;
         }
         for (unsigned i = 0; head[EI_CLASS] == ELFCLASS64 && i < h.e_phnum && i < 64; i++) {
@@ -117,5 +131,9 @@ int child_find_program(struct child *c, struct error *e)
                 if (r != -ENOENT && r != -ENOTDIR)
                         worst = -r;
         }
-        return not_found(e, worst, name);
+        if (worst != ENOENT)
+                return not_found(e, worst, name);
+        error_set(e, ENOENT, "exec.missing", "%s: executable file not found in $PATH", name);
+        error_status(e, STATUS_EXEC);
+        return -ENOENT;
 }

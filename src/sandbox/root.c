@@ -127,13 +127,26 @@ static int clone_bind(struct root *b, const struct plan_attach *a, struct error 
         return TAKE_FD(fd);
 }
 
+/*
+ * The host's /sys bound with all that is below it, for a user namespace that shares the host's control groups: read-only
+ * means these as well (CVE-2023-25809).
+ */
+static bool holds_host_cgroups(const struct root *b, const struct plan_attach *a)
+{
+        CLEAN_FREE char *source = NULL;
+        bool in_users = b->k->new_users || geteuid() != 0 || !b->c->s->privileged;
+        return a->bind && a->recursive && a->set & MOUNT_ATTR_RDONLY && in_users && !(b->c->s->plan->namespaces & CLONE_NEWCGROUP) &&
+               path_normalize(a->source, &source) == 0 && (path_is_below(source, "/sys") || text_equal(source, "/"));
+}
+
 static int make_detached(struct root *b, const struct plan_attach *a, struct error *e)
 {
         CLEAN_FD int fd = a->bind ? clone_bind(b, a, e) : new_file_system(a, e);
         if (fd < 0)
                 return fd;
-        if (a->set_below || a->clear_below) {
-                int r = mount_change(fd, a->set_below, a->clear_below, 0, true);
+        uint64_t below = a->set_below | (holds_host_cgroups(b, a) ? MOUNT_ATTR_RDONLY : 0);
+        if (below || a->clear_below) {
+                int r = mount_change(fd, below, a->clear_below, 0, true);
                 if (r < 0)
                         return failed(e, a->origin, r, "setting the options below", a->target);
         }
@@ -250,8 +263,20 @@ static int finish(struct root *b, const struct plan_attach *a, int mount, struct
         return 0;
 }
 
+/* Changes the mount that is at the target already. */
+static int remount(struct root *b, const struct plan_attach *a, struct error *e)
+{
+        CLEAN_FD int target = path_open_as(b->fd, a->target, O_PATH, 0, trust_of(a));
+        int r = target < 0 ? target : mount_change(target, a->set, a->clear, 0, false);
+        if (r == 0 && (a->set_below || a->clear_below))
+                r = mount_change(target, a->set_below, a->clear_below, 0, true);
+        return r < 0 ? failed(e, a->origin, r, "remounting", a->target) : 0;
+}
+
 static int attach(struct root *b, const struct plan_attach *a, struct error *e)
 {
+        if (a->super & MS_REMOUNT)
+                return remount(b, a, e);
         if (a->copy_symlink) {
                 int r = copy_symlink(b, a, e);
                 if (r)
@@ -380,6 +405,11 @@ static uint64_t propagation_of_host(uint64_t wanted)
         }
 }
 
+static bool has_early_hooks(const struct plan_container *k)
+{
+        return k->hook_count[PLAN_HOOK_PRESTART] || k->hook_count[PLAN_HOOK_CREATE_RUNTIME] || k->hook_count[PLAN_HOOK_CREATE_CONTAINER];
+}
+
 static int open_root(struct root *b, struct error *e)
 {
         const struct plan_root *root = &b->k->root;
@@ -391,8 +421,13 @@ static int open_root(struct root *b, struct error *e)
         b->fd = s->root_fd >= 0 ? fcntl(s->root_fd, F_DUPFD_CLOEXEC, 3) : mount_clone_source(root->path, true, false);
         if (b->fd < 0)
                 return failed(e, "/root/path", b->fd, "opening the root", root->path);
-        /* On top of the host's root, where no path has to be walked; root_enter takes the host's away. */
-        r = mount_attach(b->fd, AT_FDCWD, "/");
+        /*
+         * On top of the host's root, where no path has to be walked; root_enter takes the host's away.  But hooks that run
+         * before look for the mounts at the root's own path.
+         */
+        r = has_early_hooks(b->k) ? mount_attach(b->fd, AT_FDCWD, root->path) : -EACCES;
+        if (r == -EACCES)
+                r = mount_attach(b->fd, AT_FDCWD, "/");
         return r < 0 ? failed(e, "/root/path", r, "attaching the root", root->path) : 0;
 }
 
@@ -411,6 +446,14 @@ static int make_late_read_only(struct root *b, struct error *e)
         return 0;
 }
 
+/* Images name working directories that they do not hold. What cannot be made shows when it is entered. */
+static void make_working_directory(struct root *b)
+{
+        const struct plan *p = b->c->s->plan;
+        if (p->working_directory)
+                fd_close(path_make_in(b->fd, p->working_directory, true, PATH_LINKS));
+}
+
 static int build(struct root *b, struct error *e)
 {
         int r = open_root(b, e);
@@ -418,6 +461,8 @@ static int build(struct root *b, struct error *e)
                 r = attach(b, &b->k->attaches[i], e);
         if (r == 0)
                 r = root_make_devices(b, e);
+        if (r == 0)
+                make_working_directory(b);
         if (r == 0)
                 r = hide_paths(b, e);
         return r == 0 ? make_late_read_only(b, e) : r;

@@ -56,10 +56,14 @@ static int bind_node(int folder, const char *name, const struct plan_device *d)
         return target < 0 ? target : mount_attach(source, target, "");
 }
 
+/* Of the default devices what an image has in their place goes; at one that was asked for the specification wants an error. */
 static int make_node(int folder, const char *name, const struct plan_device *d)
 {
+        struct stat st;
         if (is_wanted(folder, name, d))
                 return 0;
+        if (d->origin && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return -EEXIST;
         if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
                 return -errno;
         if (mknodat(folder, name, d->type | d->mode, makedev(d->major, d->minor)) < 0)

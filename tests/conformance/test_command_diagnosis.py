@@ -115,7 +115,9 @@ def test_a_mount_that_fails_is_named(box, folder):
 
 
 def test_a_mount_that_the_kernel_refuses_is_named(box):
-    box.config["mounts"].insert(3, {"destination": "/mnt", "type": "tmpfs", "source": "x", "options": ["no_such_option=1"]})
+    box.config["mounts"].insert(3,
+                                {"destination": "/mnt", "type": "tmpfs", "source": "x",
+                                 "options": ["no_such_option=1"]})
     says(box.run(), "/mounts/3")
 
 
@@ -125,17 +127,23 @@ def bad(*path, value):
 
 
 @pytest.mark.parametrize("path,value", [
-    bad("ociVersion", value="2.0.0"), bad("root", value=None), bad("root", "path", value="nothing"), bad("process", "args", value=[]),
+    bad("ociVersion", value="2.0.0"), bad("root", value=None), bad("root", "path", value="nothing"),
+    bad("process", "args", value=[]),
     bad("process", "args", 0, value=5), bad("process", "cwd", value="relative"), bad("process", "env", 1, value=7),
     bad("process", "user", "uid", value=-1), bad("process", "rlimits", 0, "type", value="RLIMIT_X"),
     bad("process", "capabilities", "bounding", 1, value=5), bad("process", "oomScoreAdj", value=5000),
-    bad("process", "scheduler", value={"policy": "SCHED_X"}), bad("process", "ioPriority", value={"class": "X", "priority": 0}),
-    bad("process", "noNewPrivileges", value="yes"), bad("mounts", 2, "destination", value=5), bad("mounts", 1, "options", 0, value=5),
-    bad("mounts", value={}), bad("linux", "namespaces", 0, "type", value="pids"), bad("linux", "resources", "devices", 0, "access", value="q"),
-    bad("linux", "maskedPaths", 1, value=5), bad("linux", "rootfsPropagation", value="x"), bad("linux", "sysctl", value={"kernel.panic": "1"}),
+    bad("process", "scheduler", value={"policy": "SCHED_X"}),
+    bad("process", "ioPriority", value={"class": "X", "priority": 0}),
+    bad("process", "noNewPrivileges", value="yes"), bad("mounts", 2, "destination", value=5),
+    bad("mounts", 1, "options", 0, value=5),
+    bad("mounts", value={}), bad("linux", "namespaces", 0, "type", value="pids"),
+    bad("linux", "resources", "devices", 0, "access", value="q"),
+    bad("linux", "maskedPaths", 1, value=5), bad("linux", "rootfsPropagation", value="x"),
+    bad("linux", "sysctl", value={"kernel.panic": "1"}),
     bad("linux", "devices", value=[{"type": "z", "path": "/x"}]), bad("linux", "seccomp", value={"defaultAction": "X"}),
     bad("linux", "personality", value={"domain": "X"}), bad("linux", "resources", "pids", value={"limit": "x"}),
-    bad("linux", "uidMappings", value=[{"containerID": 0, "hostID": 0, "size": -1}]), bad("linux", "memoryPolicy", value={"mode": "X"}),
+    bad("linux", "uidMappings", value=[{"containerID": 0, "hostID": 0, "size": -1}]),
+    bad("linux", "memoryPolicy", value={"mode": "X"}),
     bad("linux", "intelRdt", value={"closID": "a/b"}), bad("hooks", value={"createRuntime": [{"path": "relative"}]}),
     bad("annotations", value={"key": 5}), bad("hostname", value=5), bad("hostname", value="x" * 100)])
 def test_a_refused_value_is_named_by_its_pointer(box, path, value):
@@ -154,7 +162,8 @@ def test_a_refused_value_is_named_by_its_pointer(box, path, value):
 def test_bad_json_is_named_by_its_line(box):
     box.save()
     text = (box.bundle / "config.json").read_text()
-    (box.bundle / "config.json").write_text(json.dumps(json.loads(text), indent=1).replace('"hostname"', '"hostname" oops', 1))
+    (box.bundle / "config.json").write_text(json.dumps(json.loads(text), indent=1).replace('"hostname"',
+            '"hostname" oops', 1))
     r = says(box.call("run", "--bundle", box.bundle, box.id), "config.json")
     line = next(i for i, l in enumerate((box.bundle / "config.json").read_text().splitlines(), 1) if "oops" in l)
     assert str(line) in r.err, r.err

@@ -110,8 +110,10 @@ def test_a_paused_container_can_be_killed(up):
 
 UPDATES = [("--memory", str(48 * MIB), "memory", "memory.limit_in_bytes", str(48 * MIB)),
            ("--memory-reservation", str(16 * MIB), "memory", "memory.soft_limit_in_bytes", str(16 * MIB)),
-           ("--cpu-share", "300", "cpu", "cpu.shares", "300"), ("--cpu-quota", "30000", "cpu", "cpu.cfs_quota_us", "30000"),
-           ("--cpu-period", "60000", "cpu", "cpu.cfs_period_us", "60000"), ("--cpuset-cpus", "0", "cpuset", "cpuset.cpus", "0"),
+           ("--cpu-share", "300", "cpu", "cpu.shares", "300"),
+           ("--cpu-quota", "30000", "cpu", "cpu.cfs_quota_us", "30000"),
+           ("--cpu-period", "60000", "cpu", "cpu.cfs_period_us", "60000"),
+           ("--cpuset-cpus", "0", "cpuset", "cpuset.cpus", "0"),
            ("--cpuset-mems", "0", "cpuset", "cpuset.mems", "0"), ("--pids-limit", "33", "pids", "pids.max", "33"),
            ("--cpu-idle", "1", "cpu", "cpu.idle", "1"), ("--blkio-weight", "444", "blkio", "blkio.bfq.weight", "444")]
 
@@ -134,7 +136,8 @@ def test_update_of_memory_and_swap_together(up):
     assert up.limit("memory", "memory.memsw.limit_in_bytes") == str(96 * MIB)
     r = up.call("update", "--memory", 32 * MIB, "--memory-swap", 32 * MIB, up.id)
     assert r.status == 0, r
-    assert up.limit("memory", "memory.memsw.limit_in_bytes") == str(32 * MIB) == up.limit("memory", "memory.limit_in_bytes")
+    assert up.limit("memory", "memory.memsw.limit_in_bytes") == str(32 * MIB) == up.limit("memory",
+            "memory.limit_in_bytes")
 
 
 def test_update_of_the_burst(up):
@@ -149,9 +152,11 @@ def test_update_from_a_file_and_from_stdin(up, folder, how):
     need_controller("pids")
     text = json.dumps({"pids": {"limit": 21}, "memory": {"limit": 40 * MIB}, "cpu": {"shares": 200}})
     (folder / "resources.json").write_text(text)
-    r = up.call("update", "--resources", folder / "resources.json" if how == "file" else "-", up.id, input=text if how == "stdin" else None)
+    r = up.call("update", "--resources", folder / "resources.json" if how == "file" else "-", up.id,
+                input=text if how == "stdin" else None)
     assert r.status == 0, r
-    assert (up.limit("pids", "pids.max"), up.limit("memory", "memory.limit_in_bytes"), up.limit("cpu", "cpu.shares")) == \
+    assert (up.limit("pids", "pids.max"), up.limit("memory", "memory.limit_in_bytes"),
+            up.limit("cpu", "cpu.shares")) == \
         ("21", str(40 * MIB), "200")
 
 
@@ -175,7 +180,9 @@ def test_update_of_a_created_container(box):
     assert box.limit("pids", "pids.max") == "44"
 
 
-@pytest.mark.parametrize("options", [("--memory", "lots"), ("--pids-limit", "x"), ("--cpu-quota", "5"), ("--cpuset-cpus", "999"), ("--no-such", "1"),
+@pytest.mark.parametrize("options",
+                         [("--memory", "lots"), ("--pids-limit", "x"), ("--cpu-quota", "5"), ("--cpuset-cpus", "999"),
+                          ("--no-such", "1"),
                                      ("--cpu-share", "-1")], ids=lambda o: o[0] + o[1])
 def test_an_update_refused(up, options):
     r = up.call("update", *options, up.id)
@@ -216,7 +223,8 @@ def test_statistics_once(box):
 
 
 def test_events_until_the_container_is_gone(up):
-    p = subprocess.Popen(up.command("events", "--interval", "1s", up.id), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    p = subprocess.Popen(up.command("events", "--interval", "1s", up.id), stdout=subprocess.PIPE,
+                         stdin=subprocess.DEVNULL, text=True)
     try:
         assert json.loads(p.stdout.readline())["type"] == "stats"
         up.delete()
@@ -235,23 +243,28 @@ def test_features(box):
     f = json.loads(r.out)
     version = lambda v: tuple(map(int, re.match(r"(\d+)\.(\d+)\.(\d+)", v).groups()))
     assert version(f["ociVersionMin"]) == (1, 0, 0) and version(f["ociVersionMax"]) >= (1, 3, 0)
-    assert set(f["hooks"]) == {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}
-    assert {"ro", "rw", "bind", "rbind", "rro", "rnosuid", "idmap", "ridmap", "tmpcopyup", "nosymfollow", "remount", "private", "rslave", "lazytime",
+    assert set(f["hooks"]) == {"prestart", "createRuntime", "createContainer", "startContainer", "poststart",
+                               "poststop"}
+    assert {"ro", "rw", "bind", "rbind", "rro", "rnosuid", "idmap", "ridmap", "tmpcopyup", "nosymfollow", "remount",
+            "private", "rslave", "lazytime",
             "iversion", "silent", "loud", "runbindable", "dirsync"} <= set(f["mountOptions"])
     linux = f["linux"]
     assert set(linux["namespaces"]) == set(NAMESPACES)
     assert set(linux["capabilities"]) == set(CAPABILITIES)
     assert linux["cgroup"]["v1"] is True and linux["cgroup"]["v2"] is True
     assert linux["seccomp"]["enabled"] is True
-    assert {"SCMP_ACT_NOTIFY", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_LOG", "SCMP_ACT_TRACE"} <= set(linux["seccomp"]["actions"])
-    assert set(linux["seccomp"]["operators"]) == {"SCMP_CMP_" + o for o in ("EQ", "NE", "LT", "LE", "GE", "GT", "MASKED_EQ")}
+    assert {"SCMP_ACT_NOTIFY", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_LOG",
+            "SCMP_ACT_TRACE"} <= set(linux["seccomp"]["actions"])
+    assert set(linux["seccomp"]["operators"]) == {"SCMP_CMP_" + o for o in ("EQ", "NE", "LT", "LE", "GE", "GT",
+            "MASKED_EQ")}
     assert set(linux["seccomp"]["supportedFlags"]) <= set(linux["seccomp"]["knownFlags"])
     assert linux["mountExtensions"]["idmap"]["enabled"] is True
     assert isinstance(linux["intelRdt"]["enabled"], bool) and isinstance(linux["apparmor"]["enabled"], bool)
     assert isinstance(linux["selinux"]["enabled"], bool)
     assert linux["netDevices"]["enabled"] is True
     assert {"MPOL_DEFAULT", "MPOL_BIND", "MPOL_LOCAL"} <= set(linux["memoryPolicy"]["modes"])
-    assert set(linux["memoryPolicy"]["flags"]) == {"MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES", "MPOL_F_NUMA_BALANCING"}
+    assert set(linux["memoryPolicy"]["flags"]) == {"MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES",
+                                                   "MPOL_F_NUMA_BALANCING"}
     assert all(isinstance(k, str) and isinstance(v, str) for k, v in f.get("annotations", {}).items())
 
 
@@ -316,7 +329,9 @@ def test_help(box, argv):
     assert r.status == 0 and len(r.out) > 200
 
 
-@pytest.mark.parametrize("argv", [("nonsense",), ("--nonsense",), ("create", "--nonsense", "x"), ("run", "--bundle"), ()], ids=str)
+@pytest.mark.parametrize("argv",
+                         [("nonsense",), ("--nonsense",), ("create", "--nonsense", "x"), ("run", "--bundle"), ()],
+                         ids=str)
 def test_a_command_line_refused(box, argv):
     r = box.call(*argv)
     assert r.status != 0 and (r.err + r.out).strip() or argv == ()
@@ -327,7 +342,8 @@ def test_errors_go_to_the_log_file_as_json(box, folder):
     assert r.status != 0
     entries = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
     error = [e for e in entries if e["level"] == "error"]
-    assert error and "nothing-here" in error[-1]["msg"] and re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", error[-1]["time"]), entries
+    assert error and "nothing-here" in error[-1]["msg"] and re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d",
+                                                                     error[-1]["time"]), entries
 
 
 def test_errors_of_a_container_that_cannot_start_go_to_the_log_file(box, folder):
@@ -380,7 +396,8 @@ def with_descriptors(box, folder, count, script, *options, env=None):
         (folder / f"fd{i}").write_text(f"file {i}\n")
         opened.append(f"{3 + i}<{folder}/fd{i}")
     box.sh(script).save()
-    return subprocess.run(["sh", "-c", f"exec {' '.join(opened)}; export LISTEN_PID=$$; exec \"$@\"", "sh", *box.command("run", *options, "--bundle", box.bundle, box.id)],
+    return subprocess.run(["sh", "-c", f"exec {' '.join(opened)}; export LISTEN_PID=$$; exec \"$@\"", "sh",
+                           *box.command("run", *options, "--bundle", box.bundle, box.id)],
                           capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env)
 
 
@@ -405,7 +422,8 @@ def test_sockets_handed_over_by_LISTEN_FDS(box, folder):
 
 
 def test_LISTEN_FDS_and_kept_descriptors_together(box, folder):
-    p = with_descriptors(box, folder, 2, "echo $LISTEN_FDS; cat <&3; cat <&4", "--preserve-fds", "1", env={**os.environ, "LISTEN_FDS": "1"})
+    p = with_descriptors(box, folder, 2, "echo $LISTEN_FDS; cat <&3; cat <&4", "--preserve-fds", "1",
+                         env={**os.environ, "LISTEN_FDS": "1"})
     assert (p.returncode, p.stdout) == (0, "1\nfile 0\nfile 1\n"), p
 
 
@@ -452,7 +470,8 @@ def test_the_pidfd_socket_of_create(box, folder):
 
 def test_the_pidfd_socket_of_exec(up, folder):
     with Listener(folder / "pidfd") as listener:
-        r = up.exec("sleep", "998", options=("--detach", "--pidfd-socket", folder / "pidfd", "--pid-file", folder / "pid"))
+        r = up.exec("sleep", "998", options=("--detach", "--pidfd-socket", folder / "pidfd", "--pid-file",
+                                             folder / "pid"))
         assert r.status == 0, r
         _, fds = listener.take()
     info = open(f"/proc/self/fdinfo/{fds[0]}").read()
@@ -479,7 +498,8 @@ def test_the_cgroup_manager(box, manager):
 
 def test_the_disabled_cgroup_manager_makes_no_cgroup(box):
     box.args("sleep", "1000").save()
-    p = subprocess.run(box.command("--cgroup-manager=disabled", "run", "--detach", "--bundle", box.bundle, box.id), stdin=subprocess.DEVNULL,
+    p = subprocess.run(box.command("--cgroup-manager=disabled", "run", "--detach", "--bundle", box.bundle, box.id),
+                       stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert p.returncode == 0 and box.cgroups() == []
 
@@ -498,7 +518,8 @@ def test_the_log_level(box, level):
 def test_mounts_are_added_to_and_removed_from_a_running_container(up, folder):
     (folder / "file").write_text("added later")
     mounts = folder / "mounts.json"
-    mounts.write_text(json.dumps([{"destination": "/mnt", "source": str(folder), "type": "bind", "options": ["bind", "ro"]}]))
+    mounts.write_text(json.dumps([{"destination": "/mnt", "source": str(folder), "type": "bind",
+                                   "options": ["bind", "ro"]}]))
     r = up.call("mounts", "add", up.id, mounts)
     assert r.status == 0, r
     assert up.exec("cat", "/mnt/file").out == "added later"

@@ -13,7 +13,8 @@ def details(box, path):
 
 # ---- what is always there
 
-@pytest.mark.parametrize("path,major,minor", [("/dev/null", 1, 3), ("/dev/zero", 1, 5), ("/dev/full", 1, 7), ("/dev/random", 1, 8),
+@pytest.mark.parametrize("path,major,minor",
+                         [("/dev/null", 1, 3), ("/dev/zero", 1, 5), ("/dev/full", 1, 7), ("/dev/random", 1, 8),
                                               ("/dev/urandom", 1, 9), ("/dev/tty", 5, 0)])
 def test_default_device(box, path, major, minor):
     kind, mode, _, _, t, T = details(box, path)
@@ -61,7 +62,8 @@ def test_nothing_of_the_images_dev_is_taken_for_a_device(box):
                                                     ("b", "/dev/block", "block special file", (7, 3)),
                                                     ("c", "/opt/deep/dev", "character special file", (10, 229))])
 def test_a_device(box, type, path, kind, numbers):
-    box.linux["devices"] = [{"type": type, "path": path, "major": numbers[0], "minor": numbers[1], "fileMode": 0o640, "uid": 12, "gid": 34}]
+    box.linux["devices"] = [{"type": type, "path": path, "major": numbers[0], "minor": numbers[1], "fileMode": 0o640,
+                             "uid": 12, "gid": 34}]
     got = details(box, path)
     assert got[:4] == [kind, "640", "12", "34"]
     assert (int(got[4], 16), int(got[5], 16)) == numbers
@@ -90,7 +92,8 @@ def test_the_umask_does_not_change_a_devices_mode(box):
 
 
 def test_a_device_that_is_there_already_as_wanted(box):
-    box.linux["devices"] = [{"type": "c", "path": "/dev/zero", "major": 1, "minor": 5, "fileMode": 0o600, "uid": 0, "gid": 0}]
+    box.linux["devices"] = [{"type": "c", "path": "/dev/zero", "major": 1, "minor": 5, "fileMode": 0o600, "uid": 0,
+                             "gid": 0}]
     assert details(box, "/dev/zero")[0] == "character special file"
 
 
@@ -118,9 +121,11 @@ def test_a_device_through_a_link_stays_in_the_root(box, folder):
 
 
 @pytest.mark.parametrize("device", [
-    {"path": "/dev/x", "type": "z", "major": 1, "minor": 3}, {"path": "/dev/x", "major": 1, "minor": 3}, {"path": "/dev/x", "type": "c"},
+    {"path": "/dev/x", "type": "z", "major": 1, "minor": 3}, {"path": "/dev/x", "major": 1, "minor": 3},
+    {"path": "/dev/x", "type": "c"},
     {"type": "c", "major": 1, "minor": 3}, {"path": "dev/x", "type": "c", "major": 1, "minor": 3},
-    {"path": "/dev/x", "type": "c", "major": -1, "minor": 3}, {"path": "/dev/x", "type": "c", "major": 1, "minor": 1 << 32},
+    {"path": "/dev/x", "type": "c", "major": -1, "minor": 3},
+    {"path": "/dev/x", "type": "c", "major": 1, "minor": 1 << 32},
     {"path": "/dev/x", "type": "c", "major": 1, "minor": 3, "fileMode": "0600"}], ids=str)
 def test_a_device_refused(box, device):
     box.linux["devices"] = [device]
@@ -151,7 +156,8 @@ def test_what_is_allowed_can_be_opened(fuse):
     assert fuse.errno("open", "/dev/fuse", "rw") is None
 
 
-@pytest.mark.parametrize("access,mode,error", [("r", "r", None), ("r", "rw", "EPERM"), ("w", "r", "EPERM"), ("w", "w", None),
+@pytest.mark.parametrize("access,mode,error",
+                         [("r", "r", None), ("r", "rw", "EPERM"), ("w", "r", "EPERM"), ("w", "w", None),
                                                ("rw", "rw", None), ("m", "r", "EPERM")])
 def test_access_is_what_is_named(fuse, access, mode, error):
     fuse.resources["devices"] = [DENY_ALL, {"allow": True, "access": access, **FUSE}]
@@ -173,7 +179,8 @@ def test_the_rules_apply_in_their_order(fuse):
 
 
 def test_a_part_of_the_access_is_taken_back(fuse):
-    fuse.resources["devices"] = [DENY_ALL, {"allow": True, "access": "rw", **FUSE}, {"allow": False, "access": "w", **FUSE}]
+    fuse.resources["devices"] = [DENY_ALL, {"allow": True, "access": "rw", **FUSE},
+                                 {"allow": False, "access": "w", **FUSE}]
     assert fuse.errno("open", "/dev/fuse", "rw") == "EPERM"
     assert fuse.errno("open", "/dev/fuse", "r") is None
 
@@ -206,7 +213,8 @@ def test_the_rules_hold_in_exec(fuse):
 
 
 @pytest.mark.parametrize("rule", [{"allow": True, "access": "x"}, {"allow": True, "type": "z", "access": "r"},
-                                  {"allow": "yes", "access": "r"}, {"allow": True, "access": 7}, {"access": "rwm"}], ids=str)
+                                  {"allow": "yes", "access": "r"}, {"allow": True, "access": 7}, {"access": "rwm"}],
+                                  ids=str)
 def test_a_rule_refused(box, rule):
     box.resources["devices"] = [DENY_ALL, rule]
     box.refused()

@@ -82,7 +82,8 @@ def test_the_state_on_the_hooks_stdin(box, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_arguments_and_environment_of_a_hook(box, kind):
     target = log(box, kind)
-    add(box, kind, {"path": "/bin/sh", "args": ["sh", "-c", f'{{ echo "$0 $*"; env; }} > {target}', "zero", "one", "two words"],
+    add(box, kind, {"path": "/bin/sh",
+                    "args": ["sh", "-c", f'{{ echo "$0 $*"; env; }} > {target}', "zero", "one", "two words"],
                     "env": ["PATH=/bin:/usr/bin", "HOOK=yes"]})
     assert box.sh("true").run(env={**os.environ, "OF_THE_CALLER": "1"}).status == 0
     lines = read(box).splitlines()
@@ -231,7 +232,8 @@ def test_a_failing_hook_is_named(box, kind):
 
 
 @pytest.mark.parametrize("hook", [{"path": "bin/sh"}, {"path": ""}, {"args": ["x"]}, {"path": "/bin/sh", "timeout": 0},
-                                  {"path": "/bin/sh", "timeout": -1}, {"path": "/bin/sh", "args": "x"}, {"path": "/bin/sh", "env": "x"}, "x"], ids=str)
+                                  {"path": "/bin/sh", "timeout": -1}, {"path": "/bin/sh", "args": "x"},
+                                  {"path": "/bin/sh", "env": "x"}, "x"], ids=str)
 @pytest.mark.parametrize("kind", ["createRuntime", "poststop"])
 def test_a_hook_refused(box, kind, hook):
     box.config["hooks"] = {kind: [hook]}

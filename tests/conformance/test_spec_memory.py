@@ -30,7 +30,9 @@ def test_the_personality_holds_in_exec(box):
     assert box.reports()["personality"] & 0xff == 8
 
 
-@pytest.mark.parametrize("personality", [{"domain": "SOLARIS"}, {"domain": ""}, {}, {"domain": 8}, {"domain": "LINUX", "flags": ["ADDR_NO_RANDOMIZE_X"]}],
+@pytest.mark.parametrize("personality",
+                         [{"domain": "SOLARIS"}, {"domain": ""}, {}, {"domain": 8},
+                          {"domain": "LINUX", "flags": ["ADDR_NO_RANDOMIZE_X"]}],
                          ids=str)
 def test_personality_refused(box, personality):
     box.linux["personality"] = personality
@@ -39,7 +41,8 @@ def test_personality_refused(box, personality):
 
 # ---- memoryPolicy
 
-MODES = {"MPOL_PREFERRED": 1, "MPOL_BIND": 2, "MPOL_INTERLEAVE": 3, "MPOL_PREFERRED_MANY": 5, "MPOL_WEIGHTED_INTERLEAVE": 6}
+MODES = {"MPOL_PREFERRED": 1, "MPOL_BIND": 2, "MPOL_INTERLEAVE": 3, "MPOL_PREFERRED_MANY": 5,
+         "MPOL_WEIGHTED_INTERLEAVE": 6}
 STATIC, RELATIVE, BALANCING = 1 << 15, 1 << 14, 1 << 13
 
 
@@ -90,7 +93,8 @@ def test_the_policy_is_inherited_by_children(box, numa):
 
 @pytest.mark.parametrize("policy", [
     {"mode": "MPOL_NONE"}, {"mode": ""}, {}, {"nodes": "0"}, {"mode": "MPOL_BIND"}, {"mode": "MPOL_BIND", "nodes": "x"},
-    {"mode": "MPOL_BIND", "nodes": "3-1"}, {"mode": "MPOL_BIND", "nodes": "1000000"}, {"mode": "MPOL_BIND", "nodes": "60"},
+    {"mode": "MPOL_BIND", "nodes": "3-1"}, {"mode": "MPOL_BIND", "nodes": "1000000"},
+    {"mode": "MPOL_BIND", "nodes": "60"},
     {"mode": "MPOL_DEFAULT", "nodes": "0"}, {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_UNKNOWN"]},
     {"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"]}], ids=str)
 def test_a_policy_refused(box, numa, policy):
@@ -107,14 +111,17 @@ def no_resctrl():
 
 
 @pytest.mark.parametrize("rdt", [{"closID": "guaranteed"}, {"l3CacheSchema": "L3:0=f"}, {"memBwSchema": "MB:0=20"}, {},
-                                 {"schemata": ["L3:0=f", "MB:0=20"]}, {"enableMonitoring": True}, {"enableCMT": True}, {"enableMBM": True}], ids=str)
+                                 {"schemata": ["L3:0=f", "MB:0=20"]}, {"enableMonitoring": True}, {"enableCMT": True},
+                                 {"enableMBM": True}], ids=str)
 def test_cache_and_bandwidth_classes_are_refused_without_resctrl(box, no_resctrl, rdt):
     box.linux["intelRdt"] = rdt
     said = box.refused().lower()
     assert "rdt" in said or "resctrl" in said, said
 
 
-@pytest.mark.parametrize("rdt", [{"closID": "../x"}, {"closID": "a/b"}, {"memBwSchema": "L3:0=f"}, {"l3CacheSchema": "L3:0=f\nMB:0=5", "memBwSchema": 5}],
+@pytest.mark.parametrize("rdt",
+                         [{"closID": "../x"}, {"closID": "a/b"}, {"memBwSchema": "L3:0=f"},
+                          {"l3CacheSchema": "L3:0=f\nMB:0=5", "memBwSchema": 5}],
                          ids=str)
 def test_bad_classes_are_refused(box, rdt):
     box.linux["intelRdt"] = rdt

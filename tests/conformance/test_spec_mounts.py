@@ -16,13 +16,15 @@ def nested(box, folder, options="mode=755"):
     """A mount with another in it on the host's side; its path."""
     outer = folder / "outer"
     outer.mkdir()
-    box.prefix = ("unshare", "-m", "--propagation", "private", "sh", "-c", NESTED.format(outer=outer, options=options), "sh")
+    box.prefix = ("unshare", "-m", "--propagation", "private", "sh", "-c", NESTED.format(outer=outer, options=options),
+                  "sh")
     return outer
 
 
 # ---- types
 
-@pytest.mark.parametrize("type,source", [("tmpfs", "anything"), ("proc", "proc"), ("sysfs", "sysfs"), ("mqueue", "mqueue"),
+@pytest.mark.parametrize("type,source",
+                         [("tmpfs", "anything"), ("proc", "proc"), ("sysfs", "sysfs"), ("mqueue", "mqueue"),
                                          ("devpts", "devpts"), ("ramfs", "ramfs")])
 def test_a_filesystem_by_type(box, type, source):
     (box.rootfs / "mnt/x").mkdir()
@@ -44,7 +46,8 @@ def test_an_overlay(box, folder):
     for name in ("lower", "upper", "work"):
         (folder / name).mkdir()
     (folder / "lower/a").write_text("below")
-    box.mount("/mnt", "overlay", "overlay", [f"lowerdir={folder}/lower", f"upperdir={folder}/upper", f"workdir={folder}/work"])
+    box.mount("/mnt", "overlay", "overlay",
+              [f"lowerdir={folder}/lower", f"upperdir={folder}/upper", f"workdir={folder}/work"])
     assert box.sh("cat /mnt/a; echo new > /mnt/b").ran() == "below"
     assert (folder / "upper/b").read_text() == "new\n" and not (folder / "lower/b").exists()
 
@@ -82,7 +85,8 @@ def test_the_cgroups_of_the_container_without_a_cgroup_namespace(box):
     (["nodev"], ["nodev"], []), (["nodev", "dev"], [], ["nodev"]),
     (["noexec"], ["noexec"], []), (["noexec", "exec"], [], ["noexec"]),
     (["noatime"], ["noatime"], ["relatime"]), (["noatime", "atime"], ["relatime"], ["noatime"]),
-    (["relatime"], ["relatime"], []), (["strictatime"], [], ["relatime", "noatime"]), (["strictatime", "nostrictatime"], ["relatime"], ["noatime"]),
+    (["relatime"], ["relatime"], []), (["strictatime"], [], ["relatime", "noatime"]),
+    (["strictatime", "nostrictatime"], ["relatime"], ["noatime"]),
     (["nodiratime"], ["nodiratime"], []), (["nodiratime", "diratime"], [], ["nodiratime"]),
     (["nosymfollow"], ["nosymfollow"], []), (["nosymfollow", "symfollow"], [], ["nosymfollow"]),
     (["defaults"], ["rw"], ["nosuid", "nodev", "noexec"]), ([], ["rw", "relatime"], ["nosuid", "nodev", "noexec"]),
@@ -103,8 +107,10 @@ def test_mount_flags(box, folder, kind, options, has, lacks):
 @pytest.mark.parametrize("options,has,lacks", [
     (["sync"], ["sync"], []), (["sync", "async"], [], ["sync"]), (["dirsync"], ["dirsync"], []),
     (["lazytime"], ["lazytime"], []), (["lazytime", "nolazytime"], [], ["lazytime"]),
-    (["size=64k"], ["size=64k"], []), (["mode=1711"], ["mode=1711"], []), (["uid=1000", "gid=1001"], ["uid=1000", "gid=1001"], []),
-    (["nr_inodes=50"], ["nr_inodes=50"], []), (["size=64k", "nosuid", "mode=700"], ["size=64k", "mode=700"], [])], ids=str)
+    (["size=64k"], ["size=64k"], []), (["mode=1711"], ["mode=1711"], []),
+    (["uid=1000", "gid=1001"], ["uid=1000", "gid=1001"], []),
+    (["nr_inodes=50"], ["nr_inodes=50"], []), (["size=64k", "nosuid", "mode=700"], ["size=64k", "mode=700"], [])],
+    ids=str)
 def test_options_of_the_filesystem(box, options, has, lacks):
     box.tmpfs("/mnt", *options)
     seen = set(box.report().mount("/mnt").super)
@@ -134,7 +140,8 @@ def test_flags_by_their_effect(box, folder):
 
 # ---- recursive attributes
 
-RECURSIVE = [("rro", "ro", "ro"), ("rnosuid", "nosuid", "nosuid"), ("rnodev", "nodev", "nodev"), ("rnoexec", "noexec", "noexec"),
+RECURSIVE = [("rro", "ro", "ro"), ("rnosuid", "nosuid", "nosuid"), ("rnodev", "nodev", "nodev"),
+             ("rnoexec", "noexec", "noexec"),
              ("rnoatime", "noatime", "noatime"), ("rnodiratime", "nodiratime", "nodiratime"),
              ("rnosymfollow", "nosymfollow", "nosymfollow"), ("rrelatime", "relatime", "relatime")]
 
@@ -149,10 +156,13 @@ def test_recursive_attribute(box, folder, option, flag):
 
 
 @pytest.mark.parametrize("option,flag", [("rrw", "ro"), ("rsuid", "nosuid"), ("rdev", "nodev"), ("rexec", "noexec"),
-                                         ("ratime", "noatime"), ("rdiratime", "nodiratime"), ("rsymfollow", "nosymfollow"),
-                                         ("rstrictatime", "relatime"), ("rnorelatime", "noatime"), ("rnostrictatime", None)])
+                                         ("ratime", "noatime"), ("rdiratime", "nodiratime"),
+                                         ("rsymfollow", "nosymfollow"),
+                                         ("rstrictatime", "relatime"), ("rnorelatime", "noatime"),
+                                         ("rnostrictatime", None)])
 def test_recursive_attribute_taken_away(box, folder, option, flag):
-    options = {"rrw": "mode=755", "rnostrictatime": "strictatime", "rnorelatime": "mode=755"}.get(option, f"mode=755,{flag}")
+    options = {"rrw": "mode=755", "rnostrictatime": "strictatime", "rnorelatime": "mode=755"}.get(option,
+            f"mode=755,{flag}")
     outer = nested(box, folder, options)
     if option == "rrw":  # a file system that is made read-only cannot be filled
         box.prefix = (*box.prefix[:-2], box.prefix[-2].replace("exec ", f"mount -o remount,bind,ro {outer}/inner && "
@@ -174,7 +184,8 @@ def test_an_ordinary_attribute_is_not_recursive(box, folder):
 
 # ---- propagation of one mount
 
-@pytest.mark.parametrize("option,words", [("private", []), ("rprivate", []), ("shared", ["shared"]), ("rshared", ["shared"]),
+@pytest.mark.parametrize("option,words",
+                         [("private", []), ("rprivate", []), ("shared", ["shared"]), ("rshared", ["shared"]),
                                           ("slave", []), ("rslave", []), ("unbindable", ["unbindable"]),
                                           ("runbindable", ["unbindable"])])
 def test_propagation_of_a_mount(box, option, words):
@@ -196,7 +207,8 @@ def test_a_slave_bind_mount_follows_the_host(box, folder):
     outer.mkdir()
     box.linux["rootfsPropagation"] = "rslave"
     box.bind(outer, "/mnt", "rbind", "rslave")
-    box.prefix = ("unshare", "-m", "--propagation", "shared", "sh", "-c", f"mount -t tmpfs none {outer} && exec \"$@\"", "sh")
+    box.prefix = ("unshare", "-m", "--propagation", "shared", "sh", "-c", f"mount -t tmpfs none {outer} && exec \"$@\"",
+                  "sh")
     assert box.report().mount("/mnt").propagation() == ["slave"]
 
 
@@ -326,7 +338,8 @@ def test_the_root_itself_as_destination_of_a_file_is_refused(box, folder):
 
 
 @pytest.mark.parametrize("mount", [{}, {"source": "x", "type": "tmpfs"}, {"destination": "", "type": "tmpfs"},
-                                   {"destination": 5, "type": "tmpfs"}, {"destination": "/mnt", "type": "tmpfs", "options": "ro"}], ids=str)
+                                   {"destination": 5, "type": "tmpfs"},
+                                   {"destination": "/mnt", "type": "tmpfs", "options": "ro"}], ids=str)
 def test_a_mount_without_destination_is_refused(box, mount):
     box.config["mounts"].append(mount)
     box.refused()
@@ -409,7 +422,8 @@ def test_a_mount_with_its_own_mapping_without_the_option(box, data):
 
 
 def test_different_mappings_of_users_and_groups(box, data):
-    box.bind(data, "/mnt", "bind", "idmap", uidMappings=MAP, gidMappings=[{"containerID": 6, "hostID": 4242, "size": 1}])
+    box.bind(data, "/mnt", "bind", "idmap", uidMappings=MAP,
+             gidMappings=[{"containerID": 6, "hostID": 4242, "size": 1}])
     assert owners(box) == "1005 4242"
 
 
@@ -454,9 +468,12 @@ def test_one_mapping_without_the_other_is_refused(box, data, field):
     box.refused()
 
 
-@pytest.mark.parametrize("mapping", [[], [{"containerID": 0, "hostID": 0}], [{"containerID": 0, "hostID": 0, "size": 0}],
-                                     [{"containerID": 0, "hostID": 0, "size": -1}], [{"containerID": 4294967290, "hostID": 0, "size": 20}],
-                                     [{"containerID": 0, "hostID": 10, "size": 5}, {"containerID": 3, "hostID": 20, "size": 5}]], ids=str)
+@pytest.mark.parametrize("mapping",
+                         [[], [{"containerID": 0, "hostID": 0}], [{"containerID": 0, "hostID": 0, "size": 0}],
+                                     [{"containerID": 0, "hostID": 0, "size": -1}],
+                                     [{"containerID": 4294967290, "hostID": 0, "size": 20}],
+                                     [{"containerID": 0, "hostID": 10, "size": 5},
+                                      {"containerID": 3, "hostID": 20, "size": 5}]], ids=str)
 def test_a_mapping_that_cannot_be_is_refused(box, data, mapping):
     box.bind(data, "/mnt", "bind", "idmap", uidMappings=mapping, gidMappings=MAP)
     box.refused()

@@ -149,7 +149,8 @@ def test_a_type_given_twice_is_refused(box, type):
     box.refused()
 
 
-@pytest.mark.parametrize("entry", [{"type": "net"}, {"type": ""}, {}, {"type": 5}, {"path": "/proc/self/ns/net"}], ids=str)
+@pytest.mark.parametrize("entry", [{"type": "net"}, {"type": ""}, {}, {"type": 5}, {"path": "/proc/self/ns/net"}],
+                         ids=str)
 def test_an_unknown_type_is_refused(box, entry):
     box.linux["namespaces"].append(entry)
     box.refused()
@@ -159,7 +160,8 @@ def test_an_unknown_type_is_refused(box, entry):
 
 def test_the_maps_of_a_user_namespace(box):
     box.mapped(200000, 1000)
-    box.linux["gidMappings"] = [{"containerID": 0, "hostID": 300000, "size": 500}, {"containerID": 500, "hostID": 400000, "size": 5}]
+    box.linux["gidMappings"] = [{"containerID": 0, "hostID": 300000, "size": 500},
+                                {"containerID": 500, "hostID": 400000, "size": 5}]
     seen = box.report()
     assert seen["uid_map"].split() == ["0", "200000", "1000"]
     assert seen["gid_map"].split() == ["0", "300000", "500", "500", "400000", "5"]
@@ -200,9 +202,11 @@ def test_a_user_that_is_not_mapped_is_refused(box):
     box.refused()
 
 
-def test_a_user_namespace_without_maps_is_refused(box):
+def test_a_user_namespace_without_maps_has_all_ids(box):
+    """Nothing is asked to be kept out, and that is said; the capabilities are of the namespace all the same."""
     box.namespace("user")
-    box.refused()
+    r = box.sh("cat /proc/self/uid_map").run()
+    assert r.status == 0 and r.out.split() == ["0", "0", "4294967295"], r
 
 
 @pytest.mark.parametrize("maps", [
@@ -224,7 +228,8 @@ def test_offsets_of_the_clocks(box):
     box.linux["timeOffsets"] = {"monotonic": {"secs": 1000000, "nanosecs": 5}, "boottime": {"secs": 2000000}}
     before = time.clock_gettime(time.CLOCK_MONOTONIC), time.clock_gettime(time.CLOCK_BOOTTIME)
     seen = box.report()
-    assert [line.split() for line in seen["timens_offsets"]] == [["monotonic", "1000000", "5"], ["boottime", "2000000", "0"]]
+    assert [line.split() for line in seen["timens_offsets"]] == [["monotonic", "1000000", "5"],
+                                                                 ["boottime", "2000000", "0"]]
     assert seen["monotonic"] >= before[0] + 1000000 - 1 and seen["boottime"] >= before[1] + 2000000 - 1
 
 
@@ -235,7 +240,9 @@ def test_an_offset_below_zero(box):
     assert [line.split() for line in box.report()["timens_offsets"]][1] == ["boottime", "-3", "999999999"]
 
 
-@pytest.mark.parametrize("offsets", [{"realtime": {"secs": 5}}, {"monotonic": {"secs": "5"}}, {"monotonic": {"nanosecs": 1000000000}},
+@pytest.mark.parametrize("offsets",
+                         [{"realtime": {"secs": 5}}, {"monotonic": {"secs": "5"}},
+                          {"monotonic": {"nanosecs": 1000000000}},
                                      {"monotonic": 5}], ids=str)
 def test_offsets_refused(box, offsets):
     need_namespace("time")
@@ -253,7 +260,8 @@ def test_offsets_without_a_time_namespace_are_refused(box):
 
 @pytest.mark.parametrize("name,value,file", [
     ("net.ipv4.ip_forward", "1", "net/ipv4/ip_forward"), ("net.core.somaxconn", "321", "net/core/somaxconn"),
-    ("kernel.msgmax", "12345", "kernel/msgmax"), ("kernel.shmmni", "99", "kernel/shmmni"), ("kernel.sem", "10\t20\t30\t40", "kernel/sem"),
+    ("kernel.msgmax", "12345", "kernel/msgmax"), ("kernel.shmmni", "99", "kernel/shmmni"),
+    ("kernel.sem", "10\t20\t30\t40", "kernel/sem"),
     ("kernel.shm_rmid_forced", "1", "kernel/shm_rmid_forced"), ("fs.mqueue.msg_max", "17", "fs/mqueue/msg_max"),
     ("kernel.domainname", "a.domain", "kernel/domainname"), ("net/ipv4/ip_forward", "1", "net/ipv4/ip_forward"),
     ("net.ipv4.conf.lo.forwarding", "1", "net/ipv4/conf/lo/forwarding")])
@@ -267,12 +275,15 @@ def test_a_sysctl_of_an_own_namespace(box, name, value, file):
 
 
 @pytest.mark.parametrize("name,without", [
-    ("kernel.panic", None), ("vm.swappiness", None), ("fs.file-max", None), ("kernel.core_pattern", None), ("net.ipv4.ip_forward", "network"),
-    ("kernel.msgmax", "ipc"), ("fs.mqueue.msg_max", "ipc"), ("kernel.domainname", "uts"), ("no.such.key", None), ("", None),
+    ("kernel.panic", None), ("vm.swappiness", None), ("fs.file-max", None), ("kernel.core_pattern", None),
+    ("net.ipv4.ip_forward", "network"),
+    ("kernel.msgmax", "ipc"), ("fs.mqueue.msg_max", "ipc"), ("kernel.domainname", "uts"), ("no.such.key", None),
+    ("", None),
     ("net.ipv4.../../../kernel/panic", None), ("net.ipv4/../../kernel/panic", None), ("net.no.such", None)])
 def test_a_sysctl_of_the_host_is_refused(box, name, without):
     def seen():
-        return [open("/proc/sys/" + f).read() for f in ("kernel/panic", "vm/swappiness", "fs/file-max", "kernel/core_pattern",
+        return [open("/proc/sys/" + f).read() for f in ("kernel/panic", "vm/swappiness", "fs/file-max",
+                                                        "kernel/core_pattern",
                                                         "net/ipv4/ip_forward", "kernel/msgmax", "kernel/domainname")]
 
     before = seen()
@@ -287,7 +298,8 @@ def test_a_sysctl_of_the_host_is_refused(box, name, without):
     assert seen() == before
 
 
-@pytest.mark.parametrize("sysctl", [{"net.ipv4.ip_forward": 1}, {"net.ipv4.ip_forward": "abc"}, ["net.ipv4.ip_forward"]], ids=str)
+@pytest.mark.parametrize("sysctl",
+                         [{"net.ipv4.ip_forward": 1}, {"net.ipv4.ip_forward": "abc"}, ["net.ipv4.ip_forward"]], ids=str)
 def test_a_sysctl_with_a_bad_value_is_refused(box, sysctl):
     box.linux["sysctl"] = sysctl
     box.refused()
@@ -296,7 +308,8 @@ def test_a_sysctl_with_a_bad_value_is_refused(box, sysctl):
 # ---- netDevices
 
 def inside(pid, *argv, check=True):
-    return subprocess.run(["nsenter", "-t", str(pid), "-n", "--", *argv], check=check, capture_output=True, text=True).stdout
+    return subprocess.run(["nsenter", "-t", str(pid), "-n", "--", *argv], check=check, capture_output=True,
+                          text=True).stdout
 
 
 @pytest.fixture
@@ -355,7 +368,8 @@ def test_a_device_into_a_joined_network(make, box, network):
     assert "joined0" in box.sh("ip link").ran()
 
 
-@pytest.mark.parametrize("devices", [{"nothing0": {}}, {"left0": {"name": "lo"}}, {"left0": {"name": "far-too-long-a-name"}},
+@pytest.mark.parametrize("devices",
+                         [{"nothing0": {}}, {"left0": {"name": "lo"}}, {"left0": {"name": "far-too-long-a-name"}},
                                      {"left0": {"name": "a/b"}}, {"left0": {"name": ".."}}, {"left0": "eth0"}, {"": {}},
                                      {"left0": {"name": "same"}, "right0": {"name": "same"}}], ids=str)
 def test_a_device_that_cannot_move_is_refused(box, network, devices):

@@ -2,6 +2,7 @@
 """config.json: process, but for capabilities and the terminal."""
 import os
 import resource
+import signal
 
 import pytest
 
@@ -134,8 +135,10 @@ def test_the_umask(box):
     assert box.report()["umask"] == 0o027
 
 
-def test_without_umask_the_callers_stays(box):
-    assert box.report(preexec_fn=lambda: os.umask(0o037))["umask"] == 0o037
+def test_without_umask_it_is_022_whatever_the_callers(box):
+    """As runc and crun have it: engines call with a umask of 0."""
+    for mask in (0o037, 0):
+        assert box.report(preexec_fn=lambda: os.umask(mask))["umask"] == 0o022
 
 
 def test_a_umask_of_zero_is_set(box):
@@ -146,7 +149,8 @@ def test_a_umask_of_zero_is_set(box):
 # ---- rlimits
 
 @pytest.mark.parametrize("name,soft,hard", [
-    ("RLIMIT_AS", 1 << 40, 1 << 41), ("RLIMIT_CORE", 0, 4096), ("RLIMIT_CPU", 1000, 2000), ("RLIMIT_DATA", 1 << 40, 1 << 41),
+    ("RLIMIT_AS", 1 << 40, 1 << 41), ("RLIMIT_CORE", 0, 4096), ("RLIMIT_CPU", 1000, 2000),
+    ("RLIMIT_DATA", 1 << 40, 1 << 41),
     ("RLIMIT_FSIZE", 1 << 30, 1 << 31), ("RLIMIT_LOCKS", 100, 200), ("RLIMIT_MEMLOCK", 4096, 8192),
     ("RLIMIT_MSGQUEUE", 1000, 2000), ("RLIMIT_NICE", 0, 0), ("RLIMIT_NOFILE", 512, 700), ("RLIMIT_NPROC", 3000, 4000),
     ("RLIMIT_RSS", 1 << 20, 1 << 21), ("RLIMIT_RTPRIO", 0, 0), ("RLIMIT_RTTIME", 1000000, 2000000),
@@ -266,7 +270,8 @@ def test_realtime_policy_is_set_or_the_kernels_refusal_is_told(box, policy, numb
 
 
 def test_deadline_scheduling(box):
-    box.process["scheduler"] = {"policy": "SCHED_DEADLINE", "runtime": 1000000, "deadline": 20000000, "period": 30000000,
+    box.process["scheduler"] = {"policy": "SCHED_DEADLINE", "runtime": 1000000, "deadline": 20000000,
+                                "period": 30000000,
                                 "flags": ["SCHED_FLAG_RESET_ON_FORK"]}
     r = box.args("/probe").run()
     if r.status != 0:
@@ -300,7 +305,9 @@ def test_io_priority(box, name, number, priority):
     assert box.report()["ioprio"] == [number, priority]
 
 
-@pytest.mark.parametrize("io", [{"class": "IOPRIO_CLASS_NONE_SUCH", "priority": 1}, {"class": "IOPRIO_CLASS_BE", "priority": 8},
+@pytest.mark.parametrize("io",
+                         [{"class": "IOPRIO_CLASS_NONE_SUCH", "priority": 1},
+                          {"class": "IOPRIO_CLASS_BE", "priority": 8},
                                 {"class": "IOPRIO_CLASS_BE", "priority": -1}, {"priority": 3}], ids=str)
 def test_io_priority_refused(box, io):
     box.process["ioPriority"] = io
@@ -368,8 +375,6 @@ def test_only_the_standard_streams_are_open(box):
 
 
 def test_no_signal_is_ignored_or_blocked(box):
-    import signal
-
     def block():
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGTERM})

@@ -104,7 +104,8 @@ def test_delete_leaves_a_cgroup_that_was_there_before(box):
 
 def test_the_cgroup_namespace_hides_the_hosts_path(box):
     seen = box.report()
-    assert all(line.split(":")[2] == "/" for line in seen["cgroup"] if set(line.split(":")[1].split(",")) & {*V1, ""}), seen["cgroup"]
+    assert all(line.split(":")[2] == "/" for line in seen["cgroup"] if set(line.split(":")[1].split(",")) & {*V1,
+            ""}), seen["cgroup"]
 
 
 def test_a_failed_create_leaves_no_cgroup(box):
@@ -162,7 +163,8 @@ def test_checkBeforeUpdate_is_accepted(box, memory):
     assert box.report()["pid"] == 1
 
 
-@pytest.mark.parametrize("setting", [{"limit": -2}, {"swappiness": 101}, {"limit": "32M"}, {"limit": 32 * MIB, "swap": 16 * MIB},
+@pytest.mark.parametrize("setting",
+                         [{"limit": -2}, {"swappiness": 101}, {"limit": "32M"}, {"limit": 32 * MIB, "swap": 16 * MIB},
                                      {"limit": 1.5}, {"disableOOMKiller": "yes"}], ids=str)
 def test_memory_setting_refused(box, memory, setting):
     box.resources["memory"] = setting
@@ -230,7 +232,9 @@ def test_an_exec_stays_on_the_containers_processors(box):
     assert box.reports()["affinity"] == [0]
 
 
-@pytest.mark.parametrize("setting", [{"cpus": "x"}, {"cpus": "4000"}, {"mems": "900"}, {"quota": 500}, {"period": 1}, {"shares": -1},
+@pytest.mark.parametrize("setting",
+                         [{"cpus": "x"}, {"cpus": "4000"}, {"mems": "900"}, {"quota": 500}, {"period": 1},
+                          {"shares": -1},
                                      {"quota": 10000, "burst": 20000, "period": 100000}, {"idle": 7}], ids=str)
 def test_cpu_setting_refused(box, setting):
     need_controller("cpu")
@@ -292,7 +296,8 @@ def test_a_weight_is_set_or_refused(box):
     assert any("300" in f.read_text() for f in files), "the weight was forgotten"
 
 
-@pytest.mark.parametrize("setting", [{"leafWeight": 300}, {"weightDevice": [{"major": 254, "minor": 0, "weight": 200}]}], ids=str)
+@pytest.mark.parametrize("setting",
+                         [{"leafWeight": 300}, {"weightDevice": [{"major": 254, "minor": 0, "weight": 200}]}], ids=str)
 def test_other_weights_are_set_or_refused(box, setting):
     need_controller("blkio")
     box.resources["blockIO"] = setting
@@ -303,8 +308,11 @@ def test_other_weights_are_set_or_refused(box, setting):
     assert re.search("300|200", text), "the weight was forgotten"
 
 
-@pytest.mark.parametrize("setting", [{"weight": 5000}, {"weight": 70000}, {"throttleReadBpsDevice": [{"major": 250, "minor": 99, "rate": 5}]},
-                                     {"throttleReadBpsDevice": [{"rate": 5}]}, {"throttleReadBpsDevice": {"rate": 5}}], ids=str)
+@pytest.mark.parametrize("setting",
+                         [{"weight": 5000}, {"weight": 70000},
+                          {"throttleReadBpsDevice": [{"major": 250, "minor": 99, "rate": 5}]},
+                                     {"throttleReadBpsDevice": [{"rate": 5}]}, {"throttleReadBpsDevice": {"rate": 5}}],
+                                     ids=str)
 def test_block_io_setting_refused(box, setting):
     need_controller("blkio")
     box.resources["blockIO"] = setting
@@ -335,7 +343,9 @@ def test_huge_pages_of_an_impossible_size_are_refused(box, size):
     box.refused()
 
 
-@pytest.mark.parametrize("setting,controller", [({"classID": 1048577}, "net_cls"), ({"priorities": [{"name": "lo", "priority": 5}]}, "net_prio")],
+@pytest.mark.parametrize("setting,controller",
+                         [({"classID": 1048577}, "net_cls"),
+                          ({"priorities": [{"name": "lo", "priority": 5}]}, "net_prio")],
                          ids=str)
 def test_network_classes_are_set_or_refused(box, setting, controller):
     box.resources["network"] = setting
@@ -383,12 +393,16 @@ def test_names_that_are_no_file_of_a_cgroup_are_refused(box, unified):
     ("memory", {"memory": {"limit": 32 * MIB, "swap": 48 * MIB}}, "memory.swap.max", [str(16 * MIB)]),
     ("memory", {"memory": {"limit": 32 * MIB, "swap": 32 * MIB}}, "memory.swap.max", ["0"]),
     ("memory", {"memory": {"limit": -1, "swap": -1}}, "memory.max", ["max"]),
-    ("cpu", {"cpu": {"shares": 1024}}, "cpu.weight", ["39", "100"]), ("cpu", {"cpu": {"quota": 50000, "period": 200000}}, "cpu.max", ["50000 200000"]),
-    ("cpu", {"cpu": {"period": 50000}}, "cpu.max", ["max 50000"]), ("cpu", {"cpu": {"quota": -1}}, "cpu.max", ["max 100000"]),
-    ("cpu", {"cpu": {"quota": 50000, "burst": 20000}}, "cpu.max.burst", ["20000"]), ("cpu", {"cpu": {"idle": 1}}, "cpu.idle", ["1"]),
+    ("cpu", {"cpu": {"shares": 1024}}, "cpu.weight", ["39", "100"]),
+    ("cpu", {"cpu": {"quota": 50000, "period": 200000}}, "cpu.max", ["50000 200000"]),
+    ("cpu", {"cpu": {"period": 50000}}, "cpu.max", ["max 50000"]),
+    ("cpu", {"cpu": {"quota": -1}}, "cpu.max", ["max 100000"]),
+    ("cpu", {"cpu": {"quota": 50000, "burst": 20000}}, "cpu.max.burst", ["20000"]),
+    ("cpu", {"cpu": {"idle": 1}}, "cpu.idle", ["1"]),
     ("cpuset", {"cpu": {"cpus": "0"}}, "cpuset.cpus", ["0"]), ("cpuset", {"cpu": {"mems": "0"}}, "cpuset.mems", ["0"]),
     ("pids", {"pids": {"limit": 10}}, "pids.max", ["10"]), ("pids", {"pids": {"limit": -1}}, "pids.max", ["max"]),
-    ("pids", {"unified": {"pids.max": "11"}}, "pids.max", ["11"]), ("memory", {"unified": {"memory.high": str(MIB * 20)}}, "memory.high", [str(MIB * 20)])], ids=str)
+    ("pids", {"unified": {"pids.max": "11"}}, "pids.max", ["11"]),
+    ("memory", {"unified": {"memory.high": str(MIB * 20)}}, "memory.high", [str(MIB * 20)])], ids=str)
 def test_setting_of_version_2(box, controller, setting, file, values):
     need_unified(controller)
     box.resources.update(setting)
@@ -414,7 +428,9 @@ def test_limits_by_their_effect_on_version_2(box):
     assert box.tries("forks", 50)["made"] == 9
 
 
-@pytest.mark.parametrize("setting", [{"memory": {"swappiness": 20}}, {"cpu": {"realtimeRuntime": 1000}}, {"unified": {"nosuch.max": "1"}},
+@pytest.mark.parametrize("setting",
+                         [{"memory": {"swappiness": 20}}, {"cpu": {"realtimeRuntime": 1000}},
+                          {"unified": {"nosuch.max": "1"}},
                                      {"network": {"classID": 5}}], ids=str)
 def test_what_version_2_cannot_do_is_refused(box, setting):
     need_unified("memory")
@@ -433,7 +449,8 @@ def test_limits_hold_for_the_child_processes_and_for_exec(box):
 
 def test_exec_is_in_the_containers_cgroups(box):
     box.idle()
-    p = subprocess.Popen(box.command("exec", box.id, "sleep", "1000"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    p = subprocess.Popen(box.command("exec", box.id, "sleep", "1000"), stdin=subprocess.DEVNULL,
+                         stdout=subprocess.DEVNULL)
     try:
         until(lambda: len((box.cgroup() / "cgroup.procs").read_text().split()) == 2)
     finally:

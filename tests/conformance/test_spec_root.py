@@ -16,7 +16,9 @@ def test_the_machine_is_protected_from_a_runtime_that_errs(tools):
 
 # ---- ociVersion
 
-@pytest.mark.parametrize("version", ["1.0.0", "1.0.2", "1.0.2-dev", "1.0.0-rc5", "1.1.0", "1.2.0", "1.2.1", "1.3.0", "1.3.1+build.5",
+@pytest.mark.parametrize("version",
+                         ["1.0.0", "1.0.2", "1.0.2-dev", "1.0.0-rc5", "1.1.0", "1.2.0", "1.2.1", "1.3.0",
+                          "1.3.1+build.5",
                                      "1.9.0"])
 def test_any_version_of_the_first_major_one_is_accepted(box, version):
     box.config["ociVersion"] = version
@@ -36,7 +38,8 @@ def test_a_missing_version_is_refused(box):
 
 # ---- the file itself
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\"text\"", "{\"ociVersion\": \"1.0.2\"} trailing", "\x00"], ids=repr)
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\"text\"", "{\"ociVersion\": \"1.0.2\"} trailing", "\x00"],
+                         ids=repr)
 def test_a_file_that_is_no_object_is_refused(box, text):
     box.save()
     (box.bundle / "config.json").write_text(text)
@@ -62,7 +65,8 @@ def test_the_current_folder_is_the_default_bundle(box):
 
 def test_unknown_properties_are_ignored_everywhere(box):
     box.config["new"] = {"a": [1]}
-    for part in (box.process, box.process["user"], box.config["root"], box.linux, box.resources, box.config["mounts"][0],
+    for part in (box.process, box.process["user"], box.config["root"], box.linux, box.resources,
+                 box.config["mounts"][0],
                  box.linux["namespaces"][0]):
         part["ofTheFuture"] = {"x": [None, 1.5, "y"]}
     assert box.report()["pid"] == 1
@@ -78,10 +82,15 @@ def test_the_sections_of_other_platforms_and_of_virtual_machines_are_ignored(box
     assert box.report()["pid"] == 1
 
 
-@pytest.mark.parametrize("place", [("hooks",), ("annotations",), ("domainname",), ("process", "rlimits"), ("process", "capabilities"),
-                                   ("process", "oomScoreAdj"), ("process", "user", "additionalGids"), ("linux", "seccomp"),
-                                   ("linux", "resources"), ("linux", "devices"), ("linux", "sysctl"), ("linux", "maskedPaths"),
-                                   ("linux", "resources", "memory"), ("linux", "uidMappings"), ("linux", "intelRdt")], ids="/".join)
+@pytest.mark.parametrize("place",
+                         [("hooks",), ("annotations",), ("domainname",), ("process", "rlimits"),
+                          ("process", "capabilities"),
+                                   ("process", "oomScoreAdj"), ("process", "user", "additionalGids"),
+                                   ("linux", "seccomp"),
+                                   ("linux", "resources"), ("linux", "devices"), ("linux", "sysctl"),
+                                   ("linux", "maskedPaths"),
+                                   ("linux", "resources", "memory"), ("linux", "uidMappings"), ("linux", "intelRdt")],
+                                   ids="/".join)
 def test_null_is_as_if_it_were_not_there(box, place):
     where = box.config
     for step in place[:-1]:
@@ -90,7 +99,9 @@ def test_null_is_as_if_it_were_not_there(box, place):
     assert box.report()["pid"] == 1
 
 
-@pytest.mark.parametrize("place", [("process", "args", 1), ("process", "env", 0), ("process", "cwd"), ("hostname",), ("mounts", 0, "destination"),
+@pytest.mark.parametrize("place",
+                         [("process", "args", 1), ("process", "env", 0), ("process", "cwd"), ("hostname",),
+                          ("mounts", 0, "destination"),
                                    ("root", "path"), ("linux", "maskedPaths", 0)], ids=str)
 def test_a_zero_byte_in_a_text_is_refused(box, place):
     """A reader in C would see another text than the one that was checked."""
@@ -174,7 +185,9 @@ def test_a_read_only_root_leaves_the_host_writable(box):
     (box.rootfs / "still").write_text("")
 
 
-@pytest.mark.parametrize("root", [None, {}, {"path": ""}, {"path": "nothing"}, {"path": "/nothing/there"}, {"path": "config.json"},
+@pytest.mark.parametrize("root",
+                         [None, {}, {"path": ""}, {"path": "nothing"}, {"path": "/nothing/there"},
+                          {"path": "config.json"},
                                   {"path": 5}], ids=str)
 def test_a_root_that_is_no_folder_is_refused(box, root):
     if root is None:
@@ -343,7 +356,8 @@ def test_annotations_are_in_the_state(box):
 
 
 def test_annotations_of_others_are_no_hindrance(box):
-    box.config["annotations"] = {"run.oci.unknown": "1", "org.opencontainers.image.os": "linux", "org.systemd.property.X": "'y'"}
+    box.config["annotations"] = {"run.oci.unknown": "1", "org.opencontainers.image.os": "linux",
+                                 "org.systemd.property.X": "'y'"}
     assert box.report()["pid"] == 1
 
 

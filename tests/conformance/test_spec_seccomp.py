@@ -76,7 +76,8 @@ def test_errno_is_EPERM_by_default(box):
 
 @pytest.mark.parametrize("number", [1, 5, 38, 95, 4000])
 def test_errnoRet(box, number):
-    assert filter(box, rule("ERRNO", "getpriority", errnoRet=number)).tries("call", "getpriority", 0, 0)["errno"] == number
+    assert filter(box, rule("ERRNO", "getpriority", errnoRet=number)).tries("call", "getpriority", 0,
+            0)["errno"] == number
 
 
 def test_errnoRet_of_zero_pretends_success(box):
@@ -85,7 +86,8 @@ def test_errnoRet_of_zero_pretends_success(box):
 
 @pytest.mark.parametrize("action", ["KILL", "KILL_THREAD", "KILL_PROCESS", "TRAP"])
 def test_a_call_that_kills(box, action):
-    assert filter(box, rule(action, "acct")).sh("/probe call acct 0; echo $?").ran().splitlines()[-1] == str(128 + SIGSYS)
+    assert filter(box, rule(action,
+                            "acct")).sh("/probe call acct 0; echo $?").ran().splitlines()[-1] == str(128 + SIGSYS)
 
 
 @pytest.mark.parametrize("action,survives", [("KILL", True), ("KILL_THREAD", True), ("KILL_PROCESS", False)])
@@ -166,12 +168,16 @@ BIG = 1 << 32
     (("GE", 5), 5, True), (("GE", 5), 4, False), (("GT", 5), 6, True), (("GT", 5), 5, False),
     (("MASKED_EQ", 0xf0, 0x30), 0x35, True), (("MASKED_EQ", 0xf0, 0x30), 0x45, False),
     (("MASKED_EQ", 0xf0, 0), 0x05, True), (("MASKED_EQ", 0xf0), 0x05, True), (("MASKED_EQ", 0xf0), 0x15, False),
-    (("EQ", BIG + 5), BIG + 5, True), (("EQ", BIG + 5), 5, False), (("EQ", 5), BIG + 5, False), (("GT", BIG), BIG + 1, True),
-    (("GT", BIG), 0xffffffff, False), (("GT", 5), BIG, True), (("LT", BIG), 0xffffffff, True), (("LT", BIG), BIG, False),
-    (("LT", BIG + 5), BIG + 4, True), (("LE", BIG), BIG + 1, False), (("GE", BIG + 1), BIG, False), (("GE", BIG + 1), 2 * BIG, True),
+    (("EQ", BIG + 5), BIG + 5, True), (("EQ", BIG + 5), 5, False), (("EQ", 5), BIG + 5, False),
+    (("GT", BIG), BIG + 1, True),
+    (("GT", BIG), 0xffffffff, False), (("GT", 5), BIG, True), (("LT", BIG), 0xffffffff, True),
+    (("LT", BIG), BIG, False),
+    (("LT", BIG + 5), BIG + 4, True), (("LE", BIG), BIG + 1, False), (("GE", BIG + 1), BIG, False),
+    (("GE", BIG + 1), 2 * BIG, True),
     (("NE", BIG + 5), BIG + 6, True), (("NE", BIG + 5), 5, True), (("NE", BIG + 5), BIG + 5, False),
     (("EQ", 0xffffffffffffffff), 0xffffffffffffffff, True), (("GE", 0x8000000000000000), 0x8000000000000001, True),
-    (("MASKED_EQ", 0xff00000000, 0x500000000), 0x512345678, True), (("MASKED_EQ", 0xff00000000, 0x500000000), 0x612345678, False),
+    (("MASKED_EQ", 0xff00000000, 0x500000000), 0x512345678, True),
+    (("MASKED_EQ", 0xff00000000, 0x500000000), 0x612345678, False),
 ], ids=str)
 def test_comparison(box, comparison, value, hit):
     op, first, *two = comparison
@@ -196,7 +202,8 @@ def test_conditions_of_one_rule_must_all_hold(box):
 
 
 def test_rules_of_one_call_are_alternatives(box):
-    filter(box, rule("ERRNO", "vhangup", errnoRet=99, args=[arg(0, 1, "EQ")]), rule("ERRNO", "vhangup", errnoRet=99, args=[arg(0, 2, "EQ")]))
+    filter(box, rule("ERRNO", "vhangup", errnoRet=99, args=[arg(0, 1, "EQ")]),
+           rule("ERRNO", "vhangup", errnoRet=99, args=[arg(0, 2, "EQ")]))
     out = box.sh("/probe call vhangup 1; /probe call vhangup 2; /probe call vhangup 3").ran().splitlines()
     assert ['"errno":99}' in line for line in out] == [True, True, False]
 
@@ -210,23 +217,30 @@ def test_several_conditions_on_one_argument_are_alternatives(box):
 
 def test_an_argument_in_a_list_of_what_is_allowed(box):
     names = [n for n in all_calls() if n != "getpriority"]
-    filter(box, rule("ALLOW", *names), rule("ALLOW", "getpriority", args=[arg(0, 0, "EQ")]), default="SCMP_ACT_ERRNO", defaultErrnoRet=99)
+    filter(box, rule("ALLOW", *names), rule("ALLOW", "getpriority", args=[arg(0, 0, "EQ")]), default="SCMP_ACT_ERRNO",
+           defaultErrnoRet=99)
     out = box.sh("/probe call getpriority 0 0; /probe call getpriority 1 0").ran().splitlines()
     assert ['"errno":99}' in line for line in out] == [False, True]
 
 
 # ---- architectures, flags
 
-@pytest.mark.parametrize("archs", [[], ["SCMP_ARCH_X86_64"], ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"], ["SCMP_ARCH_X86"],
-                                   ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"], ["SCMP_ARCH_RISCV64"]], ids=str)
+@pytest.mark.parametrize("archs",
+                         [[], ["SCMP_ARCH_X86_64"], ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+                          ["SCMP_ARCH_X86"],
+                                   ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"], ["SCMP_ARCH_RISCV64"]],
+                                   ids=str)
 def test_architectures(box, archs):
     """The machine's own is always covered."""
     filter(box, rule("ERRNO", "getpriority", errnoRet=5), architectures=archs)
     assert box.errno("call", "getpriority", 0, 0) == "EIO"
 
 
-@pytest.mark.parametrize("name", ["ARM", "AARCH64", "MIPS", "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64", "MIPSEL64N32", "PPC", "PPC64",
-                                  "PPC64LE", "S390", "S390X", "PARISC", "PARISC64", "RISCV64", "LOONGARCH64", "M68K", "SH", "SHEB"])
+@pytest.mark.parametrize("name",
+                         ["ARM", "AARCH64", "MIPS", "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64", "MIPSEL64N32", "PPC",
+                          "PPC64",
+                                  "PPC64LE", "S390", "S390X", "PARISC", "PARISC64", "RISCV64", "LOONGARCH64", "M68K",
+                                  "SH", "SHEB"])
 def test_the_name_of_a_foreign_architecture_is_known(box, name):
     """Profiles list all architectures they were made for."""
     filter(box, rule("ERRNO", "getpriority", errnoRet=5), architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_" + name])
@@ -245,8 +259,11 @@ def test_a_filter_for_one_architecture_cannot_be_passed_by_through_another(box):
     assert '"errno":5' in box.sh("/probe int80 64").ran()
 
 
-@pytest.mark.parametrize("flags", [["SECCOMP_FILTER_FLAG_TSYNC"], ["SECCOMP_FILTER_FLAG_LOG"], ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"], [],
-                                   ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"], ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"]], ids=str)
+@pytest.mark.parametrize("flags",
+                         [["SECCOMP_FILTER_FLAG_TSYNC"], ["SECCOMP_FILTER_FLAG_LOG"],
+                          ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"], [],
+                                   ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+                                   ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"]], ids=str)
 def test_flags(box, flags, folder):
     filter(box, rule("ERRNO", "getpriority", errnoRet=5), flags=flags)
     if flags == ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]:  # the kernel takes it with a listener only
@@ -259,13 +276,18 @@ def test_flags(box, flags, folder):
 
 
 @pytest.mark.parametrize("change", [
-    {"flags": ["SECCOMP_FILTER_FLAG_UNKNOWN"]}, {"architectures": ["SCMP_ARCH_PDP11"]}, {"defaultAction": "SCMP_ACT_UNKNOWN"},
-    {"defaultAction": None}, {"defaultAction": "ALLOW"}, {"syscalls": [{"names": ["acct"], "action": "SCMP_ACT_PERHAPS"}]},
+    {"flags": ["SECCOMP_FILTER_FLAG_UNKNOWN"]}, {"architectures": ["SCMP_ARCH_PDP11"]},
+    {"defaultAction": "SCMP_ACT_UNKNOWN"},
+    {"defaultAction": None}, {"defaultAction": "ALLOW"},
+    {"syscalls": [{"names": ["acct"], "action": "SCMP_ACT_PERHAPS"}]},
     {"syscalls": [{"names": [], "action": "SCMP_ACT_ERRNO"}]}, {"syscalls": [{"action": "SCMP_ACT_ERRNO"}]},
     {"syscalls": [{"names": ["acct"]}]},
-    {"syscalls": [{"names": ["acct"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 6, "value": 1, "op": "SCMP_CMP_EQ"}]}]},
-    {"syscalls": [{"names": ["acct"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_LIKE"}]}]},
-    {"syscalls": [{"names": ["acct"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": -1, "op": "SCMP_CMP_EQ"}]}]},
+    {"syscalls": [{"names": ["acct"], "action": "SCMP_ACT_ERRNO",
+                   "args": [{"index": 6, "value": 1, "op": "SCMP_CMP_EQ"}]}]},
+    {"syscalls": [{"names": ["acct"], "action": "SCMP_ACT_ERRNO",
+                   "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_LIKE"}]}]},
+    {"syscalls": [{"names": ["acct"], "action": "SCMP_ACT_ERRNO",
+                   "args": [{"index": 0, "value": -1, "op": "SCMP_CMP_EQ"}]}]},
     {"syscalls": [{"names": ["acct"], "action": "SCMP_ACT_KILL_PROCESS", "errnoRet": 5}]},
     {"syscalls": [{"names": ["acct"], "action": "SCMP_ACT_ERRNO", "errnoRet": 70000}]},
     {"syscalls": {"names": ["acct"]}}, {"defaultErrnoRet": 5}], ids=json.dumps)

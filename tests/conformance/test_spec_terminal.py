@@ -99,7 +99,8 @@ def test_control_c_interrupts(box, console):
 
 def test_the_terminal_belongs_to_the_user(box, console):
     box.process["user"] = {"uid": 1000, "gid": 1000}
-    fd = up(box, console, "sh", "-c", "stat -c 'owner %u' -L /proc/self/fd/0; echo x > $(tty) && echo opened; sleep 1000")
+    fd = up(box, console, "sh", "-c",
+            "stat -c 'owner %u' -L /proc/self/fd/0; echo x > $(tty) && echo opened; sleep 1000")
     text = read_until(fd, "opened")
     assert "owner 1000" in text and "opened" in text
 
@@ -138,7 +139,8 @@ def test_run_in_the_foreground_on_a_terminal(box):
     box.args("sh", "-c", "stty size; read x; echo got $x; exit 5").save()
     main, side = os.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("4H", 44, 132, 0, 0))
-    p = subprocess.Popen(box.command("run", "--bundle", box.bundle, box.id), stdin=side, stdout=side, stderr=side, start_new_session=True,
+    p = subprocess.Popen(box.command("run", "--bundle", box.bundle, box.id), stdin=side, stdout=side, stderr=side,
+                         start_new_session=True,
                          preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
     os.close(side)
     try:
@@ -166,7 +168,8 @@ def test_exec_with_a_terminal(box, folder):
 
 def test_exec_takes_the_size_from_its_process_file(box, folder):
     box.idle()
-    (folder / "process.json").write_text(json.dumps({**box.process, "terminal": True, "consoleSize": {"height": 20, "width": 33},
+    (folder / "process.json").write_text(json.dumps({**box.process, "terminal": True,
+                                                     "consoleSize": {"height": 20, "width": 33},
                                                      "args": ["sh", "-c", "stty size; sleep 1000"]}))
     console = Console(folder)
     try:
@@ -183,7 +186,9 @@ def test_a_terminal_in_a_user_namespace(box, console):
     assert "owner 0" in read_until(fd, "owner 0")
 
 
-@pytest.mark.parametrize("size", [{"height": -1, "width": 5}, {"height": "5", "width": 5}, {"height": 70000, "width": 5}], ids=str)
+@pytest.mark.parametrize("size",
+                         [{"height": -1, "width": 5}, {"height": "5", "width": 5}, {"height": 70000, "width": 5}],
+                         ids=str)
 def test_a_size_refused(box, console, size):
     box.process.update(terminal=True, consoleSize=size)
     r = box.args("sleep", "1000").create(*console.option)

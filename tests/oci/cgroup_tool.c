@@ -3,7 +3,7 @@
  * Drives src/os/cgroup.h from test_cgroup_layout.py:
  *
  *      cgroup_tool make RECORD ROOT PATH FLAGS RESOURCES     FLAGS: words of all, track, exist, rootless, closed, default, apart with commas
- *      cgroup_tool run RECORD SUB COMMAND...                 starts it in the group and ends as it does
+ *      cgroup_tool run RECORD SUB COMMAND...                 starts it in the group and ends as it does; SUB "@PID": beside PID
  *      cgroup_tool update RECORD RESOURCES
  *      cgroup_tool freeze|thaw|frozen|list|kill|remove|stats|oom RECORD
  *      cgroup_tool attach RECORD SUB PID
@@ -100,7 +100,8 @@ static int make(char **argv, struct error *e)
 static int run(struct cgroup *c, char **argv, struct error *e)
 {
         int pidfd = -EBADF, status;
-        int k = cgroup_open_entry(c, or_null(argv[1]), 0, e);
+        bool beside = argv[1][0] == '@';
+        int k = cgroup_open_entry(c, beside ? NULL : or_null(argv[1]), beside ? atoi(argv[1] + 1) : 0, e);
         if (k < 0)
                 return k;
         pid_t pid = process_clone(0, c->into_fd, &pidfd);
@@ -265,6 +266,6 @@ int main(int argc, char **argv)
                 }
         cgroup_done(&c);
         if (k < 0)
-                fprintf(stderr, "%s: %s (%s)\n", e.id, e.cause, e.hint);
+                fprintf(stderr, "%s: %s (%s) %s\n", e.id, e.cause, e.hint, e.whiles[0]);
         return k < 0;
 }

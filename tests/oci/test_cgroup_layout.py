@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Control groups by their effect, through cgroup_tool.c: v1 hierarchies, v2 beside them, and v2 alone where a test needs no controller."""
+import contextlib
 import json
 import os
 import pathlib
@@ -98,6 +99,7 @@ class Group:
                     pass
         for p in self.children:
             p.communicate(timeout=10)
+        self.children.clear()
         for folder in sorted(self.folders(), key=len, reverse=True):
             until(lambda: not os.path.exists(folder) or not pathlib.Path(folder, "cgroup.procs").read_text())
             os.rmdir(folder)
@@ -115,7 +117,9 @@ def group(tmp_path):
 @needs_v1
 def test_every_hierarchy_that_is_mounted_gets_a_folder_and_each_path_is_noted_before_it_is_made(group):
     lines = group.made().ok("list") or group.record.read_text().splitlines()
-    want = {str(d / group.name / "it") for d in ROOT.iterdir() if (d / "cgroup.procs").exists() and not d.is_symlink()}
+    names = [line.split(":")[1].removeprefix("name=") or "unified" for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines()]
+    want = {str(ROOT / n / group.name / "it") for n in names if (ROOT / n / "cgroup.procs").exists()}
+    assert len(want) > 3
     assert {line.split(" ", 2)[2] for line in lines} == want
     assert all(os.path.isdir(path) for path in want)
     group.ok("remove")
@@ -260,24 +264,31 @@ def test_weights_and_shares_are_written(group):
     assert weights == ["200"]
 
 
-@needs_unified
-def test_keys_of_unified_are_written_and_their_controller_is_enabled(group):
-    if "hugetlb" not in (UNIFIED / "cgroup.controllers").read_text():
-        pytest.skip("no controller in v2 here")
+@contextlib.contextmanager
+def unified_kept():
+    """A test that needs a controller of v2 hands it down from the top, and takes it back unless it was so before."""
     before = (UNIFIED / "cgroup.subtree_control").read_text()
     try:
-        group.made({"unified": {"hugetlb.2MB.max": "4194304", "cgroup.max.depth": "3"}, "hugepageLimits": []})
-        assert group.read("unified", "hugetlb.2MB.max") == "4194304" and group.read("unified", "cgroup.max.depth") == "3"
-        group.made({"hugepageLimits": [{"pageSize": "2MB", "limit": 2097152}]})
-        assert group.read("unified", "hugetlb.2MB.max") == "2097152" == group.read("unified", "hugetlb.2MB.rsvd.max")
-        assert "2MB" in group.stats()["hugetlb"]
+        yield
     finally:
-        group.clean()
         if "hugetlb" not in before:
             try:
                 (UNIFIED / "cgroup.subtree_control").write_text("-hugetlb")
             except OSError:
                 pass  # another has come to need it
+
+
+@needs_unified
+def test_keys_of_unified_are_written_and_their_controller_is_enabled(group):
+    if "hugetlb" not in (UNIFIED / "cgroup.controllers").read_text():
+        pytest.skip("no controller in v2 here")
+    with unified_kept():
+        group.made({"unified": {"hugetlb.2MB.max": "4194304", "cgroup.max.depth": "3"}, "hugepageLimits": []})
+        assert group.read("unified", "hugetlb.2MB.max") == "4194304" and group.read("unified", "cgroup.max.depth") == "3"
+        group.made({"hugepageLimits": [{"pageSize": "2MB", "limit": 2097152}]})
+        assert group.read("unified", "hugetlb.2MB.max") == "2097152" == group.read("unified", "hugetlb.2MB.rsvd.max")
+        assert "2MB" in group.stats()["hugetlb"]
+        group.clean()
 
 
 @needs_unified
@@ -534,7 +545,46 @@ def test_only_what_may_be_delegated_changes_its_owner(group):
     assert group.path("pids").stat().st_uid == 0 if group.path("pids").exists() else True
 
 
+@needs_unified
+def test_beside_a_process_one_enters_below_a_group_that_shares_out(group):
+    """exec into a container whose first process has moved on into a sub-group."""
+    if "hugetlb" not in (UNIFIED / "cgroup.controllers").read_text():
+        pytest.skip("no controller in v2 here")
+    with unified_kept():
+        group.made({"unified": {"hugetlb.2MB.max": "0"}}, root=UNIFIED)
+        first = group.start("sleep", "100")
+        pid, = group.pids()
+        group.path("unified", "init").mkdir()
+        group.path("unified", "init/cgroup.procs").write_text(str(pid))
+        group.path("unified", "cgroup.subtree_control").write_text("+hugetlb")
+        r = group.run("cat", "/proc/self/cgroup")
+        assert r.returncode != 0 and "busy" in r.stderr
+        assert f"0::/{group.name}/it/init\n" in group.run("cat", "/proc/self/cgroup", sub=f"@{pid}").stdout
+        # A process that stands elsewhere leads nowhere else.
+        assert group.run("cat", "/proc/self/cgroup", sub=f"@{os.getpid()}").returncode != 0
+        assert first.poll() is None
+        group.clean()
+
+
 # ---- without rights ----
+
+@needs_unified
+def test_a_user_with_a_delegated_folder_gets_limits_without_touching_what_is_above_it(group):
+    if "hugetlb" not in (UNIFIED / "cgroup.controllers").read_text():
+        pytest.skip("no controller in v2 here")
+    with unified_kept():
+        group.made({"unified": {"hugetlb.2MB.max": "8388608"}}, root=UNIFIED, path=f"/{group.name}/theirs")
+        for file in ("", "cgroup.procs", "cgroup.subtree_control"):
+            os.chown(UNIFIED / group.name / "theirs" / file, 65534, 65534)
+        os.chmod(group.record.parent, 0o777)
+        for parent in list(group.record.parents)[1:3]:
+            os.chmod(parent, os.stat(parent).st_mode | 0o011)
+        r = subprocess.run([TOOL, "make", f"{group.record}-2", UNIFIED, f"/{group.name}/theirs/web/it", "all,rootless", '{"unified": {"hugetlb.2MB.max": "2097152"}}'],
+                           capture_output=True, text=True, user=65534, group=65534, extra_groups=[])
+        assert r.returncode == 0, r.stderr
+        assert (UNIFIED / group.name / "theirs/web/it/hugetlb.2MB.max").read_text() == "2097152\n"
+        group.clean()
+
 
 def test_without_rights_the_error_says_what_it_takes_and_a_rootless_container_goes_without(group):
     def unprivileged(flags, resources="{}"):
@@ -548,4 +598,4 @@ def test_without_rights_the_error_says_what_it_takes_and_a_rootless_container_go
     r = unprivileged("all,rootless")
     assert r.returncode == 0 and group.record.read_text() == "", r.stderr
     r = unprivileged("all,rootless", '{"pids": {"limit": 5}}')
-    assert r.returncode == 1 and "cgroup." in r.stderr
+    assert r.returncode == 1 and "cgroup." in r.stderr and "/pids/limit" in r.stderr
