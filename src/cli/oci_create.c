@@ -139,15 +139,13 @@ int oci_cmd_start(const struct oci_globals *g, int argc, char **argv)
         int status = oci_parse(&a, argc, argv);
         if (status)
                 return status;
-        CLEAN_FD int notify = -EBADF;
         int k = oci_open(g, a.id, &r, &e);
         if (k == 0)
                 k = container_plan(&r, &config, &p, &e);
         /* Before the program runs: it may tell that it is ready at once. */
-        if (k == 0 && record_status(&r) == RECORD_CREATED) {
-                notify = activation_listen(&r, &e);
-                k = notify < 0 && notify != -ENOENT ? notify : 0;
-        }
+        CLEAN_FD int notify = k == 0 && record_status(&r) == RECORD_CREATED ? activation_listen(&r, &e) : -EBADF;
+        if (k == 0 && e.code)
+                k = e.code;
         if (k == 0)
                 k = container_start(&r, &p, &e);
         if (k == 0)

@@ -109,6 +109,8 @@ static struct cgroup_folder *add_folder(struct maker *m, struct cgroup_hierarchy
         int fd = openat(h->fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0) {
                 *ret = refused(-errno, "opening", whole, e);
+                if (r == 1)
+                        (void)unlinkat(h->fd, path, AT_REMOVEDIR);
                 return NULL;
         }
         m->made |= (uint32_t)r << m->c->count;
@@ -264,6 +266,35 @@ static int make_v2(struct maker *m, const char *needed, struct error *e)
         int r = make_v2_at(m, *beside ? beside : "/", needed, e);
         if (r < 0 && m->c->count == before && (r == -EACCES || r == -EPERM || r == -EROFS))
                 r = make_v2_at(m, own, needed, e);
+        return r;
+}
+
+/* ---- what is about to be made ---- */
+
+static void add_intended(const struct maker *m, const struct cgroup_hierarchy *h, const char *base, struct cgroup *all)
+{
+        CLEAN_FREE char *path = xprintf("%s%s%s", h->mount, text_equal(base, "/") ? "" : base, m->path);
+        /* What is there already is not ours alone, and may have processes in it. */
+        if (all->count < CGROUP_FOLDERS_MAX && access(path, F_OK) < 0)
+                all->folders[all->count++] = (struct cgroup_folder){ xstrdup(h->controllers), TAKE_PTR(path), strlen(h->mount), -ENOENT, -EBADF };
+}
+
+static int tell_intent(const struct maker *m, struct error *e)
+{
+        struct cgroup all = { .into_fd = -EBADF };
+        const struct cgroup_hierarchy *v2 = &m->layout->v2;
+        for (unsigned i = 0; i < m->layout->v1_count; i++)
+                if (cgroup_hierarchy_open(m->layout, &m->layout->v1[i]) == 0)
+                        add_intended(m, &m->layout->v1[i], m->relative ? m->layout->v1[i].own : "/", &all);
+        if (m->layout->has_v2 && m->relative && !m->wish->v2_at_top && !text_equal(v2->own, "/")) {
+                CLEAN_FREE char *beside = xstrndup(v2->own, (size_t)(strrchr(v2->own, '/') - v2->own));
+                add_intended(m, v2, beside, &all);
+                add_intended(m, v2, v2->own, &all);
+        } else if (m->layout->has_v2) {
+                add_intended(m, v2, "/", &all);
+        }
+        int r = m->wish->intend(m->wish->context, &all, e);
+        cgroup_done(&all);
         return r;
 }
 
@@ -427,6 +458,8 @@ static int fill(struct maker *m, struct error *e)
         CLEAN_FREE char *v1 = joined_v1(m->layout);
         const struct cgroup_offer offer = { v1, m->layout->v2_controllers ? m->layout->v2_controllers : "", m->layout->has_v2 };
         int k = cgroup_writes_plan(r, &offer, NULL, &writes, e);
+        if (k == 0 && m->wish->intend)
+                k = tell_intent(m, e);
         if (k == 0)
                 k = make_folders(m, &writes, e);
         if (k == 0 && m->wish->track)

@@ -54,6 +54,8 @@ struct cgroup_wish {
         enum cgroup_devices devices;
         const struct cgroup_resources *resources; /* NULL: none */
         int (*note)(void *context, const char *path); /* NULL, or called with each path before it is made */
+        /* NULL, or called before anything is made, with all folders that may be made and are not there yet: for a record that outlives us. */
+        int (*intend)(void *context, const struct cgroup *folders, struct error *e);
         void *context;
 };
 

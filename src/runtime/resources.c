@@ -89,6 +89,16 @@ static char *make_scope(struct creation *c, struct error *e)
 
 /* ---- control groups ---- */
 
+/* Before the first of them is made, so that whoever finds us dead can take them away. */
+static int save_groups(void *context, const struct cgroup *folders, struct error *e)
+{
+        struct creation *c = context;
+        c->record.cgroup = *folders; /* lent */
+        int r = record_save(&c->record, e);
+        c->record.cgroup = (struct cgroup){ .into_fd = -EBADF };
+        return r;
+}
+
 static int make_groups(struct creation *c, struct error *e)
 {
         const struct plan_container *k = c->plan.container;
@@ -98,7 +108,7 @@ static int make_groups(struct creation *c, struct error *e)
                 return e && e->code ? e->code : -EIO;
         const struct cgroup_wish wish = { .path = systemd ? path : k->cgroups_path, .id = c->record.id, .all = !rootless, .track = true, .may_exist = true,
                                           .rootless = rootless, .devices = rootless || k->new_users ? CGROUP_DEVICES_TRIED : CGROUP_DEVICES_CLOSED,
-                                          .resources = k->resources };
+                                          .resources = k->resources, .intend = save_groups, .context = c };
         return cgroup_make(&wish, &c->record.cgroup, e);
 }
 
@@ -156,7 +166,8 @@ int resources_make(struct creation *c, struct error *e)
         int r = c->o->manager == MANAGER_DISABLED ? 0 : make_groups(c, e);
         if (r == 0)
                 r = make_class(c, e);
-        return r == 0 ? record_save(&c->record, e) : r;
+        /* What the control groups are is recorded with the process; what nothing else records, now. */
+        return r == 0 && (c->record.rdt || c->o->manager == MANAGER_DISABLED) ? record_save(&c->record, e) : r;
 }
 
 void resources_entered(struct creation *c)
