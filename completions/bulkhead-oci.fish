@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion for bulkhead-oci
 
-set -l commands create start run state kill delete exec list ps pause resume update events mounts features spec
+set -l commands create start run state kill delete exec list ps pause resume update events mounts checkpoint restore features spec
 complete -c bulkhead-oci -f
 set -l none "not __fish_seen_subcommand_from $commands"
 complete -c bulkhead-oci -n "$none" -a create -d 'Make a container, up to the point where its program would start'
@@ -18,6 +18,8 @@ complete -c bulkhead-oci -n "$none" -a resume -d 'Go on after pause'
 complete -c bulkhead-oci -n "$none" -a update -d 'Change what a container may use'
 complete -c bulkhead-oci -n "$none" -a events -d 'Show what a container uses, and when its memory runs out'
 complete -c bulkhead-oci -n "$none" -a mounts -d 'Add mounts to a container that runs'
+complete -c bulkhead-oci -n "$none" -a checkpoint -d 'Save the processes of a container as files'
+complete -c bulkhead-oci -n "$none" -a restore -d 'Make a container of what checkpoint saved'
 complete -c bulkhead-oci -n "$none" -a features -d 'Show what this runtime understands'
 complete -c bulkhead-oci -n "$none" -a spec -d 'Write a configuration to start from'
 complete -c bulkhead-oci -n "$none" -l cgroup-manager -x -a 'cgroupfs systemd disabled' -d 'cgroupfs, systemd or disabled'
@@ -93,8 +95,44 @@ complete -c bulkhead-oci -n "__fish_seen_subcommand_from update" -l pids-limit -
 complete -c bulkhead-oci -n "__fish_seen_subcommand_from update" -s r -l resources -r -F -d 'Read a resources object from FILE; -: from standard input'
 complete -c bulkhead-oci -n "__fish_seen_subcommand_from events" -l interval -x -d 'Show what is used every TIME (default: 5s)'
 complete -c bulkhead-oci -n "__fish_seen_subcommand_from events" -l stats -d 'Show what is used once, now'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l auto-dedup -d 'Drop pages of earlier images that are saved again'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l empty-ns -x -d 'Without what is in the network namespace'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l ext-unix-sk -d 'With unix sockets that lead outside'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l file-locks -d 'With locks on files'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l image-path -r -F -d 'Where the images are (default: checkpoint)'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l lazy-pages -d 'Bring memory when it is used'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l link-remap -d 'With files that are deleted and still open'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l manage-cgroups-mode -x -d 'What criu does about control groups: soft, full, strict, ignore'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l shell-job -d 'With a terminal that is not the container\'s own'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l status-fd -x -d 'Where criu tells that it listens for pages'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l tcp-established -d 'With open TCP connections'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l work-path -r -F -d 'Where criu logs (default: beside the images)'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l leave-running -d 'Let the container go on'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l page-server -x -d 'Send the memory to a criu page server'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l parent-path -r -F -d 'Images of an earlier --pre-dump, seen from the images'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l pre-dump -d 'Save memory alone, and let the container go on'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from checkpoint" -l tcp-skip-in-flight -d 'Without connections that are being made'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l auto-dedup -d 'Drop pages of earlier images that are saved again'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l empty-ns -x -d 'Without what is in the network namespace'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l ext-unix-sk -d 'With unix sockets that lead outside'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l file-locks -d 'With locks on files'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l image-path -r -F -d 'Where the images are (default: checkpoint)'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l lazy-pages -d 'Bring memory when it is used'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l link-remap -d 'With files that are deleted and still open'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l manage-cgroups-mode -x -d 'What criu does about control groups: soft, full, strict, ignore'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l shell-job -d 'With a terminal that is not the container\'s own'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l status-fd -x -d 'Where criu tells that it listens for pages'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l tcp-established -d 'With open TCP connections'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l work-path -r -F -d 'Where criu logs (default: beside the images)'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -s b -l bundle -x -a '(__fish_complete_directories)' -d 'The bundle (default: this folder)'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -s d -l detach -d 'Do not wait for the end'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -s f -l config -r -F -d 'Another file than config.json of the bundle'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l lsm-mount-context -x -d 'Another security label of mounts'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l lsm-profile -x -d 'Another security profile'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l no-subreaper -d 'Do not adopt orphans of the container'
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from restore" -l pid-file -r -F -d 'Write the process id to FILE'
 complete -c bulkhead-oci -n "__fish_seen_subcommand_from spec" -s b -l bundle -x -a '(__fish_complete_directories)' -d 'Write it into DIR (default: this folder)'
 complete -c bulkhead-oci -n "__fish_seen_subcommand_from spec" -s f -l config -r -F -d 'Write FILE instead of config.json'
 complete -c bulkhead-oci -n "__fish_seen_subcommand_from spec" -l rootless -d 'For a container of an ordinary user, the caller'
 complete -c bulkhead-oci -n "__fish_seen_subcommand_from mounts" -a "add remove"
-complete -c bulkhead-oci -n "__fish_seen_subcommand_from start state kill delete exec ps pause resume update events mounts" -a "(bulkhead-oci list --quiet 2>/dev/null)"
+complete -c bulkhead-oci -n "__fish_seen_subcommand_from start state kill delete exec ps pause resume update events checkpoint mounts" -a "(bulkhead-oci list --quiet 2>/dev/null)"

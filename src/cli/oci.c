@@ -24,6 +24,8 @@ const struct oci_command oci_commands[] = {
         { "update", oci_cmd_update, "Change what a container may use" },
         { "events", oci_cmd_events, "Show what a container uses, and when its memory runs out" },
         { "mounts", oci_cmd_mounts, "Add mounts to a container that runs" },
+        { "checkpoint", oci_cmd_checkpoint, "Save the processes of a container as files" },
+        { "restore", oci_cmd_restore, "Make a container of what checkpoint saved" },
         { "features", oci_cmd_features, "Show what this runtime understands" },
         { "spec", oci_cmd_spec, "Write a configuration to start from" },
         { 0 },
