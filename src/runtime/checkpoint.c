@@ -185,17 +185,14 @@ static int build_restore(struct criu *c, const struct creation *made, const stru
 
 /* ---- running it ---- */
 
-/* The last line of the log that says what went wrong. */
+/* The first line of the log that says what went wrong: those behind it are what came of it. */
 static void hint_of_log(const struct criu *c, struct error *e)
 {
         CLEAN_TEXT struct text t = { 0 };
         CLEAN_FREE char *path = xprintf("%s/%s", c->work, c->log);
-        const char *last = NULL;
-        if (file_read(AT_FDCWD, path, LOG_MAX, &t) == 0)
-                for (char *p = t.data; (p = strstr(p, "Error (")); p++)
-                        last = p;
-        if (last)
-                error_hint(e, "criu says: %.*s; all of it is in %s", (int)strcspn(last, "\n"), last, path);
+        const char *first = file_read(AT_FDCWD, path, LOG_MAX, &t) == 0 ? strstr(t.data, "Error (") : NULL;
+        if (first)
+                error_hint(e, "criu says: %.*s; all of it is in %s", (int)strcspn(first, "\n"), first, path);
         else
                 error_hint(e, "its log, if it wrote any, is %s", path);
 }

@@ -16,7 +16,7 @@ struct checkpoint_options {
         bool leave_running, tcp_established, tcp_skip_in_flight, ext_unix_sk, shell_job, file_locks, pre_dump, auto_dedup, lazy_pages, link_remap;
 };
 
-/* "checkpoint.missing", "checkpoint.failed" with the last error of criu's log. */
+/* "checkpoint.missing", "checkpoint.failed" with the first error of criu's log. */
 int checkpoint_dump(struct record *r, const struct checkpoint_options *x, struct error *e);
 /* In the place of creation_spawn: the restored process is our child, in the groups that were made. */
 int checkpoint_restore(struct creation *c, struct error *e);

@@ -19,7 +19,7 @@ json.dump({"argv": argv, "mounts": mounts, "cgroup": open("/proc/self/cgroup").r
           open(os.path.join(here, "asked.json"), "w"))
 if os.path.exists(os.path.join(here, "fail")):
     log = os.path.join(value("--work-dir"), value("--log-file"))
-    open(log, "w").write("(00.1) fine\n(00.2) Error (criu/files.c:1): the first\n(00.3) Error (criu/tty.c:2): tty is outside\n(00.4) end\n")
+    open(log, "w").write("(00.1) fine\n(00.2) Error (criu/tty.c:2): tty is outside\n(00.3) Error (criu/cr-dump.c:1): Dumping FAILED\n(00.4) end\n")
     sys.exit(1)
 if argv[0] in ("dump", "pre-dump"):
     open(os.path.join(value("--images-dir"), "inventory.img"), "w").close()
@@ -113,7 +113,7 @@ def test_what_criu_says_is_in_the_error_and_the_container_goes_on(container, cri
     container.args("sleep", "60").up()
     criu.fail()
     r = container.call("checkpoint", "--image-path", folder / "images", container.id, env=criu.env)
-    assert r.status == 1 and "checkpoint.failed" in r.err and "tty is outside" in r.err and "the first" not in r.err, r
+    assert r.status == 1 and "checkpoint.failed" in r.err and "tty is outside" in r.err and "FAILED" not in r.err, r
     assert container.status() == "running"
 
 
