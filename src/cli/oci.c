@@ -24,6 +24,8 @@ const struct oci_command oci_commands[] = {
         { "update", oci_cmd_update, "Change what a container may use" },
         { "events", oci_cmd_events, "Show what a container uses, and when its memory runs out" },
         { "mounts", oci_cmd_mounts, "Add mounts to a container that runs" },
+        { "checkpoint", oci_cmd_checkpoint, "Save the processes of a container as files" },
+        { "restore", oci_cmd_restore, "Make a container of what checkpoint saved" },
         { "features", oci_cmd_features, "Show what this runtime understands" },
         { "spec", oci_cmd_spec, "Write a configuration to start from" },
         { 0 },
@@ -115,6 +117,11 @@ int oci_open(const struct oci_globals *g, const char *id, struct record *ret, st
         if (root_fd < 0)
                 root_fd = record_root_open(g->root, false, NULL);
         return record_open(root_fd, id, ret, e);
+}
+
+int oci_read_file(const char *file, size_t max, struct text *ret)
+{
+        return text_equal(file, "-") ? file_read_descriptor(STDIN_FILENO, max, ret) : file_read(AT_FDCWD, file, max, ret);
 }
 
 int oci_parse_signal(const char *s)

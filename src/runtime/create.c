@@ -17,6 +17,7 @@
 #include "os/process.h"
 #include "os/netlink.h"
 #include "runtime/activation.h"
+#include "runtime/checkpoint.h"
 #include "runtime/filters.h"
 #include "runtime/resources.h"
 #include "sandbox/hooks.h"
@@ -309,7 +310,7 @@ static int make(struct creation *c, int root_fd, struct error *e)
                 if (c->notify_fd < 0 && c->notify_fd != -ENOENT)
                         return c->notify_fd;
         }
-        r = creation_spawn(c, e);
+        r = c->o->restore ? checkpoint_restore(c, e) : creation_spawn(c, e);
         resources_entered(c);
         return r;
 }
