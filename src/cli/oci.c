@@ -115,7 +115,11 @@ int oci_open(const struct oci_globals *g, const char *id, struct record *ret, st
 {
         static int root_fd = -EBADF; /* borrowed by the record; the program is short-lived */
         if (root_fd < 0)
-                root_fd = record_root_open(g->root, false, NULL);
+                root_fd = record_root_open(g->root, false, e);
+        if (root_fd < 0 && root_fd != -ENOENT && root_fd != -ENOTDIR)
+                return root_fd;
+        if (root_fd < 0 && e)
+                *e = (struct error){ 0 };
         return record_open(root_fd, id, ret, e);
 }
 

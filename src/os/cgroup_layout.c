@@ -115,16 +115,22 @@ static int try_mount(const struct cgroup_layout *l, struct cgroup_hierarchy *h, 
 }
 
 /* Mounted together, controllers have a folder by all their names, and often a link by each. */
+/* Says nothing of the mount, and must not be taken for a hierarchy that is not there. */
+static bool is_passing(int r)
+{
+        return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EINTR || r == -ENOSPC;
+}
+
 int cgroup_hierarchy_open(const struct cgroup_layout *l, struct cgroup_hierarchy *h)
 {
         const char *name = text_starts(h->controllers, "name=") ? h->controllers + 5 : h->controllers;
         if (h->fd != -EBADF)
                 return h->fd < 0 ? -ENOENT : 0;
-        if (try_mount(l, h, name, strlen(name)) == 0)
-                return 0;
-        for (const char *p = name; *p; p += strcspn(p, ","), p += *p == ',')
-                if (try_mount(l, h, p, strcspn(p, ",")) == 0)
-                        return 0;
+        int r = try_mount(l, h, name, strlen(name));
+        for (const char *p = name; r < 0 && !is_passing(r) && *p; p += strcspn(p, ","), p += *p == ',')
+                r = try_mount(l, h, p, strcspn(p, ","));
+        if (r == 0 || is_passing(r))
+                return r;
         h->fd = -ENOENT;
         return -ENOENT;
 }

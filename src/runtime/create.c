@@ -130,6 +130,8 @@ static int on_born(void *context, pid_t pid, struct error *e)
         c->record.pid = pid;
         c->record.pid_start = record_process_start(pid);
         c->born = true;
+        if (!c->record.pid_start) /* without it nobody would know the process again */
+                return error_set(e, ESRCH, "spawn.failed", "the container's process is not to be found in /proc");
         int r = resources_add(&c->record, pid, e);
         return r == 0 ? record_save(&c->record, e) : r;
 }
@@ -236,7 +238,7 @@ int creation_spawn(struct creation *c, struct error *e)
                 return r;
         /* Ours would make a container that died while it waited look as if it still did. */
         c->sandbox.start_fd = fd_close(c->sandbox.start_fd);
-        r = sandbox_wait_exec(c->child.status_fd, &(struct sandbox_watch){ stderr, on_listener, c }, e);
+        r = sandbox_wait_exec(c->child.status_fd, &(struct sandbox_watch){ stderr, on_listener, c, true }, e);
         if (r < 0)
                 return r;
         if (c->o->waits && r == 0)
@@ -404,7 +406,7 @@ int container_start(struct record *r, const struct plan *p, struct error *e)
                 return wrong_status(r, "start", e);
         if (send(fd, "g", 1, MSG_NOSIGNAL) != 1)
                 return error_errno(e, errno, "container.start", "giving the word to start");
-        int k = sandbox_wait_exec(fd, &(struct sandbox_watch){ stderr, on_start_listener, &s }, e);
+        int k = sandbox_wait_exec(fd, &(struct sandbox_watch){ stderr, on_start_listener, &s, true }, e);
         if (k < 0)
                 return k;
         (void)unlinkat(r->dir_fd, "start", 0);
@@ -467,8 +469,8 @@ int container_delete(struct record *r, bool force, struct error *e)
         else
                 (void)cgroup_kill(&r->cgroup, 10000, NULL);
         int k = resources_remove(r, 10000, e);
-        if (k < 0 && !force)
-                return k;
+        if (k < 0)
+                return k; /* on record until it is gone */
         if (container_plan(r, &config, &p, NULL) == 0)
                 run_poststop(r, &p);
         k = record_remove(r);
