@@ -87,6 +87,18 @@ int oci_say_failed(const struct oci_globals *g, const char *subject, const struc
         return 1;
 }
 
+int oci_parse_preserve_fds(const char *s, unsigned *ret)
+{
+        uint64_t n;
+        if (text_parse_uint(s, 4096, &n) < 0)
+                return -EINVAL;
+        for (int i = 0; i < (int)n; i++)
+                if (fcntl(3 + i, F_GETFD) < 0)
+                        return -EBADF;
+        *ret = (unsigned)n;
+        return 0;
+}
+
 int oci_exec_status(const struct error *e, int otherwise)
 {
         return !text_starts(e->id, "exec.") ? otherwise : e->code == -ENOENT ? 127 : 126;
@@ -109,17 +121,7 @@ int oci_open(const struct oci_globals *g, const char *id, struct record *ret, st
 
 int oci_read_file(const char *file, size_t max, struct text *ret)
 {
-        char chunk[4096];
-        ssize_t n;
-        if (!text_equal(file, "-"))
-                return file_read(AT_FDCWD, file, max, ret);
-        text_add(ret, "");
-        while ((n = read(STDIN_FILENO, chunk, sizeof chunk)) > 0) {
-                if (ret->length + (size_t)n > max)
-                        return -EFBIG;
-                text_add_bytes(ret, chunk, (size_t)n);
-        }
-        return n < 0 ? -errno : 0;
+        return text_equal(file, "-") ? file_read_descriptor(STDIN_FILENO, max, ret) : file_read(AT_FDCWD, file, max, ret);
 }
 
 int oci_parse_signal(const char *s)

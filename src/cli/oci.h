@@ -25,6 +25,8 @@ extern const struct oci_command oci_commands[];
 
 /* Says what failed, on standard error and in the log; returns the exit status: status, or 1 when it is 0. */
 int oci_say_failed(const struct oci_globals *g, const char *subject, const struct error *e);
+/* The number of --preserve-fds: -EINVAL, or -EBADF when not all of the descriptors from 3 on are open. */
+int oci_parse_preserve_fds(const char *s, unsigned *ret);
 /* What a shell would end with when a program could not be executed, 126 or 127; for other errors otherwise. */
 int oci_exec_status(const struct error *e, int otherwise);
 /* Opens the folder of all containers; make: where it is missing. A descriptor or -errno. */

@@ -129,7 +129,7 @@ int record_save(const struct record *r, struct error *e)
 /* ---- opening ---- */
 
 /* What a container's folder holds; state.json goes last, so that what is left after a crash is known as what it is. */
-static const char *const files[] = { "start", "config.json", "config.json.new", "state.json.new", "notify", "mounts", "mounts.new", "state.json" };
+static const char *const files[] = { "start", "config.json", "config.json.new", "state.json.new", "mounts", "mounts.new", "notify", "state.json" };
 
 /* Without a state: a creator died early, unless something stands here that is not ours. */
 static bool is_ours(int dir_fd)
@@ -291,20 +291,13 @@ enum record_status record_status(const struct record *r)
 
 /* ---- the end ---- */
 
-/* The folder of the notification socket (activation.h), which the container sees but cannot write to. */
-static void remove_notify(const struct record *r)
-{
-        CLEAN_FD int fd = openat(r->dir_fd, "notify", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd >= 0 && (unlinkat(fd, "notify.sock", 0) == 0 || errno == ENOENT))
-                (void)unlinkat(r->dir_fd, "notify", AT_REMOVEDIR);
-}
-
 int record_remove(const struct record *r)
 {
-        remove_notify(r);
-        for (size_t i = 0; i < ELEMENTS(files); i++)
-                if (unlinkat(r->dir_fd, files[i], 0) < 0 && errno != ENOENT && errno != EISDIR)
-                        return -errno;
+        for (size_t i = 0; i < ELEMENTS(files); i++) {
+                int k = file_remove_tree(r->dir_fd, files[i]);
+                if (k < 0)
+                        return k;
+        }
         return unlinkat(r->root_fd, r->id, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
