@@ -355,6 +355,8 @@ int creation_make(int root_fd, const struct creation_options *o, struct creation
         int r = make(c, root_fd, e);
         if (r < 0)
                 unmake(c);
+        else
+                record_unlock(&c->record); /* the child has the lock too, and may be slow to close it */
         return r;
 }
 

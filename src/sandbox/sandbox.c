@@ -598,7 +598,8 @@ static ssize_t read_message(int fd, struct status_message *m)
         size_t have = 0;
         while (have < sizeof *m) {
                 ssize_t n = read(fd, (char *)m + have, sizeof *m - have);
-                if (n < 0 && errno == EINTR)
+                /* A child that ends with our word unread resets the socket, which is told once, before what it wrote last. */
+                if (n < 0 && (errno == EINTR || errno == ECONNRESET))
                         continue;
                 if (n <= 0)
                         return n < 0 ? -errno : 0;
@@ -624,7 +625,7 @@ int sandbox_wait_exec(int status_fd, const struct sandbox_watch *w, struct error
         bool executes = !w->announced;
         for (;;) {
                 ssize_t size = read_message(status_fd, &m);
-                if (size < 0 && size != -ECONNRESET) /* a death with our word unread */
+                if (size < 0)
                         return error_errno(e, (int)size, "spawn.failed", "hearing from the child");
                 if (size <= 0)
                         return executes ? 0 : error_set(e, ECHILD, "spawn.failed", "the container's process died while it was set up");
