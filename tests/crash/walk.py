@@ -97,6 +97,18 @@ def exe(pid):
         return ""
 
 
+def is_busybox(pid):
+    return exe(pid) == "busybox"
+
+
+def is_runtime(pid):
+    """Of the runtime's own file, which a waiting child shows through a mount that has no name (os/self.h)."""
+    try:
+        return os.path.samefile(f"/proc/{pid}/exe", oci.runtime())
+    except OSError:
+        return False
+
+
 def describe(pids):
     def line(pid):
         try:
@@ -448,8 +460,8 @@ def lie(place, operation):
         return f"the state is stopped, and there is {describe(ours)}" if ours else ""
     if s["pid"] not in ours:
         return f"the state is {status}, and its process {s['pid']} is not there"
-    wanted = "busybox" if status == "running" else os.path.basename(oci.runtime())
-    strangers = {p for p in ours if exe(p) != wanted or (p != s["pid"] and operation.name != "exec")}
+    known = is_busybox if status == "running" else is_runtime
+    strangers = {p for p in ours if not known(p) or (p != s["pid"] and operation.name != "exec")}
     return f"the state is {status} of {s['pid']}, and there is {describe(strangers)}" if strangers else ""
 
 
