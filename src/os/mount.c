@@ -47,7 +47,15 @@ static int configure(int fs, const struct mount_request *r)
                 if (syscall(SYS_fsconfig, fs, command, o->key, o->value, 0) < 0)
                         return -errno;
         }
+        if (r->process_namespace > 0 && syscall(SYS_fsconfig, fs, FSCONFIG_SET_FD, "pidns", NULL, r->process_namespace) < 0)
+                return -errno;
         return syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? -errno : 0;
+}
+
+bool mount_proc_takes(int process_namespace)
+{
+        CLEAN_FD int fs = (int)syscall(SYS_fsopen, "proc", FSOPEN_CLOEXEC);
+        return fs >= 0 && syscall(SYS_fsconfig, fs, FSCONFIG_SET_FD, "pidns", NULL, process_namespace) == 0;
 }
 
 int mount_new_with(const struct mount_request *r)

@@ -23,11 +23,14 @@ struct mount_request {
         const char *type, *source;           /* source NULL: as the type */
         const struct mount_option *options;  /* end with a NULL key; NULL: none */
         uint64_t attributes;
+        int process_namespace;               /* procfs: shows this one (0: the caller's own); Linux 6.17 and later */
         char *message;                       /* takes what the kernel says of a failure, or "" */
         size_t message_size;
 };
 /* As mount_new, with a source to show and the kernel's own words when it refuses. */
 int mount_new_with(const struct mount_request *request);
+/* Whether the kernel's procfs can show a process namespace that the caller is not in. */
+bool mount_proc_takes(int process_namespace);
 /* Changes attributes of the mount that fd is, and with recursive of all below. */
 int mount_change(int fd, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive);
 /* Maps ids of a detached mount as the user namespace users_fd does. */

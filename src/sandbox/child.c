@@ -191,13 +191,18 @@ static int stage_root(struct child *c, struct error *e)
 
 static int stage_attributes(struct child *c, struct error *e)
 {
-        int r = is_container(c) ? container_terminal(c, e) : 0;
+        int r = is_container(c) && c->s->late_pid_fd < 0 ? container_terminal(c, e) : 0;
         return r == 0 && is_container(c) ? container_attributes(c, e) : r;
 }
 
 static int stage_credentials(struct child *c, struct error *e)
 {
         return is_container(c) ? container_credentials(c, e) : 0;
+}
+
+static int stage_birth(struct child *c, struct error *e)
+{
+        return is_container(c) && c->s->late_pid_fd >= 0 ? container_be_born(c, e) : 0;
 }
 
 static int stage_wait(struct child *c, struct error *e)
@@ -402,6 +407,7 @@ static const struct stage {
         { "dropping capabilities", STATUS_CAPABILITIES, stage_bounding },
         { "changing the user", STATUS_USER, stage_user },
         { "setting credentials", STATUS_USER, stage_credentials },
+        { "entering the process namespace", STATUS_NAMESPACE, stage_birth },
         { "entering the working directory", STATUS_CHDIR, stage_directory },
         { "giving up privileges", STATUS_NO_NEW_PRIVILEGES, stage_privileges },
         { "finding the program", STATUS_EXEC, stage_program },

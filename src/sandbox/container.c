@@ -64,7 +64,7 @@ int container_requests(const struct sandbox *s)
 {
         const struct plan_container *k = s->plan->container;
         return (k->new_users ? 1 : 0) + (k->net_device_count ? 1 : 0) +
-               (k->hook_count[PLAN_HOOK_PRESTART] || k->hook_count[PLAN_HOOK_CREATE_RUNTIME] ? 1 : 0);
+               (k->hook_count[PLAN_HOOK_PRESTART] || k->hook_count[PLAN_HOOK_CREATE_RUNTIME] ? 1 : 0) + (s->late_pid_fd >= 0 ? 1 : 0);
 }
 
 int container_write_maps(const struct sandbox *s, pid_t pid, struct error *e)
@@ -227,11 +227,32 @@ static int new_clocks(const struct plan_container *k, struct error *e)
         return 0;
 }
 
+/*
+ * Who is in another container's process namespace can be reached from there by whoever may trace: so the set-up stays
+ * outside, and only the process that is left of it, without privilege and on its own root, is born inside.  That takes a
+ * procfs that shows a namespace from outside; and a user namespace, whose child has no privilege over the other, is
+ * entered first.
+ */
+int container_plan_birth(struct sandbox *s, struct error *e)
+{
+        const struct plan_container *k = s->plan->container;
+        for (size_t i = 0; i < k->join_count && !s->joined && !k->new_users && !(joined_flags(k) & CLONE_NEWUSER); i++) {
+                if (k->joins[i].flag != CLONE_NEWPID)
+                        continue;
+                CLEAN_FD int fd = open_join(&k->joins[i], e);
+                if (fd < 0)
+                        return fd;
+                if (mount_proc_takes(fd))
+                        s->late_pid_fd = TAKE_FD(fd);
+        }
+        return 0;
+}
+
 /* What our next child is born into. */
 static int set_for_children(const struct sandbox *s, struct error *e)
 {
         const struct plan_container *k = s->plan->container;
-        int r = join_flags(k, of_children, e);
+        int r = join_flags(k, s->late_pid_fd < 0 ? of_children : CLONE_NEWTIME, e);
         return r == 0 && s->plan->namespaces & CLONE_NEWTIME ? new_clocks(k, e) : r;
 }
 
@@ -601,7 +622,53 @@ int container_credentials(struct child *c, struct error *e)
         r = child_tie(c);
         if (r < 0)
                 return error_errno(e, r, "spawn.failed", "asking for the death signal");
+        /* From here on our children are born there; none was before, hooks least of all. */
+        if (c->s->late_pid_fd >= 0 && setns(c->s->late_pid_fd, CLONE_NEWPID) < 0)
+                return error_errno(e, errno, "namespace.join", "entering the pid namespace");
         return set_capabilities(c, had, e);
+}
+
+int container_be_born(struct child *c, struct error *e)
+{
+        const int kept[] = { c->s->start_fd, c->status_fd, c->sync_fd, c->terminal_fd };
+        int pidfd = -EBADF;
+        char byte = CONTAINER_BIRTH;
+        process_close_others(kept, ELEMENTS(kept), 3 + c->io->keep_fds);
+        c->proc_fd = c->root_fd = c->s->late_pid_fd = -EBADF;
+        pid_t pid = process_clone_sibling(0, -1, &pidfd);
+        if (pid < 0)
+                return error_errno(e, pid, "spawn.failed", "clone");
+        if (pid > 0) {
+                bool sent = file_write_all(c->sync_fd, &byte, 1) == 0 && descriptor_send(c->sync_fd, &pid, sizeof pid, &pidfd, 1) == 0;
+                if (!sent)
+                        (void)process_signal(pidfd, SIGKILL);
+                _exit(sent ? 0 : EXIT_FAILURE);
+        }
+        int r = child_tie(c);
+        if (r < 0)
+                return error_errno(e, r, "spawn.failed", "asking for the death signal");
+        if (read(c->sync_fd, &byte, 1) != 1 || byte != 'm')
+                return error_set(e, EPIPE, "spawn.failed", "the supervisor is gone");
+        /* The session was our maker's, and with it the terminal would have been. */
+        if (setsid() < 0)
+                return error_errno(e, errno, "session.refused", "starting a session");
+        return container_terminal(c, e);
+}
+
+int container_take_birth(int sync_fd, pid_t *pid, int *pidfd, struct error *e)
+{
+        pid_t born = 0;
+        size_t count = 0;
+        CLEAN_FD int fd = -EBADF;
+        ssize_t n = descriptor_receive(sync_fd, &born, sizeof born, &fd, 1, &count);
+        if (n != (ssize_t)sizeof born || count != 1)
+                return error_set(e, EPIPE, "spawn.failed", "the set-up process died");
+        while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+        fd_close(*pidfd);
+        *pid = born;
+        *pidfd = TAKE_FD(fd);
+        return 0;
 }
 
 /* The image's passwd is text of a stranger: a regular file within bounds, or nothing. */

@@ -73,7 +73,7 @@ static bool is_late(const struct plan_attach *a)
         return a->type && text_equal(a->type, "tmpfs") && a->set & MOUNT_ATTR_RDONLY;
 }
 
-static int new_file_system(const struct plan_attach *a, struct error *e)
+static int new_file_system(const struct root *b, const struct plan_attach *a, struct error *e)
 {
         CLEAN_FREE char *data = a->data ? xstrdup(a->data) : NULL;
         struct mount_option options[OPTIONS_MAX];
@@ -82,6 +82,7 @@ static int new_file_system(const struct plan_attach *a, struct error *e)
         if (r < 0)
                 return failed(e, a->origin, r, "splitting the options of", a->target);
         const struct mount_request request = { .type = a->type, .source = a->source, .options = options,
+                                               .process_namespace = text_equal(a->type, "proc") && b->c->s->late_pid_fd > 0 ? b->c->s->late_pid_fd : 0,
                                                .attributes = is_late(a) ? a->set & ~(uint64_t)MOUNT_ATTR_RDONLY : a->set,
                                                .message = message, .message_size = sizeof message };
         int fd = mount_new_with(&request);
@@ -141,7 +142,7 @@ static bool holds_host_cgroups(const struct root *b, const struct plan_attach *a
 
 static int make_detached(struct root *b, const struct plan_attach *a, struct error *e)
 {
-        CLEAN_FD int fd = a->bind ? clone_bind(b, a, e) : new_file_system(a, e);
+        CLEAN_FD int fd = a->bind ? clone_bind(b, a, e) : new_file_system(b, a, e);
         if (fd < 0)
                 return fd;
         uint64_t below = a->set_below | (holds_host_cgroups(b, a) ? MOUNT_ATTR_RDONLY : 0);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -439,15 +440,30 @@ static int serve_one(const struct sandbox *s, char request, pid_t pid, struct er
         return request == CONTAINER_MAPS ? container_write_maps(s, pid, e) : s->host->serve(s->host->context, request, pid, e);
 }
 
+/* Waits for a byte. The child alone does not end the socket once another goes on in its place: it is watched as well. */
+static bool hear(int fd, int pidfd, char *ret)
+{
+        struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
+        while (poll(p, ELEMENTS(p), -1) < 0 && errno == EINTR)
+                ;
+        return recv(fd, ret, 1, MSG_DONTWAIT) == 1;
+}
+
+static int take_birth(const struct sandbox *s, struct sandbox_child *child, int fd, struct error *e)
+{
+        int r = container_take_birth(fd, &child->pid, &child->pidfd, e);
+        return r == 0 && s->host->born ? s->host->born(s->host->context, child->pid, e) : r;
+}
+
 /*
  * Answers the child's requests until it closes the socket.  What fails at a unit the child tells; what fails at a
  * container is only known here.
  */
-static int serve(const struct sandbox *s, pid_t pid, int fd, int requests, struct error *e)
+static int serve(const struct sandbox *s, struct sandbox_child *child, int fd, int requests, struct error *e)
 {
         char byte;
-        while (requests-- > 0 && read(fd, &byte, 1) == 1) {
-                int r = serve_one(s, byte, pid, e);
+        while (requests-- > 0 && hear(fd, child->pidfd, &byte)) {
+                int r = s->plan->container && byte == CONTAINER_BIRTH ? take_birth(s, child, fd, e) : serve_one(s, byte, child->pid, e);
                 byte = r == 0 ? 'm' : 'x';
                 (void)send(fd, &byte, 1, MSG_NOSIGNAL);
                 if (r < 0 && s->plan->container)
@@ -536,6 +552,8 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         const struct plan *p = s->plan;
         uint64_t flags = p->container ? container_clone_flags(s) : p->namespaces | (s->users_first ? CLONE_NEWUSER : 0);
         int status[2], sync[2] = { -EBADF, -EBADF };
+        if (p->container && container_plan_birth(s, e) < 0)
+                return e ? e->code : -EIO;
         int requests = p->container ? container_requests(s)
                        : s->users_first ? 0 : (p->users != PLAN_USERS_HOST) + seal_needs_maps(s);
 
@@ -572,13 +590,14 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         /* It is known to whoever finds us dead: from where it is set up it may live on without us (container_wait). */
         if (r == 0 && p->container && send(status_in, "b", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE)
                 r = error_errno(e, errno, "spawn.failed", "telling the child that it is on record");
+        struct sandbox_child child = { pid, pidfd, -EBADF };
         if (r == 0)
-                r = serve(s, pid, ours, requests, e);
+                r = serve(s, &child, ours, requests, e);
         if (r < 0) {
-                discard_child(pid, pidfd);
+                discard_child(child.pid, child.pidfd);
                 return r;
         }
-        *ret = (struct sandbox_child){ pid, pidfd, TAKE_FD(status_in) };
+        *ret = (struct sandbox_child){ child.pid, child.pidfd, TAKE_FD(status_in) };
         return 0;
 }
 
@@ -668,6 +687,7 @@ void sandbox_done(struct sandbox *s)
         fd_close(s->uid_lock_fd);
         fd_close(s->root_fd);
         fd_close(s->start_fd);
+        fd_close(s->late_pid_fd);
         fd_close(s->join_pidfd);
         for (size_t i = 0; s->attach_fds && i < s->plan->container->attach_count; i++)
                 fd_close(s->attach_fds[i]);

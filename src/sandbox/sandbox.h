@@ -80,9 +80,10 @@ struct sandbox {
         int join_pidfd;
         uint64_t join_flags;
         int status_out;   /* the child's end of the status pipe, while it is cloned */
+        int late_pid_fd;  /* the process namespace that the child is born into when all else is done; -EBADF: born in its own */
 };
 #define SANDBOX_INIT                                                                                         \
-        { .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .start_fd = -EBADF, .join_pidfd = -EBADF }
+        { .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF }
 
 struct sandbox_child {
         pid_t pid;
