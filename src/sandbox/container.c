@@ -103,7 +103,12 @@ static int open_sources(struct sandbox *s, struct error *e)
                 return 0;
         s->root_fd = mount_clone_source(k->root.path, true, false);
         int r = s->root_fd < 0 ? s->root_fd : mount_change(s->root_fd, 0, 0, MS_PRIVATE, true);
-        return r < 0 ? error_errno(e, r, "mount.failed", "opening the root %s", k->root.path) : 0;
+        if (r < 0)
+                return error_errno(e, r, "mount.failed", "opening the root %s", k->root.path);
+        if (!k->new_users || !s->privileged)
+                return 0;
+        r = s->nodes_fd = root_make_nodes(k, e);
+        return r < 0 ? r : 0;
 }
 
 static int check_labels(struct sandbox *s, struct error *e)

@@ -92,6 +92,17 @@ int id_maps_write(pid_t pid, const struct plan_id_maps *maps, struct error *e)
         return r;
 }
 
+bool id_maps_outside(const struct plan_id_map *maps, size_t count, uint32_t inside, uint32_t *ret)
+{
+        for (size_t i = 0; i < count; i++) {
+                if (inside < maps[i].inside || inside - maps[i].inside >= maps[i].count)
+                        continue;
+                *ret = maps[i].outside + (inside - maps[i].inside);
+                return true;
+        }
+        return false;
+}
+
 /* A user namespace that lives only as long as its map is needed. */
 static int make_users(const struct plan_id_maps *maps, struct error *e)
 {

@@ -30,6 +30,11 @@ int root_enter(struct child *c, struct error *e);
 int root_join_terminal(struct child *c, struct error *e);
 /* root_devices.c: nodes, links and the console in /dev. */
 int root_make_devices(struct root *r, struct error *e);
+/*
+ * The supervisor's part: the nodes of a container with id maps of its own, on a detached tmpfs, named by their number.
+ * No user namespace but the first may make nodes.  The tmpfs or -errno.
+ */
+int root_make_nodes(const struct plan_container *k, struct error *e);
 /* root_cgroup.c: the mount of type cgroup, for the layout that the host has. A detached tree or -errno. */
 int root_attach_cgroup(struct root *r, const struct plan_attach *a, int target, struct error *e);
 /* root_copy.c: copies what is below from into to: modes, owners, times, links; never leaves from. 0 or -errno. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * /dev of a container.  Nothing that an image brings there is trusted: a node that is to be is made by us, or is the
- * host's own bound over an empty file where nodes cannot be made; a name that holds anything else is made free first.
+ * /dev of a container.  Nothing that an image brings there is trusted: a node that is to be is made by us; where nodes
+ * cannot be made, our supervisor's or else the host's own is bound over an empty file; a name that holds anything else
+ * is made free first.
  */
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -14,6 +15,7 @@
 #include "os/file.h"
 #include "os/mount.h"
 #include "os/path.h"
+#include "sandbox/id_maps.h"
 #include "sandbox/root.h"
 
 static const struct plan_device defaults[] = {
@@ -39,12 +41,71 @@ static bool is_wanted(int folder, const char *name, const struct plan_device *d)
         return d->type == S_IFIFO || st.st_rdev == makedev(d->major, d->minor);
 }
 
-/* The host's node, checked to be that device, over an empty file. */
-static int bind_node(int folder, const char *name, const struct plan_device *d)
+/* ---- nodes for a user namespace ---- */
+
+/* Of the devices with the defaults before them. */
+static char *node_name(const struct plan_container *k, const struct plan_device *d)
+{
+        return xprintf("%zu", d->origin ? ELEMENTS(defaults) + (size_t)(d - k->devices) : (size_t)(d - defaults));
+}
+
+/* The owner is known to the container only through its maps; where these lack root, the node stays nobody's there. */
+static int find_owner(const struct plan_container *k, const struct plan_device *d, uid_t *uid, gid_t *gid)
+{
+        bool known = (id_maps_outside(k->maps.uids, k->maps.uid_count, d->uid, uid) || !d->uid) &&
+                     (id_maps_outside(k->maps.gids, k->maps.gid_count, d->gid, gid) || !d->gid);
+        return known ? 0 : -EINVAL;
+}
+
+static int make_kept_node(int folder, const struct plan_container *k, const struct plan_device *d)
+{
+        uid_t uid = 0;
+        gid_t gid = 0;
+        CLEAN_FREE char *name = node_name(k, d);
+        int r = find_owner(k, d, &uid, &gid);
+        if (r < 0)
+                return r;
+        if (mknodat(folder, name, d->type, makedev(d->major, d->minor)) < 0)
+                return errno == EPERM ? 0 : -errno; /* we are in one ourselves: the host's own node has to do */
+        /* Last, as the caller's umask does not count here; and to another owner nothing of the mode is lost. */
+        return fchownat(folder, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 || fchmodat(folder, name, d->mode, 0) < 0 ? -errno : 0;
+}
+
+int root_make_nodes(const struct plan_container *k, struct error *e)
+{
+        static const struct mount_option options[] = { { "mode", "0755" }, { NULL, NULL } };
+        CLEAN_FD int nodes = mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+        if (nodes < 0)
+                return error_errno(e, nodes, "device.failed", "mounting a file system for the devices");
+        for (size_t i = 0; i < ELEMENTS(defaults) + k->device_count; i++) {
+                const struct plan_device *d = i < ELEMENTS(defaults) ? &defaults[i] : &k->devices[i - ELEMENTS(defaults)];
+                int r = d->type == S_IFIFO ? 0 : make_kept_node(nodes, k, d);
+                if (r < 0)
+                        failed(e, d, r, "making");
+                if (r == -EINVAL)
+                        error_hint(e, "owners of devices have to be in the container's id maps");
+                if (r < 0)
+                        return r;
+        }
+        return TAKE_FD(nodes);
+}
+
+/* Ours, where one was made and the kernel copies detached mounts (from 6.15 on); else the host's. */
+static int clone_node(const struct root *b, const struct plan_device *d)
+{
+        CLEAN_FREE char *name = node_name(b->k, d);
+        int fd = b->c->s->nodes_fd < 0 ? -EBADF : mount_clone_tree(b->c->s->nodes_fd, name, false);
+        return fd < 0 ? mount_clone_source(d->path, false, true) : fd;
+}
+
+/* ---- nodes ---- */
+
+/* A node made before, checked to be that device, over an empty file. */
+static int bind_node(const struct root *b, int folder, const char *name, const struct plan_device *d)
 {
         if (d->type == S_IFIFO)
                 return mknodat(folder, name, S_IFIFO | d->mode, 0) < 0 && errno != EEXIST ? -errno : 0;
-        CLEAN_FD int source = mount_clone_source(d->path, false, true);
+        CLEAN_FD int source = clone_node(b, d);
         struct stat st;
         if (source < 0)
                 return source;
@@ -57,7 +118,7 @@ static int bind_node(int folder, const char *name, const struct plan_device *d)
 }
 
 /* Of the default devices what an image has in their place goes; at one that was asked for the specification wants an error. */
-static int make_node(int folder, const char *name, const struct plan_device *d)
+static int make_node(const struct root *b, int folder, const char *name, const struct plan_device *d)
 {
         struct stat st;
         if (is_wanted(folder, name, d))
@@ -67,7 +128,7 @@ static int make_node(int folder, const char *name, const struct plan_device *d)
         if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
                 return -errno;
         if (mknodat(folder, name, d->type | d->mode, makedev(d->major, d->minor)) < 0)
-                return errno == EPERM ? bind_node(folder, name, d) : -errno;
+                return errno == EPERM ? bind_node(b, folder, name, d) : -errno;
         if ((d->uid || d->gid) && fchownat(folder, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
                 return -errno;
         return 0;
@@ -92,7 +153,7 @@ static int make_device(const struct root *b, const struct plan_device *d, struct
 {
         const char *name;
         CLEAN_FD int folder = open_folder(b, d->path, &name);
-        int r = folder < 0 ? folder : make_node(folder, name, d);
+        int r = folder < 0 ? folder : make_node(b, folder, name, d);
         return r < 0 ? failed(e, d, r, "making") : 0;
 }
 

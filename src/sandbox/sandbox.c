@@ -686,6 +686,7 @@ void sandbox_done(struct sandbox *s)
         profile_program_clear(&s->profile);
         fd_close(s->uid_lock_fd);
         fd_close(s->root_fd);
+        fd_close(s->nodes_fd);
         fd_close(s->start_fd);
         fd_close(s->late_pid_fd);
         fd_close(s->join_pidfd);

@@ -74,6 +74,7 @@ struct sandbox {
         struct profile_program profile; /* of system calls; empty: none */
         int root_fd;      /* the root, detached, or -EBADF: the child opens it */
         int *attach_fds;  /* sources of binds, by plan_attach, where the child could not open them; or NULL */
+        int nodes_fd;     /* nodes of the devices, made where the child cannot (root_make_nodes), or -EBADF */
         int start_fd;     /* listens for the word to start; -EBADF: the payload starts at once */
         bool keep_keyring; /* the caller's session keyring stays */
         bool joined;      /* exec: the child is born in the namespaces of join_pidfd, join_flags of them */
@@ -83,7 +84,8 @@ struct sandbox {
         int late_pid_fd;  /* the process namespace that the child is born into when all else is done; -EBADF: born in its own */
 };
 #define SANDBOX_INIT                                                                                         \
-        { .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF }
+        { .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
+          .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF }
 
 struct sandbox_child {
         pid_t pid;

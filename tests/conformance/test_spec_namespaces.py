@@ -114,6 +114,25 @@ def test_all_of_another_containers_namespaces(make):
     assert "sleep 1000" in second.sh("ps -o args").ran()
 
 
+def test_a_joined_process_namespace_keeps_hooks_and_limits(make, folder):
+    """What is set up outside of it is as it is elsewhere: the state's process is the one that runs, hooks of the host stay there."""
+    first, second = make().idle(), make()
+    second.namespace("pid", f"/proc/{first.pid}/ns/pid")
+    second.linux["resources"] = {"pids": {"limit": 50}}
+    mark = folder / "seen"
+    second.config["hooks"] = {k: [{"path": "/bin/sh", "args": ["sh", "-c", f"readlink /proc/self/ns/pid >>{mark}"]}]
+                              for k in ("createRuntime", "createContainer", "poststart")}
+    second.idle()
+    joined = os.readlink(f"/proc/{first.pid}/ns/pid")
+    assert os.readlink(f"/proc/{second.pid}/ns/pid") == joined
+    assert set(mark.read_text().split()) == {own("pid")}
+    with open(f"/proc/{second.pid}/cgroup") as mine, open("/proc/self/cgroup") as ours:
+        assert mine.read() != ours.read()
+    assert second.kill("KILL").status == 0
+    until(lambda: second.state()["status"] == "stopped")
+    assert second.delete().status == 0 and first.state()["status"] == "running"
+
+
 def test_a_joined_network_namespace_keeps_what_is_in_it(make):
     first, second = make(), make()
     first.capable("CAP_NET_ADMIN")

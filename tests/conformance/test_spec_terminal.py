@@ -193,3 +193,16 @@ def test_a_size_refused(box, console, size):
     box.process.update(terminal=True, consoleSize=size)
     r = box.args("sleep", "1000").create(*console.option)
     assert r.status != 0
+
+
+def test_a_terminal_in_a_joined_process_namespace_is_the_controlling_one(make, console):
+    """The process that starts there is not the one that was set up: the session and the terminal are its own all the same."""
+    first, box = make().idle(), make()
+    box.namespace("pid", f"/proc/{first.pid}/ns/pid")
+    fd = up(box, console, "sh", "-c", "echo over the terminal >/dev/tty; ps -o pid,sid,args; sleep 1000")
+    said = read_until(fd, "ps -o pid")
+    assert "over the terminal" in said
+    leader = next(line for line in said.splitlines() if "sh -c echo" in line).split()
+    assert leader[0] == leader[1] != "1"
+    os.close(fd)
+    console.got = None
