@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 #include "base/exit_status.h"
+#include "base/mutant.h"
 #include "os/capability.h"
 #include "os/file.h"
 #include "os/keyring.h"
@@ -67,7 +68,7 @@ static int stage_session(struct child *c, struct error *e)
                 return error_errno(e, errno, "session.refused", "starting a session");
         if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
                 return error_errno(e, errno, "session.terminal", "taking the terminal");
-        bool keep_keyring = c->s->plan->user_mode || c->s->keep_keyring;
+        bool keep_keyring = c->s->plan->user_mode || c->s->keep_keyring || (MUTANT("session-keyring") && !c->s->joined);
         CLEAN_FREE char *keyring = is_container(c) ? xprintf("_ses.%s", c->s->plan->unit) : NULL;
         int r = keep_keyring ? 0 : keyring_join_session(keyring); /* KeyringMode=private */
         if (r < 0 && r != -ENOSYS && r != -EPERM)
