@@ -9,8 +9,10 @@
 #include <stdbool.h>
 
 #ifdef BULKHEAD_MUTANTS
+enum { MUTANT_BUILD = true };
 bool mutant_is(const char *name);
 #define MUTANT(name) mutant_is(name)
 #else
+enum { MUTANT_BUILD = false };
 #define MUTANT(name) false
 #endif

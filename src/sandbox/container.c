@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 
 #include "base/exit_status.h"
+#include "base/mutant.h"
 #include "os/attributes.h"
 #include "os/capability.h"
 #include "os/descriptor.h"
@@ -109,6 +110,8 @@ static int open_sources(struct sandbox *s, struct error *e)
 static int check_labels(struct sandbox *s, struct error *e)
 {
         const struct plan_container *k = s->plan->container;
+        if (MUTANT("ignore-lsm"))
+                return 0;
         if ((k->process_label || k->mount_label) && access("/sys/fs/selinux/enforce", F_OK) < 0) {
                 error_set(e, EOPNOTSUPP, "label.selinux", "SELinux is not enabled on this host");
                 error_hint(e, "leave selinuxLabel and mountLabel out, or enable SELinux");
@@ -147,6 +150,8 @@ int container_prepare(struct sandbox *s, struct plan *p, const struct sandbox_ho
         s->change_user = true;
         for (size_t i = 0; i < p->environment.count; i++)
                 strings_add(&s->environment, p->environment.items[i]);
+        for (char **v = environ; MUTANT("keep-env") && *v; v++)
+                strings_add(&s->environment, *v);
         int r = check_root(s, e);
         if (r == 0)
                 r = check_labels(s, e);
@@ -175,7 +180,7 @@ static int refuse_host(const struct plan_container *k, const struct plan_join *j
         bool names = j->flag == CLONE_NEWUTS && (k->hostname || k->domainname);
         for (size_t i = 0; (k->sysctl_count || names) && i < ELEMENTS(rows); i++) {
                 struct stat theirs, own;
-                if (rows[i].flag != j->flag || fstat(fd, &theirs) < 0 || stat(rows[i].own, &own) < 0 || theirs.st_ino != own.st_ino)
+                if (MUTANT("host-sysctl") || rows[i].flag != j->flag || fstat(fd, &theirs) < 0 || stat(rows[i].own, &own) < 0 || theirs.st_ino != own.st_ino)
                         continue;
                 error_set(e, EPERM, "namespace.host", "%s is the host's own %s namespace", j->path, process_namespace_name(j->flag));
                 error_hint(e, "kernel settings and names can be set in namespaces of the container's own only");
@@ -247,7 +252,7 @@ static void restore_for_children(int pid_fd, int time_fd)
 /* Before the container can see us: what we were started from must not be writable through us (os/self.h). */
 static int hide_program(struct error *e)
 {
-        if (self_is_read_only())
+        if (MUTANT("writable-exe") || self_is_read_only())
                 return 0;
         CLEAN_FD int fd = self_open_read_only();
         int r = fd < 0 ? fd : self_exchange(fd);
@@ -270,13 +275,16 @@ static int enter_container(struct sandbox *s, int answer_fd, const struct sandbo
         int r = s->plan->container->cpus_initial ? attributes_set_cpus(s->plan->container->cpus_initial) : 0;
         if (r < 0)
                 return error_errno(e, r, "attribute.refused", "setting the processors");
-        r = cgroup_enter(&s->cgroup);
+        r = MUTANT("exec-no-cgroup") ? 0 : cgroup_enter(&s->cgroup);
         if (r < 0)
                 return error_errno(e, r, "cgroup.refused", "entering the container's control groups");
         r = hide_program(e);
         if (r < 0)
                 return r;
-        process_close_others(kept, ELEMENTS(kept), 3 + io->keep_fds);
+        if (!MUTANT("join-with-fd") && !MUTANT("dumpable") && !MUTANT("exec-keep-cwd"))
+                process_close_others(kept, ELEMENTS(kept), 3 + io->keep_fds);
+        if (MUTANT("join-early"))
+                return container_enter(s->join_pidfd, CLONE_NEWPID, e);
         r = container_enter(s->join_pidfd, s->join_flags, e);
         s->join_pidfd = fd_close(s->join_pidfd);
         s->cgroup = (struct cgroup){ .into_fd = -EBADF };
@@ -369,12 +377,14 @@ int container_handles(struct child *c, struct error *e)
 {
         const struct plan_container *k = c->s->plan->container;
         static const struct mount_option options[] = { { "subset", "pid" }, { 0 } };
+        if (MUTANT("join-early") && container_enter(c->s->join_pidfd, c->s->join_flags & ~(uint64_t)CLONE_NEWPID, e) < 0)
+                return e->code;
         c->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (c->root_fd < 0)
                 return error_errno(e, errno, "handle.failed", "opening /");
         if (!k->oom_score_set && !k->process_label && !k->apparmor)
                 return 0;
-        c->proc_fd = mount_new("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        c->proc_fd = MUTANT("exec-trust-proc") ? open("/proc", O_PATH) : mount_new("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
         if (c->proc_fd >= 0)
                 return 0;
         struct stat st;
@@ -427,7 +437,7 @@ static int set_sysctl(struct child *c, const struct plan_sysctl *s, struct error
         /* In a key dots separate and a slash stands for a dot. */
         for (char *p = path + strlen("sys/"); *p; p++)
                 *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
-        CLEAN_FD int fd = path_open_as(c->proc_fd, path, O_WRONLY | O_NOCTTY, 0, PATH_NO_LINKS);
+        CLEAN_FD int fd = MUTANT("trust-proc") ? openat(c->proc_fd, path, O_WRONLY) : path_open_as(c->proc_fd, path, O_WRONLY | O_NOCTTY, 0, PATH_NO_LINKS);
         int r = fd < 0 ? fd : file_write_all(fd, s->value, strlen(s->value));
         if (r < 0) {
                 error_errno(e, r, "sysctl.refused", "setting %s to %s", s->key, s->value);
@@ -519,7 +529,7 @@ int container_labels(struct child *c, struct error *e)
                 int r = file_write(c->proc_fd, "thread-self/attr/apparmor/exec", text);
                 if (r == -ENOENT)
                         r = file_write(c->proc_fd, "thread-self/attr/exec", text);
-                if (r < 0)
+                if (r < 0 && !MUTANT("ignore-lsm"))
                         return refuse(e, r, "the AppArmor profile", "/process/apparmorProfile");
         }
         return 0;
@@ -543,7 +553,7 @@ static void own_stdio(uid_t uid)
 {
         for (int i = 0; i < 3; i++) {
                 struct stat st;
-                if (fstat(i, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) && st.st_uid != uid)
+                if (fstat(i, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || MUTANT("chown-stdio")) && st.st_uid != uid)
                         (void)!fchown(i, uid, (gid_t)-1); /* in a user namespace it may be another's */
         }
 }
@@ -567,7 +577,7 @@ static int set_capabilities(struct child *c, uint64_t had, struct error *e)
         const uint64_t admin = UINT64_C(1) << CAP_SYS_ADMIN;
         /* What the filters need until execve, which takes it away unless the bounding set and root give it. */
         uint64_t extra = c->s->profile.filter.count && !c->s->plan->no_new_privileges ? had & admin : 0;
-        int r = capability_set(p->effective | extra, p->permitted | extra, p->inheritable);
+        int r = capability_set(p->effective | extra, p->permitted | extra, MUTANT("keep-caps") ? p->permitted : p->inheritable);
         if (r < 0)
                 return error_errno(e, r, "capability.refused", "setting the capabilities");
         r = capability_set_ambient(p->ambient);
@@ -581,10 +591,10 @@ int container_credentials(struct child *c, struct error *e)
         own_stdio(i->uid);
         uint64_t had = capability_effective(); /* the change of user takes it, and leaves it permitted */
         leave_out_capabilities(c, had);
-        int r = capability_bound(k->capabilities.bounding);
+        int r = MUTANT("exec-all-caps") && c->s->joined ? 0 : capability_bound(k->capabilities.bounding);
         if (r < 0)
                 return error_errno(e, r, "capability.refused", "dropping from the capability bounding set");
-        if (setgroups(i->group_count, i->groups) < 0 && (i->group_count || errno != EPERM)) {
+        if (!MUTANT("keep-groups") && setgroups(i->group_count, i->groups) < 0 && (i->group_count || errno != EPERM)) {
                 error_errno(e, errno, "identity.groups", "setting %zu groups", i->group_count);
                 return error_while(e, "applying /process/user/additionalGids");
         }
@@ -597,7 +607,8 @@ int container_credentials(struct child *c, struct error *e)
         }
         (void)prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
         /* Until exec we are another program's memory in the container's sight. */
-        (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        if (!MUTANT("dumpable"))
+                (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         r = child_tie(c);
         if (r < 0)
                 return error_errno(e, r, "spawn.failed", "asking for the death signal");
@@ -608,7 +619,7 @@ int container_credentials(struct child *c, struct error *e)
 static char *home_of(uid_t uid)
 {
         CLEAN_FD int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        CLEAN_FD int fd = root < 0 ? -1 : path_open_as(root, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, PATH_LINKS);
+        CLEAN_FD int fd = root < 0 ? -1 : path_open_as(root, "etc/passwd", O_RDONLY | (MUTANT("unbounded-passwd") ? 0 : O_NONBLOCK) | O_NOCTTY, 0, PATH_LINKS);
         struct stat st;
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > PASSWD_MAX)
                 return NULL;
@@ -649,7 +660,7 @@ int container_directory(struct child *c, struct error *e)
                 return error_while(e, "applying /process/cwd");
         }
         /* A folder of the host, reached through a descriptor that somebody left open, has no path from our root. */
-        if (!getcwd(here, sizeof here) || here[0] != '/') {
+        if (!MUTANT("keep-cwd") && !MUTANT("exec-keep-cwd") && (!getcwd(here, sizeof here) || here[0] != '/')) {
                 error_set(e, EPERM, "directory.outside", "the working directory %s is outside of the container's root", path);
                 return error_while(e, "applying /process/cwd");
         }
