@@ -10,6 +10,7 @@
 /* As in tests/security/mutants.py; tests/tools/mutant_names.py compares. */
 static const char *const names[] = {
         "follow-links",
+        "dots-climb",
         "mount-by-path",
         "mkdir-by-path",
         "trust-proc",

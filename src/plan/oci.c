@@ -246,8 +246,8 @@ static int read_maps(const struct json_place *at, struct plan_id_map **maps, siz
                 return oci_fail(at, e, NULL, "has more than the %d entries that the kernel takes", OCI_MAP_LINES_MAX);
         l.maps = xalloc(at->value->count, sizeof *l.maps);
         int r = json_each(at, read_map, &l, e);
-        if (MUTANT("cut-maps") && l.count > OCI_MAP_LINES_MAX)
-                l.count = OCI_MAP_LINES_MAX;
+        if (MUTANT("cut-maps") && l.count > 300)
+                l.count = 300;
         if (r == 0 && (problem = oci_maps_problem(l.maps, l.count)))
                 r = oci_fail(at, e, NULL, "%s", problem);
         free(*maps);

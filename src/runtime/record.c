@@ -39,12 +39,12 @@ int record_root_open(const char *path, bool make, struct error *e)
 {
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT && make) {
-                int r = file_make_folders(path, 0711, e);
+                int r = file_make_folders(path, MUTANT("open-state") ? 0777 : 0711, e);
                 if (r < 0)
                         return r;
                 fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 /* What we made is for us alone to list, whatever the umask. */
-                if (fd >= 0)
+                if (fd >= 0 && !MUTANT("open-state"))
                         (void)fchmod(fd, 0711);
         }
         return fd < 0 ? error_errno(e, errno, "state.root", "opening %s", path) : fd;

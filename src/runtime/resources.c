@@ -163,8 +163,9 @@ int resources_make(struct creation *c, struct error *e)
         struct plan_container *k = c->plan.container;
         if (!k->resources)
                 k->resources = xalloc(1, sizeof *k->resources);
-        if (!MUTANT("allow-devices"))
-                cgroup_add_default_rules(k->resources);
+        cgroup_add_default_rules(k->resources);
+        if (MUTANT("allow-devices"))
+                cgroup_add_rule(k->resources, &(struct cgroup_device_rule){ true, 'a', -1, -1, CGROUP_ACCESS_ALL });
         int r = c->o->manager == MANAGER_DISABLED ? 0 : make_groups(c, e);
         if (r == 0)
                 r = make_class(c, e);
