@@ -16,7 +16,7 @@ MUTANTS = {
         PATHS + "test_a_link_of_the_image_does_not_lead_a_device_node_to_the_host[absolute]",
         PATHS + "test_a_root_that_was_changed_by_its_container_starts_again_inside[absolute]"]),
     "dots-climb": ("\"..\" in a destination may leave the root", [
-        PATHS + "test_dots_in_a_destination_stay_inside[" + "/.." * 12 + "]"]),
+        PATHS + "test_dots_in_a_destination_stay_inside[exact]"]),
     "mount-by-path": ("a destination is resolved, and then mounted on by its name", [
         PATHS + "test_a_destination_that_is_swapped_for_a_link_meanwhile_does_not_lead_to_the_host[tmpfs-]"]),
     "mkdir-by-path": ("missing folders of a destination are made by name", [
