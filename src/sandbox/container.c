@@ -20,6 +20,7 @@
 
 #include "base/exit_status.h"
 #include "base/mutant.h"
+#include "os/account.h"
 #include "os/attributes.h"
 #include "os/capability.h"
 #include "os/descriptor.h"
@@ -137,6 +138,8 @@ static int check_root(struct sandbox *s, struct error *e)
         return 0;
 }
 
+static void add_home(struct sandbox *s);
+
 int container_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, struct error *e)
 {
         const struct plan_container *k = p->container;
@@ -152,6 +155,8 @@ int container_prepare(struct sandbox *s, struct plan *p, const struct sandbox_ho
                 strings_add(&s->environment, p->environment.items[i]);
         for (char **v = environ; MUTANT("keep-env") && *v; v++)
                 strings_add(&s->environment, *v);
+        if (MUTANT("host-passwd") && k->root.path)
+                add_home(s);
         int r = check_root(s, e);
         if (r == 0)
                 r = check_labels(s, e);
@@ -552,7 +557,9 @@ int container_terminal(struct child *c, struct error *e)
 static void own_stdio(uid_t uid)
 {
         for (int i = 0; i < 3; i++) {
-                struct stat st;
+                struct stat st, null;
+                if (MUTANT("reopen-stdio") && fstat(i, &st) == 0 && stat("/dev/null", &null) == 0 && st.st_rdev == null.st_rdev)
+                        (void)dup2(open("/dev/null", O_RDWR | O_CLOEXEC), i);
                 if (fstat(i, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || MUTANT("chown-stdio")) && st.st_uid != uid)
                         (void)!fchown(i, uid, (gid_t)-1); /* in a user namespace it may be another's */
         }
@@ -588,6 +595,9 @@ int container_credentials(struct child *c, struct error *e)
 {
         const struct plan_container *k = c->s->plan->container;
         const struct plan_identity *i = &k->identity;
+        struct account named = { 0 };
+        if (MUTANT("user-by-name") && account_find(xprintf("%u", i->uid), &named) == 0)
+                c->s->plan->container->identity.uid = named.uid;
         own_stdio(i->uid);
         uint64_t had = capability_effective(); /* the change of user takes it, and leaves it permitted */
         leave_out_capabilities(c, had);
@@ -616,10 +626,10 @@ int container_credentials(struct child *c, struct error *e)
 }
 
 /* The image's passwd is text of a stranger: a regular file within bounds, or nothing. */
-static char *home_of(uid_t uid)
+static char *home_of(const char *root_path, uid_t uid)
 {
-        CLEAN_FD int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        CLEAN_FD int fd = root < 0 ? -1 : path_open_as(root, "etc/passwd", O_RDONLY | (MUTANT("unbounded-passwd") ? 0 : O_NONBLOCK) | O_NOCTTY, 0, PATH_LINKS);
+        CLEAN_FD int root = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        CLEAN_FD int fd = root < 0 ? -1 : MUTANT("host-passwd") ? openat(root, "etc/passwd", O_RDONLY) : path_open_as(root, "etc/passwd", O_RDONLY | (MUTANT("unbounded-passwd") ? 0 : O_NONBLOCK) | O_NOCTTY, 0, PATH_LINKS);
         struct stat st;
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > PASSWD_MAX)
                 return NULL;
@@ -643,7 +653,7 @@ static void add_home(struct sandbox *s)
         for (size_t i = 0; i < s->environment.count; i++)
                 if (text_starts(s->environment.items[i], "HOME="))
                         return;
-        CLEAN_FREE char *home = home_of(s->account.uid);
+        CLEAN_FREE char *home = home_of(MUTANT("host-passwd") ? s->plan->container->root.path : "/", s->account.uid);
         strings_take(&s->environment, xprintf("HOME=%s", home ? home : "/"));
 }
 

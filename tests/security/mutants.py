@@ -150,6 +150,7 @@ exec-trust-proc
 follow-dev
 trust-dev-null
 chown-stdio
+reopen-stdio
 follow-console
 allow-devices
 keep-fds
@@ -164,6 +165,7 @@ exec-keyring
 no-setsid
 allow-uid-wrap
 digits-prefix
+user-by-name
 cut-maps
 id-as-path
 delete-any
@@ -185,6 +187,7 @@ exec-no-cgroup
 keep-groups
 keep-env
 unbounded-passwd
+host-passwd
 json-twice
 json-zero
 no-seccomp
