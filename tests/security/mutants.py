@@ -3,7 +3,7 @@
 and tests that must then fail.  A name is "FILE::FUNCTION", or "FILE::FUNCTION[PARAMETERS]" where only that case can tell.
 
 run-mutants runs the tests of each row twice: without the mutant they must pass, with it they must fail.  PLANNED has the rows
-that no MUTANT("...") in the source answers to yet."""
+that no MUTANT("...") in the source answers to."""
 
 PATHS, PROCFS, DEVICES, HANDOVER = "test_r1_paths.py::", "test_r3_procfs.py::", "test_r4_devices.py::", "test_r5_handover.py::"
 NUMBERS, NAMES, LISTS, EXEC = "test_r9_numbers.py::", "test_r10_names.py::", "test_r13_allow_lists.py::", "test_r15_exec.py::"
@@ -60,8 +60,6 @@ MUTANTS = {
         HANDOVER + "test_who_joins_a_container_shows_it_no_way_to_the_host[root-ptrace]"]),
     "dumpable": ("the process is not made undumpable before it joins, and holds a folder of the host", [
         HANDOVER + "test_who_joins_a_container_shows_it_no_way_to_the_host[root-default]"]),
-    "start-early": ("a starting container is seen in a shared process namespace while it is set up", [
-        HANDOVER + "test_who_starts_in_the_process_namespace_of_another_shows_it_no_way_to_the_host[ptrace]"]),
     "writable-exe": ("the runtime executes its own file and not a sealed copy", [
         HANDOVER + "test_the_runtimes_own_file_cannot_be_written_from_inside[exec-script-default]"]),
     "session-keyring": ("the caller's session keyring is kept", [
@@ -137,62 +135,8 @@ MUTANTS = {
         FILTERS + "test_a_call_that_is_newer_than_the_filter_does_not_exist[999]"]),
 }
 
-WIRED = """
-follow-links
-dots-climb
-mount-by-path
-mkdir-by-path
-trust-proc
-any-proc
-no-mask
-no-readonly
-exec-trust-proc
-follow-dev
-trust-dev-null
-chown-stdio
-reopen-stdio
-follow-console
-allow-devices
-keep-fds
-keep-cwd
-exec-keep-cwd
-join-early
-join-with-fd
-dumpable
-writable-exe
-session-keyring
-exec-keyring
-no-setsid
-allow-uid-wrap
-digits-prefix
-user-by-name
-cut-maps
-id-as-path
-delete-any
-cgroup-dots
-open-state
-bare-pid
-raw-listing
-raw-sysctl
-host-sysctl
-cgroup-rw
-pass-hook-env
-ignore-lsm
-ignore-unknown
-keep-caps
-exec-all-caps
-exec-no-nnp
-exec-no-seccomp
-exec-no-cgroup
-keep-groups
-keep-env
-unbounded-passwd
-host-passwd
-json-twice
-json-zero
-no-seccomp
-seccomp-one-abi
-seccomp-low-half
-seccomp-no-enosys
-""".split()
-PLANNED = {name: MUTANTS.pop(name) for name in list(MUTANTS) if name not in WIRED}
+# Not wired: nothing in the source keeps this from happening yet, so that the test fails without a mutant as well.
+PLANNED = {
+    "start-early": ("a starting container is seen in a shared process namespace while it is set up", [
+        HANDOVER + "test_who_starts_in_the_process_namespace_of_another_shows_it_no_way_to_the_host[ptrace]"]),
+}
