@@ -286,12 +286,10 @@ static int enter_container(struct sandbox *s, int answer_fd, const struct sandbo
         r = hide_program(e);
         if (r < 0)
                 return r;
-        if (!MUTANT("join-with-fd") && !MUTANT("dumpable") && !MUTANT("exec-keep-cwd"))
+        if (!MUTANT("join-with-fd") && !MUTANT("dumpable") && !MUTANT("exec-keep-cwd") && !MUTANT("keep-fds"))
                 process_close_others(kept, ELEMENTS(kept), 3 + io->keep_fds);
-        if (MUTANT("join-early"))
-                return container_enter(s->join_pidfd, CLONE_NEWPID, e);
-        r = container_enter(s->join_pidfd, s->join_flags, e);
-        s->join_pidfd = fd_close(s->join_pidfd);
+        r = container_enter(s->join_pidfd, MUTANT("join-early") ? CLONE_NEWPID : s->join_flags, e);
+        s->join_pidfd = MUTANT("join-early") ? s->join_pidfd : fd_close(s->join_pidfd);
         s->cgroup = (struct cgroup){ .into_fd = -EBADF };
         return r;
 }
