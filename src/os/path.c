@@ -51,7 +51,9 @@ int path_make_in(int root_fd, const char *path, bool folder, enum path_trust tru
         CLEAN_FD int parent = make_parent(root_fd, whole, slash, trust);
         if (parent < 0)
                 return parent;
-        if ((folder ? mkdirat(MUTANT("mkdir-by-path") ? root_fd : parent, MUTANT("mkdir-by-path") ? whole + 1 : slash + 1, 0755) : mknodat(parent, slash + 1, S_IFREG | 0644, 0)) < 0 && errno != EEXIST)
+        if (MUTANT("mkdir-by-path") && folder)
+                (void)mkdirat(root_fd, whole + 1, 0755);
+        else if ((folder ? mkdirat(parent, slash + 1, 0755) : mknodat(parent, slash + 1, S_IFREG | 0644, 0)) < 0 && errno != EEXIST)
                 return -errno;
         return path_open_as(root_fd, whole, O_PATH, 0, trust);
 }

@@ -642,7 +642,8 @@ static void emit_front(struct compiler *c)
 static int open_context(const struct profile *p, const struct table *t, scmp_filter_ctx *ret)
 {
         scmp_filter_ctx context = seccomp_init(p->default_action);
-        int r = context ? seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, MUTANT("seccomp-one-abi") ? SCMP_ACT_ALLOW : SCMP_ACT_KILL_PROCESS) : -ENOMEM;
+        uint32_t foreign = MUTANT("seccomp-one-abi") ? SCMP_ACT_ALLOW : SCMP_ACT_KILL_PROCESS;
+        int r = context ? seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, foreign) : -ENOMEM;
         if (r == 0 && t->arch != t->native)
                 r = seccomp_arch_add(context, t->arch);
         if (r == 0 && t->arch != t->native)

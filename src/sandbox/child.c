@@ -68,7 +68,8 @@ static int stage_session(struct child *c, struct error *e)
                 return error_errno(e, errno, "session.refused", "starting a session");
         if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
                 return error_errno(e, errno, "session.terminal", "taking the terminal");
-        bool keep_keyring = c->s->plan->user_mode || c->s->keep_keyring || (c->s->joined ? MUTANT("exec-keyring") : MUTANT("session-keyring"));
+        bool keep_keyring = c->s->plan->user_mode || c->s->keep_keyring ||
+                            (c->s->joined ? MUTANT("exec-keyring") : MUTANT("session-keyring"));
         CLEAN_FREE char *keyring = is_container(c) ? xprintf("_ses.%s", c->s->plan->unit) : NULL;
         int r = keep_keyring ? 0 : keyring_join_session(keyring); /* KeyringMode=private */
         if (r < 0 && r != -ENOSYS && r != -EPERM)
@@ -109,7 +110,8 @@ static int stage_handles(struct child *c, struct error *e)
                 if (r < 0)
                         return r;
         }
-        c->proc_fd = open(MUTANT("trust-proc") ? xprintf("%s/proc", c->s->plan->container->root.path) : "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        const char *proc = MUTANT("trust-proc") ? xprintf("%s/proc", c->s->plan->container->root.path) : "/proc";
+        c->proc_fd = open(proc, O_PATH | O_DIRECTORY | O_CLOEXEC);
         c->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (c->proc_fd < 0 || c->root_fd < 0)
                 return error_errno(e, errno, "handle.failed", "opening / and /proc");

@@ -183,9 +183,9 @@ static int refuse_host(const struct plan_container *k, const struct plan_join *j
                 const char *own;
         } rows[] = { { CLONE_NEWNET, "/proc/self/ns/net" }, { CLONE_NEWIPC, "/proc/self/ns/ipc" }, { CLONE_NEWUTS, "/proc/self/ns/uts" } };
         bool names = j->flag == CLONE_NEWUTS && (k->hostname || k->domainname);
-        for (size_t i = 0; (k->sysctl_count || names) && i < ELEMENTS(rows); i++) {
+        for (size_t i = 0; (k->sysctl_count || names) && i < ELEMENTS(rows) && !MUTANT("host-sysctl"); i++) {
                 struct stat theirs, own;
-                if (MUTANT("host-sysctl") || rows[i].flag != j->flag || fstat(fd, &theirs) < 0 || stat(rows[i].own, &own) < 0 || theirs.st_ino != own.st_ino)
+                if (rows[i].flag != j->flag || fstat(fd, &theirs) < 0 || stat(rows[i].own, &own) < 0 || theirs.st_ino != own.st_ino)
                         continue;
                 error_set(e, EPERM, "namespace.host", "%s is the host's own %s namespace", j->path, process_namespace_name(j->flag));
                 error_hint(e, "kernel settings and names can be set in namespaces of the container's own only");
@@ -387,7 +387,8 @@ int container_handles(struct child *c, struct error *e)
                 return error_errno(e, errno, "handle.failed", "opening /");
         if (!k->oom_score_set && !k->process_label && !k->apparmor)
                 return 0;
-        c->proc_fd = MUTANT("exec-trust-proc") ? open("/proc", O_PATH) : mount_new("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        c->proc_fd = MUTANT("exec-trust-proc") ? open("/proc", O_PATH | O_CLOEXEC)
+                                               : mount_new("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
         if (c->proc_fd >= 0)
                 return 0;
         struct stat st;
@@ -440,7 +441,8 @@ static int set_sysctl(struct child *c, const struct plan_sysctl *s, struct error
         /* In a key dots separate and a slash stands for a dot. */
         for (char *p = path + strlen("sys/"); *p; p++)
                 *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
-        CLEAN_FD int fd = MUTANT("trust-proc") ? openat(c->proc_fd, path, O_WRONLY) : path_open_as(c->proc_fd, path, O_WRONLY | O_NOCTTY, 0, PATH_NO_LINKS);
+        CLEAN_FD int fd = MUTANT("trust-proc") ? openat(c->proc_fd, path, O_WRONLY | O_CLOEXEC)
+                                               : path_open_as(c->proc_fd, path, O_WRONLY | O_NOCTTY, 0, PATH_NO_LINKS);
         int r = fd < 0 ? fd : file_write_all(fd, s->value, strlen(s->value));
         if (r < 0) {
                 error_errno(e, r, "sysctl.refused", "setting %s to %s", s->key, s->value);
@@ -582,7 +584,8 @@ static int set_capabilities(struct child *c, uint64_t had, struct error *e)
         const uint64_t admin = UINT64_C(1) << CAP_SYS_ADMIN;
         /* What the filters need until execve, which takes it away unless the bounding set and root give it. */
         uint64_t extra = c->s->profile.filter.count && !c->s->plan->no_new_privileges ? had & admin : 0;
-        int r = capability_set(p->effective | extra, p->permitted | extra, MUTANT("keep-caps") ? p->permitted : p->inheritable);
+        uint64_t inheritable = MUTANT("keep-caps") ? p->permitted : p->inheritable;
+        int r = capability_set(p->effective | extra, p->permitted | extra, inheritable);
         if (r < 0)
                 return error_errno(e, r, "capability.refused", "setting the capabilities");
         r = capability_set_ambient(p->ambient);
@@ -627,7 +630,10 @@ int container_credentials(struct child *c, struct error *e)
 static char *home_of(const char *root_path, uid_t uid)
 {
         CLEAN_FD int root = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        CLEAN_FD int fd = root < 0 ? -1 : MUTANT("host-passwd") ? openat(root, "etc/passwd", O_RDONLY) : path_open_as(root, "etc/passwd", O_RDONLY | (MUTANT("unbounded-passwd") ? 0 : O_NONBLOCK) | O_NOCTTY, 0, PATH_LINKS);
+        const int flags = O_RDONLY | (MUTANT("unbounded-passwd") ? 0 : O_NONBLOCK) | O_NOCTTY | O_CLOEXEC;
+        CLEAN_FD int fd = root < 0              ? -1
+                          : MUTANT("host-passwd") ? openat(root, "etc/passwd", flags)
+                                                  : path_open_as(root, "etc/passwd", flags, 0, PATH_LINKS);
         struct stat st;
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > PASSWD_MAX)
                 return NULL;

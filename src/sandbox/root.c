@@ -352,7 +352,9 @@ static bool is_absent(int r)
 static int clone_blank(struct root *b, bool folder)
 {
         static const struct mount_option options[] = { { "mode", "0755" }, { "size", "4k" }, { 0 } };
-        int fd = MUTANT("trust-dev-null") && !folder ? mount_clone_tree(b->dev_fd, "null", false) : mount_clone_tree(b->blank_fd, folder ? "folder" : "file", false);
+        if (MUTANT("trust-dev-null") && !folder)
+                return mount_clone_tree(b->dev_fd, "null", false);
+        int fd = mount_clone_tree(b->blank_fd, folder ? "folder" : "file", false);
         if (fd == -EINVAL && folder)
                 fd = mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
         else if (fd == -EINVAL)

@@ -143,8 +143,8 @@ print(chr(10).join(bad))
 
 def others_can_reach(path):
     """Files that an ordinary user can read or write, folders that they can write, below a path: names are no secret."""
-    p = subprocess.run(["/usr/bin/python3", "-c", LOOK, *map(str, [path, *path.rglob("*")])], capture_output=True, text=True, check=True, user=65534, group=65534,
-                       extra_groups=[])
+    p = subprocess.run(["/usr/bin/python3", "-c", LOOK, *map(str, [path, *path.rglob("*")])], capture_output=True, text=True,
+                       check=True, user=65534, group=65534, extra_groups=[])
     return p.stdout.split()
 
 
