@@ -24,6 +24,8 @@ const struct oci_command oci_commands[] = {
         { "update", oci_cmd_update, "Change what a container may use" },
         { "events", oci_cmd_events, "Show what a container uses, and when its memory runs out" },
         { "mounts", oci_cmd_mounts, "Add mounts to a container that runs" },
+        { "checkpoint", oci_cmd_checkpoint, "Save the processes of a container as files" },
+        { "restore", oci_cmd_restore, "Make a container of what checkpoint saved" },
         { "features", oci_cmd_features, "Show what this runtime understands" },
         { "spec", oci_cmd_spec, "Write a configuration to start from" },
         { 0 },
@@ -85,6 +87,18 @@ int oci_say_failed(const struct oci_globals *g, const char *subject, const struc
         return 1;
 }
 
+int oci_parse_preserve_fds(const char *s, unsigned *ret)
+{
+        uint64_t n;
+        if (text_parse_uint(s, 4096, &n) < 0)
+                return -EINVAL;
+        for (int i = 0; i < (int)n; i++)
+                if (fcntl(3 + i, F_GETFD) < 0)
+                        return -EBADF;
+        *ret = (unsigned)n;
+        return 0;
+}
+
 int oci_exec_status(const struct error *e, int otherwise)
 {
         return !text_starts(e->id, "exec.") ? otherwise : e->code == -ENOENT ? 127 : 126;
@@ -101,8 +115,17 @@ int oci_open(const struct oci_globals *g, const char *id, struct record *ret, st
 {
         static int root_fd = -EBADF; /* borrowed by the record; the program is short-lived */
         if (root_fd < 0)
-                root_fd = record_root_open(g->root, false, NULL);
+                root_fd = record_root_open(g->root, false, e);
+        if (root_fd < 0 && root_fd != -ENOENT && root_fd != -ENOTDIR)
+                return root_fd;
+        if (root_fd < 0 && e)
+                *e = (struct error){ 0 };
         return record_open(root_fd, id, ret, e);
+}
+
+int oci_read_file(const char *file, size_t max, struct text *ret)
+{
+        return text_equal(file, "-") ? file_read_descriptor(STDIN_FILENO, max, ret) : file_read(AT_FDCWD, file, max, ret);
 }
 
 int oci_parse_signal(const char *s)

@@ -25,12 +25,16 @@ extern const struct oci_command oci_commands[];
 
 /* Says what failed, on standard error and in the log; returns the exit status: status, or 1 when it is 0. */
 int oci_say_failed(const struct oci_globals *g, const char *subject, const struct error *e);
+/* The number of --preserve-fds: -EINVAL, or -EBADF when not all of the descriptors from 3 on are open. */
+int oci_parse_preserve_fds(const char *s, unsigned *ret);
 /* What a shell would end with when a program could not be executed, 126 or 127; for other errors otherwise. */
 int oci_exec_status(const struct error *e, int otherwise);
 /* Opens the folder of all containers; make: where it is missing. A descriptor or -errno. */
 int oci_open_root(const struct oci_globals *g, bool make, struct error *e);
 /* Opens a container. */
 int oci_open(const struct oci_globals *g, const char *id, struct record *ret, struct error *e);
+/* Reads a file of at most max bytes, or with "-" standard input to its end. 0 or -errno. */
+int oci_read_file(const char *file, size_t max, struct text *ret);
 /* "KILL", "SIGKILL", "sigkill" or "9". -EINVAL. */
 int oci_parse_signal(const char *s);
 /* Parses a command's options; id takes the first argument, the rest is refused unless rest takes it. */

@@ -37,7 +37,6 @@ struct making {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
         struct making *m = state->input;
-        uint64_t n;
         switch (key) {
         case 'b': m->o.bundle = arg; return 0;
         case 'f': m->o.config = arg; return 0;
@@ -50,9 +49,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         case KEY_NO_PIVOT: m->o.no_pivot = true; return 0;
         case KEY_NO_KEYRING: m->o.no_new_keyring = true; return 0;
         case KEY_PRESERVE:
-                if (text_parse_uint(arg, 4096, &n) < 0)
-                        argp_error(state, "--preserve-fds takes a number up to 4096");
-                m->o.preserve_fds = (unsigned)n;
+                if (oci_parse_preserve_fds(arg, &m->o.preserve_fds) < 0)
+                        argp_error(state, "--preserve-fds takes how many descriptors from 3 on are open, up to 4096");
                 return 0;
         default: return ARGP_ERR_UNKNOWN;
         }

@@ -31,7 +31,6 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
         struct exec_options *x = state->input;
-        uint64_t n;
         switch (key) {
         case 'p': x->process_file = arg; return 0;
         case 'e': strings_add(&x->environment, arg); return 0;
@@ -51,9 +50,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         case KEY_IGNORE_PAUSED: x->ignore_paused = true; return 0;
         case KEY_NO_KEYRING: x->o.no_new_keyring = true; return 0;
         case KEY_PRESERVE:
-                if (text_parse_uint(arg, 4096, &n) < 0)
-                        argp_error(state, "--preserve-fds takes a number up to 4096");
-                x->o.preserve_fds = (unsigned)n;
+                if (oci_parse_preserve_fds(arg, &x->o.preserve_fds) < 0)
+                        argp_error(state, "--preserve-fds takes how many descriptors from 3 on are open, up to 4096");
                 return 0;
         default: return ARGP_ERR_UNKNOWN;
         }

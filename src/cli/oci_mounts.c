@@ -2,9 +2,6 @@
 /* mounts add, mounts remove: mounts of a container that runs. */
 #include "cli/oci.h"
 
-#include <fcntl.h>
-
-#include "os/file.h"
 #include "runtime/live_mounts.h"
 
 enum { MOUNTS_SIZE_MAX = 1 << 20 };
@@ -12,7 +9,7 @@ enum { MOUNTS_SIZE_MAX = 1 << 20 };
 static int read_mounts(const char *file, struct json_document *ret, struct error *e)
 {
         CLEAN_TEXT struct text t = { 0 };
-        int r = file_read(AT_FDCWD, text_equal(file, "-") ? "/dev/stdin" : file, MOUNTS_SIZE_MAX, &t);
+        int r = oci_read_file(file, MOUNTS_SIZE_MAX, &t);
         if (r < 0)
                 return error_errno(e, r, "config.unreadable", "reading the mounts in %s", file);
         return json_parse("mounts", t.data, t.length, ret, e);

@@ -2,11 +2,8 @@
 /* update: what a live container may use. The options of runc and of crun, or a resources object. */
 #include "cli/oci.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "os/file.h"
 #include "plan/oci_resources.h"
 #include "runtime/resources.h"
 
@@ -111,26 +108,13 @@ static void make_options(struct argp_option *ret)
         memcpy(ret + NUMBERS, others, sizeof others);
 }
 
-static int read_input(struct text *t)
-{
-        char chunk[4096];
-        ssize_t n;
-        text_add(t, "");
-        while ((n = read(STDIN_FILENO, chunk, sizeof chunk)) > 0) {
-                if (t->length + (size_t)n > RESOURCES_SIZE_MAX)
-                        return -EFBIG;
-                text_add_bytes(t, chunk, (size_t)n);
-        }
-        return n < 0 ? -errno : 0;
-}
-
 /* The options have the last word: they are read over it. */
 static int read_file(const char *file, struct cgroup_resources **into, struct error *e)
 {
         CLEAN_TEXT struct text t = { 0 };
         CLEAN_JSON struct json_document d = { 0 };
         bool input = text_equal(file, "-");
-        int r = input ? read_input(&t) : file_read(AT_FDCWD, file, RESOURCES_SIZE_MAX, &t);
+        int r = oci_read_file(file, RESOURCES_SIZE_MAX, &t);
         if (r < 0)
                 return error_errno(e, r, "config.unreadable", "reading %s", input ? "the resources on standard input" : file);
         r = json_parse("resources", t.data, t.length, &d, e);

@@ -42,8 +42,9 @@ int capability_parse(const char *s, unsigned *ret)
 uint64_t capability_all(void)
 {
         static uint64_t all;
+        /* Only "no such capability" ends them: one that was passed over here would be left in a bounding set. */
         for (unsigned n = 0; !all && n < CAPABILITY_MAX; n++)
-                if (prctl(PR_CAPBSET_READ, n) < 0)
+                if (prctl(PR_CAPBSET_READ, n) < 0 && errno == EINVAL)
                         all = (UINT64_C(1) << n) - 1;
         return all;
 }
@@ -61,7 +62,7 @@ int capability_bound(uint64_t keep)
 {
         uint64_t all = capability_all();
         for (unsigned n = 0; all >> n; n++)
-                if (!(keep >> n & 1) && prctl(PR_CAPBSET_READ, n) == 1 && prctl(PR_CAPBSET_DROP, n) < 0)
+                if (!(keep >> n & 1) && prctl(PR_CAPBSET_READ, n) != 0 && prctl(PR_CAPBSET_DROP, n) < 0)
                         return -errno;
         return 0;
 }

@@ -284,9 +284,15 @@ static int tell_intent(const struct maker *m, struct error *e)
 {
         struct cgroup all = { .into_fd = -EBADF };
         const struct cgroup_hierarchy *v2 = &m->layout->v2;
-        for (unsigned i = 0; i < m->layout->v1_count; i++)
-                if (cgroup_hierarchy_open(m->layout, &m->layout->v1[i]) == 0)
-                        add_intended(m, &m->layout->v1[i], m->relative ? m->layout->v1[i].own : "/", &all);
+        int r = 0;
+        for (unsigned i = 0; i < m->layout->v1_count; i++) {
+                struct cgroup_hierarchy *h = &m->layout->v1[i];
+                int k = cgroup_hierarchy_open(m->layout, h);
+                if (k == 0)
+                        add_intended(m, h, m->relative ? h->own : "/", &all);
+                else if (k != -ENOENT && r == 0)
+                        r = refused(k, "opening the hierarchy", h->controllers, e);
+        }
         if (m->layout->has_v2 && m->relative && !m->wish->v2_at_top && !text_equal(v2->own, "/")) {
                 CLEAN_FREE char *beside = xstrndup(v2->own, (size_t)(strrchr(v2->own, '/') - v2->own));
                 add_intended(m, v2, beside, &all);
@@ -294,7 +300,8 @@ static int tell_intent(const struct maker *m, struct error *e)
         } else if (m->layout->has_v2) {
                 add_intended(m, v2, "/", &all);
         }
-        int r = m->wish->intend(m->wish->context, &all, e);
+        if (r == 0)
+                r = m->wish->intend(m->wish->context, &all, e);
         cgroup_done(&all);
         return r;
 }
@@ -366,9 +373,12 @@ static int make_folders(struct maker *m, const struct cgroup_writes *w, struct e
                 struct cgroup_hierarchy *h = &m->layout->v1[i];
                 bool devices = wants_devices(m->wish) && cgroup_names_controller(h->controllers, "devices");
                 const struct cgroup_write *need = asker(m, h, w);
-                if (!(m->wish->all || need || devices) || cgroup_hierarchy_open(m->layout, h) < 0)
+                int r = m->wish->all || need || devices ? cgroup_hierarchy_open(m->layout, h) : -ENOENT;
+                if (r == -ENOENT)
                         continue;
-                int r = make_v1(m, h, e);
+                if (r < 0)
+                        return refused(r, "opening the hierarchy", h->controllers, e);
+                r = make_v1(m, h, e);
                 if (r < 0 && !may_be_refused(m, need || !devices_done, r) && !(devices && !need && devices_done && !m->wish->all))
                         return not_made(r, need, e);
                 devices_done |= devices && r == 0;

@@ -62,12 +62,18 @@ static void correct_own(struct cgroup_hierarchy *h)
         }
 }
 
-static bool open_v2(struct cgroup_layout *l, const char *mount, char **own)
+/* Says nothing of the mount, and must not be taken for a hierarchy that is not there. */
+static bool is_passing(int r)
+{
+        return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EINTR || r == -ENOSPC;
+}
+
+static int open_v2(struct cgroup_layout *l, const char *mount, char **own)
 {
         int fd = open_folder(mount, CGROUP2_SUPER_MAGIC);
         CLEAN_TEXT struct text t = { 0 };
         if (fd < 0)
-                return false;
+                return fd;
         l->v2 = (struct cgroup_hierarchy){ xstrdup(""), TAKE_PTR(*own), xstrdup(mount), fd };
         l->has_v2 = true;
         correct_own(&l->v2);
@@ -76,7 +82,7 @@ static bool open_v2(struct cgroup_layout *l, const char *mount, char **own)
         char *newline = strchr(l->v2_controllers, '\n');
         if (newline)
                 *newline = ' ';
-        return true;
+        return 0;
 }
 
 int cgroup_layout_open(const char *root, struct cgroup_layout *ret, struct error *e)
@@ -90,13 +96,16 @@ int cgroup_layout_open(const char *root, struct cgroup_layout *ret, struct error
         char *rest = t.data;
         for (char *line; (line = strsep(&rest, "\n"));)
                 read_line(line, &l, &own);
-        if (open_v2(&l, l.root, &own)) {
+        r = open_v2(&l, l.root, &own);
+        if (r == 0) {
                 for (unsigned i = 0; i < l.v1_count; i++)
                         hierarchy_done(&l.v1[i]);
                 l.v1_count = 0;
-        } else {
-                (void)open_v2(&l, unified, &own);
+        } else if (!is_passing(r)) {
+                r = open_v2(&l, unified, &own);
         }
+        if (is_passing(r))
+                return error_errno(e, r, "cgroup.refused", "opening the hierarchies in %s", l.root);
         *ret = l;
         l = (struct cgroup_layout){ 0 };
         return 0;
@@ -120,11 +129,11 @@ int cgroup_hierarchy_open(const struct cgroup_layout *l, struct cgroup_hierarchy
         const char *name = text_starts(h->controllers, "name=") ? h->controllers + 5 : h->controllers;
         if (h->fd != -EBADF)
                 return h->fd < 0 ? -ENOENT : 0;
-        if (try_mount(l, h, name, strlen(name)) == 0)
-                return 0;
-        for (const char *p = name; *p; p += strcspn(p, ","), p += *p == ',')
-                if (try_mount(l, h, p, strcspn(p, ",")) == 0)
-                        return 0;
+        int r = try_mount(l, h, name, strlen(name));
+        for (const char *p = name; r < 0 && !is_passing(r) && *p; p += strcspn(p, ","), p += *p == ',')
+                r = try_mount(l, h, p, strcspn(p, ","));
+        if (r == 0 || is_passing(r))
+                return r;
         h->fd = -ENOENT;
         return -ENOENT;
 }

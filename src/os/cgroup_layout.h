@@ -27,7 +27,7 @@ void cgroup_layout_done(struct cgroup_layout *l);
 
 /* root NULL: /sys/fs/cgroup. A root that is itself a v2 mount makes a layout of v2 alone. */
 int cgroup_layout_open(const char *root, struct cgroup_layout *ret, struct error *e);
-/* Opens a v1 hierarchy where it is mounted. 0, or -ENOENT. */
+/* Opens a v1 hierarchy where it is mounted. 0, -ENOENT, or another error that says nothing of the mount. */
 int cgroup_hierarchy_open(const struct cgroup_layout *l, struct cgroup_hierarchy *h);
 /* "cpu" in "cpu,cpuacct". */
 bool cgroup_names_controller(const char *controllers, const char *controller);

@@ -8,11 +8,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-int file_read(int dir_fd, const char *path, size_t max, struct text *ret)
+int file_read_descriptor(int fd, size_t max, struct text *ret)
 {
-        CLEAN_FD int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0)
-                return -errno;
         CLEAN_TEXT struct text t = { 0 };
         text_add(&t, "");
         for (;;) {
@@ -31,6 +28,12 @@ int file_read(int dir_fd, const char *path, size_t max, struct text *ret)
         *ret = t;
         t = (struct text){ 0 };
         return 0;
+}
+
+int file_read(int dir_fd, const char *path, size_t max, struct text *ret)
+{
+        CLEAN_FD int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        return fd < 0 ? -errno : file_read_descriptor(fd, max, ret);
 }
 
 int file_write_all(int fd, const void *data, size_t size)

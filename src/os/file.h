@@ -11,6 +11,8 @@
 
 /* Reads at most max bytes of a regular or kernel file below dir_fd.  -EFBIG beyond. Probe: no error text. */
 int file_read(int dir_fd, const char *path, size_t max, struct text *ret);
+/* The same of a descriptor, such as standard input. */
+int file_read_descriptor(int fd, size_t max, struct text *ret);
 /* Writes all of data to an existing file (procfs, cgroupfs). 0 or -errno. */
 int file_write(int dir_fd, const char *path, const char *data);
 int file_write_all(int fd, const void *data, size_t size);

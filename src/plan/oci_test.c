@@ -286,7 +286,8 @@ static const struct {
         { HEAD "'hostname':'h.example','domainname':'d','linux':{'namespaces':[{'type':'uts','path':'/p'}]}}",
           "root /b/rootfs\n join=uts /p\nhostname h.example\ndomainname d\n" },
         { HEAD "'hostname':'','domainname':''}", "root /b/rootfs\n" },
-        { PROCESS("'capabilities':{'bounding':['CAP_FLY','KILL','5','CAP_KILL']}"), RUN "caps b=20 e=0 p=0 i=0 a=0\n" },
+        { PROCESS("'capabilities':{'bounding':['CAP_FLY','KILL','5','CAP_KILL']}"), RUN "caps b=20 e=0 p=0 i=0 a=0\n"
+          "note unknown capability \"CAP_FLY\": left out\nnote unknown capability \"KILL\": left out\nnote unknown capability \"5\": left out\n" },
 
         { FS(""), MOUNTED "mount /d type=tmpfs from /mounts/0\n" },
         { FS("'nosuid','strictatime','mode=755','size=65536k'"),

@@ -79,7 +79,7 @@ int activation_plan(struct creation *c, struct error *e)
         k->attaches = xgrow(k->attaches, &k->attach_room, k->attach_count + 1, sizeof *k->attaches);
         k->attaches[k->attach_count++] = (struct plan_attach){
                 .source = xprintf("%s/notify", folder), .target = xstrdup(target), .bind = true, .target_no_follow = true,
-                .set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, .origin = "NOTIFY_SOCKET" };
+                .set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, .origin = "NOTIFY_SOCKET" };
         return 0;
 }
 

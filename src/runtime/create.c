@@ -17,6 +17,7 @@
 #include "os/process.h"
 #include "os/netlink.h"
 #include "runtime/activation.h"
+#include "runtime/checkpoint.h"
 #include "runtime/filters.h"
 #include "runtime/resources.h"
 #include "sandbox/hooks.h"
@@ -129,6 +130,8 @@ static int on_born(void *context, pid_t pid, struct error *e)
         c->record.pid = pid;
         c->record.pid_start = record_process_start(pid);
         c->born = true;
+        if (!c->record.pid_start) /* without it nobody would know the process again */
+                return error_set(e, ESRCH, "spawn.failed", "the container's process is not to be found in /proc");
         int r = resources_add(&c->record, pid, e);
         return r == 0 ? record_save(&c->record, e) : r;
 }
@@ -235,7 +238,7 @@ int creation_spawn(struct creation *c, struct error *e)
                 return r;
         /* Ours would make a container that died while it waited look as if it still did. */
         c->sandbox.start_fd = fd_close(c->sandbox.start_fd);
-        r = sandbox_wait_exec(c->child.status_fd, &(struct sandbox_watch){ stderr, on_listener, c }, e);
+        r = sandbox_wait_exec(c->child.status_fd, &(struct sandbox_watch){ stderr, on_listener, c, true }, e);
         if (r < 0)
                 return r;
         if (c->o->waits && r == 0)
@@ -309,7 +312,7 @@ static int make(struct creation *c, int root_fd, struct error *e)
                 if (c->notify_fd < 0 && c->notify_fd != -ENOENT)
                         return c->notify_fd;
         }
-        r = creation_spawn(c, e);
+        r = c->o->restore ? checkpoint_restore(c, e) : creation_spawn(c, e);
         resources_entered(c);
         return r;
 }
@@ -352,6 +355,8 @@ int creation_make(int root_fd, const struct creation_options *o, struct creation
         int r = make(c, root_fd, e);
         if (r < 0)
                 unmake(c);
+        else
+                record_unlock(&c->record); /* the child has the lock too, and may be slow to close it */
         return r;
 }
 
@@ -403,7 +408,7 @@ int container_start(struct record *r, const struct plan *p, struct error *e)
                 return wrong_status(r, "start", e);
         if (send(fd, "g", 1, MSG_NOSIGNAL) != 1)
                 return error_errno(e, errno, "container.start", "giving the word to start");
-        int k = sandbox_wait_exec(fd, &(struct sandbox_watch){ stderr, on_start_listener, &s }, e);
+        int k = sandbox_wait_exec(fd, &(struct sandbox_watch){ stderr, on_start_listener, &s, true }, e);
         if (k < 0)
                 return k;
         (void)unlinkat(r->dir_fd, "start", 0);
@@ -466,8 +471,8 @@ int container_delete(struct record *r, bool force, struct error *e)
         else
                 (void)cgroup_kill(&r->cgroup, 10000, NULL);
         int k = resources_remove(r, 10000, e);
-        if (k < 0 && !force)
-                return k;
+        if (k < 0)
+                return k; /* on record until it is gone */
         if (container_plan(r, &config, &p, NULL) == 0)
                 run_poststop(r, &p);
         k = record_remove(r);

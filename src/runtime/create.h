@@ -23,6 +23,7 @@ struct creation_options {
         bool detaches; /* a terminal must go to a console socket */
         unsigned preserve_fds;
         struct sandbox_io io;
+        const struct checkpoint_options *restore; /* the process comes from there (checkpoint.h); NULL: a new one */
 };
 
 struct creation {

@@ -101,28 +101,33 @@ static void add_member(struct text *t, const char *name, const char *value)
         text_add_json(t, value);
 }
 
-int record_save(const struct record *r, struct error *e)
+void record_format(const struct record *r, struct text *t)
 {
-        CLEAN_TEXT struct text t = { 0 };
         CLEAN_STRINGS struct strings lines = { 0 };
-        text_addf(&t, "{\"version\":%d,\"id\":", RECORD_VERSION);
-        text_add_json(&t, r->id);
-        add_member(&t, "bundle", r->bundle);
-        add_member(&t, "rootfs", r->rootfs);
-        add_member(&t, "created", r->created);
-        add_member(&t, "ociVersion", r->oci_version);
-        add_member(&t, "owner", r->owner);
-        add_member(&t, "scope", r->scope);
-        add_member(&t, "rdt", r->rdt);
-        text_addf(&t, ",\"rdtMade\":%s,\"rdtMonitored\":%s", r->rdt_made ? "true" : "false", r->rdt_monitored ? "true" : "false");
-        text_addf(&t, ",\"pid\":%d,\"pidStart\":%llu,\"namespaces\":%llu,\"terminal\":%s,\"cgroup\":[", r->pid,
+        text_addf(t, "{\"version\":%d,\"id\":", RECORD_VERSION);
+        text_add_json(t, r->id);
+        add_member(t, "bundle", r->bundle);
+        add_member(t, "rootfs", r->rootfs);
+        add_member(t, "created", r->created);
+        add_member(t, "ociVersion", r->oci_version);
+        add_member(t, "owner", r->owner);
+        add_member(t, "scope", r->scope);
+        add_member(t, "rdt", r->rdt);
+        text_addf(t, ",\"rdtMade\":%s,\"rdtMonitored\":%s", r->rdt_made ? "true" : "false", r->rdt_monitored ? "true" : "false");
+        text_addf(t, ",\"pid\":%d,\"pidStart\":%llu,\"namespaces\":%llu,\"terminal\":%s,\"cgroup\":[", r->pid,
                   (unsigned long long)r->pid_start, (unsigned long long)r->namespaces, r->terminal ? "true" : "false");
         cgroup_save(&r->cgroup, &lines);
         for (size_t i = 0; i < lines.count; i++) {
-                text_add(&t, i ? "," : "");
-                text_add_json(&t, lines.items[i]);
+                text_add(t, i ? "," : "");
+                text_add_json(t, lines.items[i]);
         }
-        text_add(&t, "]}\n");
+        text_add(t, "]}\n");
+}
+
+int record_save(const struct record *r, struct error *e)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        record_format(r, &t);
         int k = file_replace(r->dir_fd, "state.json", t.data, t.length, 0600);
         return k < 0 ? error_errno(e, k, "state.failed", "writing the state of %s", r->id) : 0;
 }
@@ -130,7 +135,7 @@ int record_save(const struct record *r, struct error *e)
 /* ---- opening ---- */
 
 /* What a container's folder holds; state.json goes last, so that what is left after a crash is known as what it is. */
-static const char *const files[] = { "start", "config.json", "config.json.new", "state.json.new", "notify", "state.json" };
+static const char *const files[] = { "start", "config.json", "config.json.new", "state.json.new", "mounts", "mounts.new", "notify", "state.json" };
 
 /* Without a state: a creator died early, unless something stands here that is not ours. */
 static bool is_ours(int dir_fd)
@@ -153,11 +158,10 @@ static bool is_ours(int dir_fd)
 struct loaded {
         uint32_t version;
         int32_t pid;
-        struct record *r;
         struct strings cgroup;
 };
 
-static int load(struct record *r, struct error *e)
+int record_parse(const char *text, size_t size, struct record *ret, struct strings *groups, struct error *e)
 {
         static const struct json_field of_state[] = {
                 { "version", json_u32, offsetof(struct loaded, version), JSON_REQUIRED },
@@ -181,31 +185,46 @@ static int load(struct record *r, struct error *e)
                 { "rdtMonitored", json_bool, offsetof(struct record, rdt_monitored), 0 },
                 { 0 },
         };
-        CLEAN_TEXT struct text t = { 0 };
         CLEAN_JSON struct json_document d = { 0 };
-        struct loaded l = { .r = r };
-        int k = file_read(r->dir_fd, "state.json", RECORD_SIZE_MAX, &t);
-        if (k == -ENOENT && is_ours(r->dir_fd))
-                return 0;
-        if (k == -ENOENT)
-                return error_set(e, ENOENT, "container.unknown", "container \"%s\" does not exist", r->id);
-        if (k < 0)
-                return error_errno(e, k, "state.failed", "reading the state of %s", r->id);
-        k = json_parse("state.json", t.data, t.length, &d, e);
+        struct loaded l = { 0 };
+        int k = json_parse("state.json", text, size, &d, e);
         if (k < 0)
                 return k;
         const struct json_place top = json_top(&d, "state.json");
         k = json_object(&top, of_state, &l, e);
         if (k == 0 && l.version > RECORD_VERSION)
-                k = error_set(e, EPROTO, "state.version", "the state of %s is of version %u; this program knows up to %d", r->id, l.version, RECORD_VERSION);
+                k = error_set(e, EPROTO, "state.version", "the state is of version %u; this program knows up to %d", l.version, RECORD_VERSION);
         if (k == 0)
-                k = json_object(&top, of_record, r, e);
-        if (k == 0)
-                k = cgroup_load(&l.cgroup, &r->cgroup, e);
-        if (k == 0)
-                r->pid = l.pid;
+                k = json_object(&top, of_record, ret, e);
+        if (k == 0 && (l.pid < 0 || !record_id_valid(ret->id)))
+                k = error_set(e, EPROTO, "state.failed", "the state is of no container that we could have made");
+        if (k == 0) {
+                ret->pid = l.pid;
+                *groups = l.cgroup;
+                l.cgroup = (struct strings){ 0 };
+        }
         strings_clear(&l.cgroup);
         return k;
+}
+
+static int load(struct record *r, const char *id, struct error *e)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        CLEAN_STRINGS struct strings groups = { 0 };
+        int k = file_read(r->dir_fd, "state.json", RECORD_SIZE_MAX, &t);
+        if (k == -ENOENT && is_ours(r->dir_fd))
+                return 0;
+        if (k == -ENOENT)
+                return error_set(e, ENOENT, "container.unknown", "container \"%s\" does not exist", id);
+        if (k < 0)
+                return error_errno(e, k, "state.failed", "reading the state of %s", id);
+        k = record_parse(t.data, t.length, r, &groups, e);
+        /* What is removed goes by this name. */
+        if (k == 0 && !text_equal(r->id, id))
+                k = error_set(e, EPROTO, "state.failed", "the state is of another container, %s", r->id);
+        if (k == 0)
+                k = cgroup_load(&groups, &r->cgroup, e);
+        return k < 0 ? error_while(e, "reading the state of %s", id) : 0;
 }
 
 int record_open(int root_fd, const char *id, struct record *ret, struct error *e)
@@ -216,9 +235,12 @@ int record_open(int root_fd, const char *id, struct record *ret, struct error *e
         r.root_fd = root_fd;
         r.id = xstrdup(id);
         r.dir_fd = root_fd < 0 ? -1 : openat(root_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        /* Only what is surely not there is unknown: delete --force takes that for success. */
+        if (r.dir_fd < 0 && root_fd >= 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+                return error_errno(e, errno, "state.failed", "opening the container %s", id);
         if (r.dir_fd < 0)
                 return error_set(e, ENOENT, "container.unknown", "container \"%s\" does not exist", id);
-        int k = load(&r, e);
+        int k = load(&r, id, e);
         if (k < 0)
                 return k;
         *ret = r;
@@ -298,9 +320,11 @@ int record_remove(const struct record *r)
 {
         if (MUTANT("delete-any"))
                 return file_remove_tree(r->root_fd, r->id);
-        for (size_t i = 0; i < ELEMENTS(files); i++)
-                if (unlinkat(r->dir_fd, files[i], 0) < 0 && errno != ENOENT && errno != EISDIR)
-                        return -errno;
+        for (size_t i = 0; i < ELEMENTS(files); i++) {
+                int k = file_remove_tree(r->dir_fd, files[i]);
+                if (k < 0)
+                        return k;
+        }
         return unlinkat(r->root_fd, r->id, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 

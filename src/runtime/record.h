@@ -52,6 +52,9 @@ int record_make(int root_fd, const char *id, struct record *ret, struct error *e
 /* Its creation is over: others may act on it while we live. */
 void record_unlock(const struct record *r);
 int record_save(const struct record *r, struct error *e);
+/* The text of state.json and back: groups takes the lines that are cgroup_load's. A failure may leave members set, for record_done. */
+void record_format(const struct record *r, struct text *t);
+int record_parse(const char *text, size_t size, struct record *ret, struct strings *groups, struct error *e);
 /* Opens an existing container: "container.unknown". */
 int record_open(int root_fd, const char *id, struct record *ret, struct error *e);
 /* The configuration that it was made from. */

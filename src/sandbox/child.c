@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/exit_status.h"
@@ -359,6 +360,10 @@ static int stage_seal(struct child *c, struct error *e)
 
 static int stage_filters(struct child *c, struct error *e)
 {
+        /* The last word before exec; whoever gave the word to start may be gone, which is no reason to stay. */
+        const struct status_message executing = { .kind = STATUS_EXECUTING };
+        if (is_container(c))
+                (void)send(c->status_fd, &executing, sizeof executing, MSG_NOSIGNAL);
         if (MUTANT("no-seccomp") || (MUTANT("exec-no-seccomp") && c->s->joined))
                 return 0;
         for (size_t i = 0; i < c->s->filter_count; i++) {

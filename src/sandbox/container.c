@@ -686,20 +686,28 @@ int container_wait(struct child *c, struct error *e)
 {
         const struct status_message ready = { .kind = STATUS_READY };
         int listener = c->s->start_fd;
-        if (listener < 0) {
-                (void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0); /* from here on nobody supervises */
-                return 0;
+        char byte = 0;
+        ssize_t n;
+        if (listener >= 0) {
+                /* While we wait we can be looked at: nothing of the host stays open, nor any lock of our maker. */
+                const int kept[] = { listener, c->status_fd };
+                process_close_others(kept, ELEMENTS(kept), 3 + c->io->keep_fds);
+                c->proc_fd = c->root_fd = c->sync_fd = -EBADF;
         }
-        /* While we wait we can be looked at: nothing of the host stays open, nor any lock of our maker. */
-        const int kept[] = { listener, c->status_fd };
-        process_close_others(kept, ELEMENTS(kept), 3 + c->io->keep_fds);
-        c->proc_fd = c->root_fd = c->sync_fd = -EBADF;
-        (void)prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+        /* Not before we are on record. */
+        do
+                n = recv(c->status_fd, &byte, 1, 0);
+        while (n < 0 && errno == EINTR);
+        if (n != 1)
+                return error_set(e, EPIPE, "spawn.failed", "the supervisor is gone");
+        if (prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0) < 0) /* from here on nobody supervises */
+                return error_errno(e, errno, "spawn.failed", "giving up the death signal");
+        if (listener < 0)
+                return 0;
         if (file_write_all(c->status_fd, &ready, sizeof ready) < 0)
                 return error_set(e, EPIPE, "spawn.failed", "the supervisor is gone");
         c->status_fd = fd_close(c->status_fd);
         for (;;) {
-                char byte = 0;
                 CLEAN_FD int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
                 if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
                         return error_errno(e, errno, "spawn.failed", "waiting for the start");

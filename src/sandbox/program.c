@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/exit_status.h"
 #include "os/process.h"
@@ -20,7 +21,10 @@ static const char *path_variable(const struct strings *environment)
 
 static int not_found(struct error *e, int errnum, const char *name)
 {
+        struct statvfs st;
         error_errno(e, errnum, "exec.missing", "cannot execute %s", name);
+        if (errnum == EACCES && statvfs(name, &st) == 0 && st.f_flag & ST_NOEXEC)
+                error_hint(e, "%s is on a mount with noexec", name);
         error_status(e, STATUS_EXEC);
         return e ? e->code : -errnum;
 }

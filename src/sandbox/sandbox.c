@@ -569,6 +569,9 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         }
         theirs = fd_close(theirs);
         int r = p->container && s->host->born ? s->host->born(s->host->context, pid, e) : 0;
+        /* It is known to whoever finds us dead: from where it is set up it may live on without us (container_wait). */
+        if (r == 0 && p->container && send(status_in, "b", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+                r = error_errno(e, errno, "spawn.failed", "telling the child that it is on record");
         if (r == 0)
                 r = serve(s, pid, ours, requests, e);
         if (r < 0) {
@@ -589,21 +592,22 @@ static void show_note(FILE *f, struct status_message *m)
         fputc('\n', f);
 }
 
-/* One message, whole; a number alone announces a listener. Its size, or 0 at the end. */
-static size_t read_message(int fd, struct status_message *m)
+/* One message, whole; a number alone announces a listener. Its size, 0 at the end or -errno. */
+static ssize_t read_message(int fd, struct status_message *m)
 {
         size_t have = 0;
         while (have < sizeof *m) {
                 ssize_t n = read(fd, (char *)m + have, sizeof *m - have);
-                if (n < 0 && errno == EINTR)
+                /* A child that ends with our word unread resets the socket, which is told once, before what it wrote last. */
+                if (n < 0 && (errno == EINTR || errno == ECONNRESET))
                         continue;
                 if (n <= 0)
-                        return 0;
+                        return n < 0 ? -errno : 0;
                 have += (size_t)n;
                 if (have == sizeof(int32_t))
                         break;
         }
-        return have;
+        return (ssize_t)have;
 }
 
 static int take_listener(int fd, const struct sandbox_watch *w, int32_t number, struct error *e)
@@ -618,10 +622,13 @@ static int take_listener(int fd, const struct sandbox_watch *w, int32_t number, 
 int sandbox_wait_exec(int status_fd, const struct sandbox_watch *w, struct error *e)
 {
         struct status_message m;
+        bool executes = !w->announced;
         for (;;) {
-                size_t size = read_message(status_fd, &m);
-                if (!size)
-                        return 0;
+                ssize_t size = read_message(status_fd, &m);
+                if (size < 0)
+                        return error_errno(e, (int)size, "spawn.failed", "hearing from the child");
+                if (size <= 0)
+                        return executes ? 0 : error_set(e, ECHILD, "spawn.failed", "the container's process died while it was set up");
                 if (size == sizeof(int32_t)) {
                         int32_t number;
                         memcpy(&number, &m, sizeof number);
@@ -637,7 +644,10 @@ int sandbox_wait_exec(int status_fd, const struct sandbox_watch *w, struct error
                 }
                 if (m.kind == STATUS_READY)
                         return 1;
-                show_note(w->notes, &m);
+                if (m.kind == STATUS_EXECUTING)
+                        executes = true;
+                else
+                        show_note(w->notes, &m);
         }
 }
 

@@ -95,6 +95,7 @@ struct sandbox_watch {
         /* Containers: the profile's listener has this number in the child, which waits until this returns. NULL: none. */
         int (*listener)(void *context, int number, struct error *e);
         void *context;
+        bool announced; /* the child, a container's, says when it is about to execute: an end without that is its death */
 };
 
 int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, const char *term, struct error *e);

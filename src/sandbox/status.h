@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the set-up child of a run tells its supervisor through the status pipe, before exec closes it.
- * Nothing but end of file means that exec succeeded.  One message is below PIPE_BUF, so it is never torn.
+ * Nothing but end of file means that exec succeeded; of a container's child, that it died unless
+ * STATUS_EXECUTING came before.  One message is below PIPE_BUF, so it is never torn.
  */
 #pragma once
 
@@ -9,7 +10,7 @@
 
 #include "base/error.h"
 
-enum { STATUS_NOTE = 1, STATUS_ERROR = 2, STATUS_READY = 3, STATUS_NOTE_MAX = 256 };
+enum { STATUS_NOTE = 1, STATUS_ERROR = 2, STATUS_READY = 3, STATUS_EXECUTING = 4, STATUS_NOTE_MAX = 256 };
 
 struct status_message {
         uint32_t kind;

@@ -54,14 +54,14 @@ def tool(folder):
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def plain(folder, tool):
     place = walk.Place(folder, tool)
     yield place
     place.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def users(folder, tool):
     """With a user namespace: the runtime writes the maps of its child."""
     place = walk.Place(folder, tool, users=True)

@@ -5,7 +5,6 @@ A Place is one bundle, with a state root, control groups and an id of its own.  
 container is: everything that a command leaves beyond it, and that delete does not take away, is a violation.
 """
 import collections
-import json
 import os
 import pathlib
 import signal
@@ -24,11 +23,14 @@ ERRORS = {"ENOSPC": 28, "EMFILE": 24, "ENOMEM": 12, "EINTR": 4, "EPERM": 1}
 # Calls that cannot fail in the ways above, or whose failure ends any program.
 NEVER_FAIL = {"exit", "exit_group", "close", "mmap", "munmap", "brk", "mprotect", "mremap", "rt_sigreturn", "rt_sigaction",
               "rt_sigprocmask", "arch_prctl", "set_tid_address", "set_robust_list", "rseq", "prlimit64", "getrandom", "getpid",
-              "geteuid", "getuid", "umask", "clock_gettime", "clock_nanosleep", "readlink", "uname", "futex", "gettid"}
+              "geteuid", "getuid", "umask", "clock_gettime", "clock_nanosleep", "readlink", "uname", "futex", "gettid",
+              "fstatfs"}
+# Refused like that in user namespaces, where there is another way: a bind mount of the host's, which looks otherwise.
+WAYS_ROUND = {("fsopen", "EPERM"), ("mknodat", "EPERM")}
 PAYLOAD = "hostname; id; umask; ls -l /dev | cut -c1-10; ls /proc/self/fd | wc -l; cat /proc/sys/kernel/msgmax; exec sleep 1000"
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 STATUS_LINES = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters")
-LIMIT_FILES = ("memory.limit_in_bytes", "memory.max", "pids.max", "devices.list", "cpu.shares", "cpu.weight")
+LIMIT_FILES = ("memory.limit_in_bytes", "memory.max", "pids.max", "cpu.shares", "cpu.weight")
 
 Call = collections.namedtuple("Call", "process number name")
 Outcome = collections.namedtuple("Outcome", "hit end out err")  # end: "exit 0", "signal 9", "hang"
@@ -66,6 +68,23 @@ def reap():
         pass
 
 
+def wait(p, seconds):
+    """For a command of ours, while what it orphans is reaped: the end of a container waits for that of its processes."""
+    end = time.monotonic() + seconds
+    while True:
+        r = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if r and r.si_pid == p.pid:
+            return p.wait()
+        if r:
+            os.waitpid(r.si_pid, 0)
+        else:
+            time.sleep(0.001)
+        if time.monotonic() > end:
+            p.kill()
+            p.wait()
+            raise subprocess.TimeoutExpired(p.args, seconds)
+
+
 def living():
     reap()
     return {p for p in descendants() if is_alive(p)}
@@ -76,6 +95,18 @@ def exe(pid):
         return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
     except OSError:
         return ""
+
+
+def is_busybox(pid):
+    return exe(pid) == "busybox"
+
+
+def is_runtime(pid):
+    """Of the runtime's own file, which a waiting child shows through a mount that has no name (os/self.h)."""
+    try:
+        return os.path.samefile(f"/proc/{pid}/exe", oci.runtime())
+    except OSError:
+        return False
 
 
 def describe(pids):
@@ -102,7 +133,7 @@ def tree(path):
 
 class Place:
     def __init__(self, folder, tool, users=False):
-        self.folder, self.tool = folder, tool
+        self.folder, self.tool, self.users = folder, tool, users
         self.cgroup = f"bulkhead-crash-{folder.name[-8:]}-{'users' if users else 'plain'}"
         self.tops = [h / self.cgroup for h in hierarchies()]
         for top in self.tops:
@@ -112,11 +143,17 @@ class Place:
         self.container.save()
         self.id, self.root = self.container.id, self.container.root
         self.pid_file = folder / f"pid-{self.id}"
-        self.out, self.err, self.report = (folder / f"{name}-{self.id}" for name in ("out", "err", "report"))
-        # Once through makes the mount points in the root that any container needs.
-        self.ok("create", "--bundle", self.container.bundle, self.id)
-        self.ok("start", self.id)
-        self.ok("delete", "--force", self.id)
+        self.out, self.err, self.report, self.said = (folder / f"{name}-{self.id}" for name in ("out", "err", "report", "said"))
+        self.baseline = {"files": set()}
+        try:
+            # Once through makes the mount points in the root that any container needs.
+            self.ok("create", "--bundle", self.container.bundle, self.id)
+            self.ok("start", self.id)
+            self.ok("delete", "--force", self.id)
+        except BaseException:
+            self.baseline = {"files": tree(self.container.bundle)}
+            self.close()
+            raise
         self.baseline = self.look()
 
     def config(self, users):
@@ -135,11 +172,12 @@ class Place:
         return c
 
     def call(self, *argv):
-        """To its end, with a file for its output: a container that stays would hold a pipe."""
-        with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            p = subprocess.run(self.container.command(*argv), stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=60,
-                               cwd=self.container.bundle)
-        return oci.Result(p.returncode, self.out.read_text(errors="replace"), self.err.read_text(errors="replace"))
+        """To its end, with files of its own for its output: a container that stays would hold a pipe."""
+        said, wrong = self.said, self.said.with_suffix(".err")
+        with open(said, "wb") as out, open(wrong, "wb") as err:
+            p = subprocess.Popen(self.container.command(*argv), stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=self.container.bundle)
+            wait(p, 60)
+        return oci.Result(p.returncode, said.read_text(errors="replace"), wrong.read_text(errors="replace"))
 
     def ok(self, *argv):
         r = self.call(*argv)
@@ -147,8 +185,7 @@ class Place:
         return r
 
     def state(self):
-        r = self.call("state", self.id)
-        return json.loads(r.out) if r.status == 0 else None
+        return self.container.state()
 
     def look(self):
         """What there is, by kind: processes, cgroups, mounts, namespaces, sockets, files."""
@@ -164,7 +201,10 @@ class Place:
         }
 
     def left(self):
-        """What differs from the baseline, as text; "" when nothing does."""
+        """What differs from the baseline, as text; "" when nothing does.
+
+        A process whose memory is gone already is on its way out, and only the kernel's to end."""
+        eventually(lambda: not any(not exe(p) for p in living()), 2)
         now = self.look()
         wrong = []
         for kind, before in self.baseline.items():
@@ -186,6 +226,7 @@ class Place:
         for top in self.tops:
             for path in sorted((p for p in top.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts)):
                 eventually(lambda p=path: not p.exists() or remove(p))
+        reap()
         subprocess.run(["rm", "-rf", "--one-file-system", "--", str(self.root / self.id)], check=False)
         for name in tree(self.container.bundle) - self.baseline["files"]:
             os.unlink(name)
@@ -202,8 +243,9 @@ class Place:
         for path in (self.pid_file, self.pid_file.with_name(self.pid_file.name + ".new")):
             path.unlink(missing_ok=True)
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            p = subprocess.run([self.tool, "-o", self.report, *map(str, options), *self.container.command(*argv)], stdin=subprocess.DEVNULL,
-                               stdout=out, stderr=err, timeout=90, cwd=self.container.bundle, extra_groups=[4242])
+            p = subprocess.Popen([self.tool, "-o", self.report, *map(str, options), *self.container.command(*argv)], stdin=subprocess.DEVNULL,
+                                 stdout=out, stderr=err, cwd=self.container.bundle, extra_groups=[4242])
+            wait(p, 90)
         assert p.returncode == 0, (p, self.err.read_text(errors="replace"))
         lines = self.report.read_text().splitlines()
         hit = next((line[4:] for line in lines if line.startswith("hit ")), None)
@@ -253,18 +295,29 @@ def fingerprint(place, pid):
         mounts.append((f[3], f[4], f[5], [o.split(":")[0] for o in f[6:dash]], f[dash + 1:]))
     status = dict(line.split(":", 1) for line in read("status").splitlines() if ":" in line)
     cgroups = sorted(line.split(":", 1)[1] for line in read("cgroup").splitlines())
-    limits = {str(p): p.read_text() for top in place.tops for name in LIMIT_FILES for p in [top / "c" / name] if p.exists()}
+    # In a user namespace the kernel refuses devices: the group's rules are a second wall, which may be missing.
+    names = LIMIT_FILES if place.users else (*LIMIT_FILES, "devices.list")
+    limits = {str(p): p.read_text() for top in place.tops for name in names for p in [top / "c" / name] if p.exists()}
     return {
         "mounts": mounts, "cgroups": cgroups, "limits": limits, "rlimits": read("limits"), "oom": read("oom_score_adj"),
         "status": {k: status.get(k, "").split() for k in STATUS_LINES},
         "namespaces": {n: os.readlink(f"/proc/{pid}/ns/{n}") == os.readlink(f"/proc/self/ns/{n}") for n in NAMESPACES},
         "directory": (os.readlink(f"/proc/{pid}/cwd"), os.readlink(f"/proc/{pid}/root")),
-        "environment": sorted(read("environ").split("\0")) if exe(pid) == "busybox" else None,
+        # HOME is guessed from the image's passwd, which may be unreadable.
+        "environment": sorted(v for v in read("environ").split("\0") if not v.startswith("HOME=")) if exe(pid) == "busybox" else None,
     }
 
 
 def difference(a, b):
-    return ", ".join(f"{k}: {a[k]} instead of {b[k]}" for k in b if a[k] != b[k])
+    """The lines of a that are not as in b: of mappings and lists what differs in them."""
+    def one(name, x, y):
+        if isinstance(x, dict) and isinstance(y, dict):
+            return ", ".join(filter(None, (one(f"{name} {k}", x.get(k), y.get(k)) for k in {**x, **y})))
+        if isinstance(x, list) and isinstance(y, list) and name != "status Groups":
+            more, less = [i for i in x if i not in y], [i for i in y if i not in x]
+            return f"{name}: more {more}, less {less}" if x != y else ""
+        return f"{name}: {x} instead of {y}" if x != y else ""
+    return one("", a, b)
 
 
 # ---- operations ----
@@ -329,11 +382,7 @@ class Run(Create):
         return "" if s and s["status"] == "running" else f"run succeeded, and the state is {s}"
 
     def sign(self, place):
-        return payload(place, place.state()["pid"], self.kept(place))
-
-    def kept(self, place):
-        kept = place.folder / f"payload-{place.id}"
-        return kept
+        return payload(place, place.state()["pid"], place.out)
 
 
 class Start(Operation):
@@ -365,8 +414,7 @@ class Exec(Operation):
         s = place.state()
         if not s or s["status"] != "running":
             return f"exec succeeded, and the state is {s}"
-        pid = self.child()
-        return "" if pid and exe(pid) == "busybox" else f"exec succeeded, and the processes are {describe(living())}"
+        return "" if eventually(lambda: exe(self.child()) == "busybox", 2) else f"exec succeeded, and the processes are {describe(living())}"
 
     def sign(self, place):
         return fingerprint(place, self.child())
@@ -412,8 +460,8 @@ def lie(place, operation):
         return f"the state is stopped, and there is {describe(ours)}" if ours else ""
     if s["pid"] not in ours:
         return f"the state is {status}, and its process {s['pid']} is not there"
-    wanted = "busybox" if status == "running" else os.path.basename(oci.runtime())
-    strangers = {p for p in ours if exe(p) != wanted or (p != s["pid"] and operation.name != "exec")}
+    known = is_busybox if status == "running" else is_runtime
+    strangers = {p for p in ours if not known(p) or (p != s["pid"] and operation.name != "exec")}
     return f"the state is {status} of {s['pid']}, and there is {describe(strangers)}" if strangers else ""
 
 
@@ -442,32 +490,36 @@ def again(place):
 class Walker:
     def __init__(self, place, operation):
         self.place, self.operation = place, operation
+        place.sweep()
         operation.prepare(place)
         self.calls = place.count(operation.argv(place))
         wrong = operation.done(place)
         assert not wrong, wrong
         self.normal = None
+        # The last process that is born becomes the payload, and says so before: what ends it later is the payload's end.
+        self.set_up = max(c.process for c in self.calls) or None
+        self.last_word = max((c.number for c in self.of_process(self.set_up) if c.name in ("write", "sendto")), default=0)
         undo(place)
         self.violations, self.points = [], 0
 
     def of_process(self, number):
         return [c for c in self.calls if c.process == number]
 
+    def of_set_up(self, number):
+        """Without those after the word that all is ready: then the process is the container's, and may end as any."""
+        calls = self.of_process(number)
+        if self.operation.name != "create" or not number:
+            return calls
+        return calls[:max(i for i, c in enumerate(calls) if c.name == "write") + 1]
+
     def learn(self):
         """The look of what succeeds."""
         self.operation.prepare(self.place)
         outcome, _ = self.place.walk(self.operation.argv(self.place), "-m", "count")
         assert outcome.end == "exit 0", outcome
-        self.normal = self.sign()
+        self.normal = self.operation.sign(self.place)
         wrong = undo(self.place)
         assert not wrong, wrong
-
-    def sign(self):
-        place = self.place
-        if isinstance(self.operation, Run):
-            # What the payload says goes where the command's output went.
-            os.replace(place.out, self.operation.kept(place))
-        return self.operation.sign(place)
 
     def note(self, call, how, wrong):
         self.points += 1
@@ -495,7 +547,9 @@ class Walker:
             wrong = place.left() and f"the command failed and left {place.left()}" if operation.makes else honest(place, operation)
             if not outcome.err:
                 wrong = wrong or f"{outcome.end} without a word"
-        elif outcome.end == "exit 0" and not (call.process and outcome.hit and operation.makes):
+        elif outcome.end == "exit 0" and outcome.hit and call.process == self.set_up and call.number < self.last_word:
+            wrong = "the command succeeds though its process died before it was set up"
+        elif outcome.end == "exit 0" and not (call.process == self.set_up and outcome.hit):
             wrong = operation.done(place)
         return wrong or honest(place, operation) or undo(place) or (again(place) if operation.makes else "")
 
@@ -503,9 +557,9 @@ class Walker:
         place, operation = self.place, self.operation
         operation.prepare(place)
         outcome, _ = place.walk(operation.argv(place), "-p", call.process, "-n", call.number, "-m", "fail", "-e", ERRORS[error])
-        self.note(call, f"fails with {error}", self.after_failure(outcome))
+        self.note(call, f"fails with {error}", self.after_failure(outcome, (call.name, error) in WAYS_ROUND))
 
-    def after_failure(self, outcome):
+    def after_failure(self, outcome, may_differ):
         place, operation = self.place, self.operation
         if outcome.end == "hang":
             return "the command hangs"
@@ -513,9 +567,8 @@ class Walker:
             return f"the command ends by {outcome.end}"
         if outcome.end == "exit 0":
             wrong = operation.done(place)
-            if not wrong and self.normal:
-                now = self.sign()
-                wrong = difference(now, self.normal)
+            if not wrong and self.normal and not may_differ:
+                wrong = difference(operation.sign(place), self.normal)
             return wrong or undo(place)
         if not outcome.err:
             return f"{outcome.end} without a word"

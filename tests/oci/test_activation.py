@@ -132,3 +132,9 @@ def test_a_detached_run_waits_as_well(container, manager):
 def test_without_a_manager_there_is_no_socket(container):
     r = container.sh("echo ${NOTIFY_SOCKET:-none}; ls /run").run(env={k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"})
     assert r.out == "none\n", r
+
+
+def test_the_container_cannot_fill_the_folder_of_the_socket(container, manager):
+    r = container.sh("echo x >/run/notify/file; rm /run/notify/notify.sock; ls /run/notify").run(env=env_of(manager))
+    assert r.out == "notify.sock\n" and "Read-only" in r.err, r
+    assert not (container.root / container.id).exists()
