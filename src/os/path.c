@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/mutant.h"
 #include "base/text.h"
 
 int path_open_as(int root_fd, const char *path, int flags, mode_t mode, enum path_trust trust)
@@ -16,6 +17,8 @@ int path_open_as(int root_fd, const char *path, int flags, mode_t mode, enum pat
         struct open_how how = { .flags = (uint64_t)(O_CLOEXEC | flags), .mode = flags & (O_CREAT | O_TMPFILE) ? mode : 0,
                                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (trust == PATH_NO_LINKS ? RESOLVE_NO_SYMLINKS : 0) };
         long fd;
+        if (MUTANT("follow-links"))
+                how.resolve = 0, path += strspn(path, "/"), path = *path ? path : ".";
         do
                 fd = syscall(SYS_openat2, root_fd, path, &how, sizeof how);
         while (fd < 0 && (errno == EAGAIN || errno == EINTR));
@@ -48,7 +51,9 @@ int path_make_in(int root_fd, const char *path, bool folder, enum path_trust tru
         CLEAN_FD int parent = make_parent(root_fd, whole, slash, trust);
         if (parent < 0)
                 return parent;
-        if ((folder ? mkdirat(parent, slash + 1, 0755) : mknodat(parent, slash + 1, S_IFREG | 0644, 0)) < 0 && errno != EEXIST)
+        if (MUTANT("mkdir-by-path") && folder)
+                (void)mkdirat(root_fd, whole + 1, 0755);
+        else if ((folder ? mkdirat(parent, slash + 1, 0755) : mknodat(parent, slash + 1, S_IFREG | 0644, 0)) < 0 && errno != EEXIST)
                 return -errno;
         return path_open_as(root_fd, whole, O_PATH, 0, trust);
 }

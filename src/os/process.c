@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "base/mutant.h"
 
 #ifndef AT_EXECVE_CHECK
 #define AT_EXECVE_CHECK 0x10000
@@ -80,7 +81,7 @@ int process_signal(int pidfd, int signal)
 
 int process_cloexec_from(unsigned first)
 {
-        return syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
+        return !MUTANT("keep-fds") && syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
 }
 
 void process_close_others(const int *kept, size_t count, unsigned first)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/mutant.h"
 #include "os/capability.h"
 #include "plan/oci_internal.h"
 
@@ -185,7 +186,7 @@ static int add_rlimit(const struct json_place *at, void *into, struct error *e)
         struct plan_rlimit limit = { .origin = oci_origin(r->p, at) };
         int ret = json_object(at, rlimit_fields, &limit, e);
         if (ret < 0)
-                return ret;
+                return MUTANT("ignore-unknown") ? 0 : ret;
         if (limit.soft > limit.hard)
                 return oci_fail(at, e, "the hard limit is the ceiling of the soft one", "soft is above hard");
         for (size_t i = 0; i < c->rlimit_count; i++)

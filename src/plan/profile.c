@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/mutant.h"
+
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
@@ -420,7 +422,8 @@ static void emit_condition(struct compiler *c, const struct table *t, const stru
         emit(c, LOAD(HIGH_HALF(a->index)));
         if (how->high_how)
                 emit(c, JUMP(how->high_how, high, how->high_jt, how->high_jf));
-        emit(c, JUMP(BPF_JEQ, high, how->equal_jt, how->equal_jf));
+        if (!MUTANT("seccomp-low-half"))
+                emit(c, JUMP(BPF_JEQ, high, how->equal_jt, how->equal_jf));
         emit(c, LOAD(LOW_HALF(a->index)));
         emit(c, JUMP(how->low_how, (uint32_t)a->value, how->low_jt, how->low_jf));
 }
@@ -602,7 +605,7 @@ static size_t emit_table(struct compiler *c, const struct table *t)
         for (size_t i = 0; i < c->own_count && c->front_count <= BPF_MAXINSNS; i++)
                 if (is_first(c, i))
                         emit_own(c, t, i);
-        if (default_denies(c->profile))
+        if (default_denies(c->profile) && !MUTANT("seccomp-no-enosys"))
                 emit_newer(c, t);
         return emit_jump(c);
 }
@@ -639,7 +642,8 @@ static void emit_front(struct compiler *c)
 static int open_context(const struct profile *p, const struct table *t, scmp_filter_ctx *ret)
 {
         scmp_filter_ctx context = seccomp_init(p->default_action);
-        int r = context ? seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) : -ENOMEM;
+        uint32_t foreign = MUTANT("seccomp-one-abi") ? SCMP_ACT_ALLOW : SCMP_ACT_KILL_PROCESS;
+        int r = context ? seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, foreign) : -ENOMEM;
         if (r == 0 && t->arch != t->native)
                 r = seccomp_arch_add(context, t->arch);
         if (r == 0 && t->arch != t->native)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/mutant.h"
 #include "os/capability.h"
 #include "os/file.h"
 #include "os/path.h"
@@ -46,7 +47,9 @@ static void leave_process(struct plan *p)
 static int parse_id(const char *text, uint32_t *ret, const char *what, struct error *e)
 {
         uint64_t n;
-        if (text_parse_uint(text, UINT32_MAX - 1, &n) < 0) {
+        if (MUTANT("digits-prefix"))
+                n = strtoull(text, NULL, 10);
+        else if (text_parse_uint(text, MUTANT("allow-uid-wrap") ? UINT64_MAX : UINT32_MAX - 1, &n) < 0) {
                 error_set(e, EINVAL, "exec.user", "\"%.60s\" is no %s", text, what);
                 error_hint(e, "numbers from 0 to 4294967294; names are the engine's to look up");
                 return -EINVAL;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/mutant.h"
 #include "os/account.h"
 #include "os/descriptor.h"
 #include "os/file.h"
@@ -23,7 +24,7 @@ const char *record_status_name(enum record_status status)
 bool record_id_valid(const char *id)
 {
         size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.");
-        return n && n <= RECORD_ID_MAX && !id[n] && *id != '-' && *id != '.';
+        return MUTANT("id-as-path") || (n && n <= RECORD_ID_MAX && !id[n] && *id != '-' && *id != '.');
 }
 
 char *record_default_root(void)
@@ -38,12 +39,12 @@ int record_root_open(const char *path, bool make, struct error *e)
 {
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT && make) {
-                int r = file_make_folders(path, 0711, e);
+                int r = file_make_folders(path, MUTANT("open-state") ? 0777 : 0711, e);
                 if (r < 0)
                         return r;
                 fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 /* What we made is for us alone to list, whatever the umask. */
-                if (fd >= 0)
+                if (fd >= 0 && !MUTANT("open-state"))
                         (void)fchmod(fd, 0711);
         }
         return fd < 0 ? error_errno(e, errno, "state.root", "opening %s", path) : fd;
@@ -62,7 +63,7 @@ int record_make(int root_fd, const char *id, struct record *ret, struct error *e
 {
         if (!record_id_valid(id))
                 return bad_id(id, e);
-        if (mkdirat(root_fd, id, 0700) < 0) {
+        if (mkdirat(root_fd, id, MUTANT("open-state") ? 0777 : 0700) < 0) {
                 error_errno(e, errno, errno == EEXIST ? "container.exists" : "state.failed", "making the container %s", id);
                 if (errno == EEXIST)
                         error_hint(e, "delete it first, or choose another name");
@@ -140,6 +141,8 @@ static const char *const files[] = { "start", "config.json", "config.json.new", 
 static bool is_ours(int dir_fd)
 {
         CLEAN_STRINGS struct strings found = { 0 };
+        if (MUTANT("delete-any"))
+                return true;
         if (file_list(dir_fd, &found) < 0)
                 return false;
         for (size_t i = 0; i < found.count; i++) {
@@ -281,7 +284,7 @@ int record_pidfd(const struct record *r)
                 return -ESRCH;
         CLEAN_FD int fd = process_open(r->pid);
         uint64_t start = fd < 0 ? 0 : record_process_start(r->pid);
-        return start && start == r->pid_start ? TAKE_FD(fd) : -ESRCH;
+        return start && (start == r->pid_start || MUTANT("bare-pid")) ? TAKE_FD(fd) : -ESRCH;
 }
 
 /* Only a process that waits for its start has the socket open. */
@@ -301,7 +304,7 @@ static bool is_locked(const struct record *r)
 
 enum record_status record_status(const struct record *r)
 {
-        bool lives = r->pid > 0 && record_process_start(r->pid) == r->pid_start && r->pid_start;
+        bool lives = r->pid > 0 && (record_process_start(r->pid) == r->pid_start || MUTANT("bare-pid")) && r->pid_start;
         if (is_locked(r))
                 return RECORD_CREATING;
         if (!lives)
@@ -315,6 +318,8 @@ enum record_status record_status(const struct record *r)
 
 int record_remove(const struct record *r)
 {
+        if (MUTANT("delete-any"))
+                return file_remove_tree(r->root_fd, r->id);
         for (size_t i = 0; i < ELEMENTS(files); i++) {
                 int k = file_remove_tree(r->dir_fd, files[i]);
                 if (k < 0)

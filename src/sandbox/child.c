@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 
 #include "base/exit_status.h"
+#include "base/mutant.h"
 #include "os/capability.h"
 #include "os/file.h"
 #include "os/keyring.h"
@@ -64,11 +65,12 @@ static int stage_session(struct child *c, struct error *e)
                 (void)signal(n, SIG_DFL);
         if (!is_container(c))
                 (void)signal(SIGPIPE, SIG_IGN); /* IgnoreSIGPIPE=yes is systemd's default */
-        if (setsid() < 0)
+        if (!MUTANT("no-setsid") && setsid() < 0)
                 return error_errno(e, errno, "session.refused", "starting a session");
         if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
                 return error_errno(e, errno, "session.terminal", "taking the terminal");
-        bool keep_keyring = c->s->plan->user_mode || c->s->keep_keyring;
+        bool keep_keyring = c->s->plan->user_mode || c->s->keep_keyring ||
+                            (c->s->joined ? MUTANT("exec-keyring") : MUTANT("session-keyring"));
         CLEAN_FREE char *keyring = is_container(c) ? xprintf("_ses.%s", c->s->plan->unit) : NULL;
         int r = keep_keyring ? 0 : keyring_join_session(keyring); /* KeyringMode=private */
         if (r < 0 && r != -ENOSYS && r != -EPERM)
@@ -109,11 +111,12 @@ static int stage_handles(struct child *c, struct error *e)
                 if (r < 0)
                         return r;
         }
-        c->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        const char *proc = MUTANT("trust-proc") ? xprintf("%s/proc", c->s->plan->container->root.path) : "/proc";
+        c->proc_fd = open(proc, O_PATH | O_DIRECTORY | O_CLOEXEC);
         c->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (c->proc_fd < 0 || c->root_fd < 0)
                 return error_errno(e, errno, "handle.failed", "opening / and /proc");
-        if (!file_is_on(c->proc_fd, PROC_SUPER_MAGIC))
+        if (!MUTANT("trust-proc") && !file_is_on(c->proc_fd, PROC_SUPER_MAGIC))
                 return error_set(e, EINVAL, "handle.proc", "/proc is not procfs");
         return 0;
 }
@@ -334,7 +337,7 @@ static int stage_privileges(struct child *c, struct error *e)
 {
         const struct plan *p = c->s->plan;
         bool needed = p->no_new_privileges || (c->s->filters_need_privilege && !(capability_effective() >> CAP_SYS_ADMIN & 1));
-        if (needed && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        if (needed && !(MUTANT("exec-no-nnp") && c->s->joined) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return error_errno(e, errno, "privileges.refused", "setting no_new_privs");
         return 0;
 }
@@ -366,6 +369,8 @@ static int stage_filters(struct child *c, struct error *e)
         const struct status_message executing = { .kind = STATUS_EXECUTING };
         if (is_container(c))
                 (void)send(c->status_fd, &executing, sizeof executing, MSG_NOSIGNAL);
+        if (MUTANT("no-seccomp") || (MUTANT("exec-no-seccomp") && c->s->joined))
+                return 0;
         for (size_t i = 0; i < c->s->filter_count; i++) {
                 int r = seccomp_install(c->s->filters[i].code, c->s->filters[i].count, false);
                 if (r < 0)

@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 
 #include "base/exit_status.h"
+#include "base/mutant.h"
+#include "os/account.h"
 #include "os/attributes.h"
 #include "os/capability.h"
 #include "os/descriptor.h"
@@ -114,6 +116,8 @@ static int open_sources(struct sandbox *s, struct error *e)
 static int check_labels(struct sandbox *s, struct error *e)
 {
         const struct plan_container *k = s->plan->container;
+        if (MUTANT("ignore-lsm"))
+                return 0;
         if ((k->process_label || k->mount_label) && access("/sys/fs/selinux/enforce", F_OK) < 0) {
                 error_set(e, EOPNOTSUPP, "label.selinux", "SELinux is not enabled on this host");
                 error_hint(e, "leave selinuxLabel and mountLabel out, or enable SELinux");
@@ -139,6 +143,8 @@ static int check_root(struct sandbox *s, struct error *e)
         return 0;
 }
 
+static void add_home(struct sandbox *s);
+
 int container_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, struct error *e)
 {
         const struct plan_container *k = p->container;
@@ -152,6 +158,10 @@ int container_prepare(struct sandbox *s, struct plan *p, const struct sandbox_ho
         s->change_user = true;
         for (size_t i = 0; i < p->environment.count; i++)
                 strings_add(&s->environment, p->environment.items[i]);
+        for (char **v = environ; MUTANT("keep-env") && *v; v++)
+                strings_add(&s->environment, *v);
+        if (MUTANT("host-passwd") && k->root.path)
+                add_home(s);
         int r = check_root(s, e);
         if (r == 0)
                 r = check_labels(s, e);
@@ -178,7 +188,7 @@ static int refuse_host(const struct plan_container *k, const struct plan_join *j
                 const char *own;
         } rows[] = { { CLONE_NEWNET, "/proc/self/ns/net" }, { CLONE_NEWIPC, "/proc/self/ns/ipc" }, { CLONE_NEWUTS, "/proc/self/ns/uts" } };
         bool names = j->flag == CLONE_NEWUTS && (k->hostname || k->domainname);
-        for (size_t i = 0; (k->sysctl_count || names) && i < ELEMENTS(rows); i++) {
+        for (size_t i = 0; (k->sysctl_count || names) && i < ELEMENTS(rows) && !MUTANT("host-sysctl"); i++) {
                 struct stat theirs, own;
                 if (rows[i].flag != j->flag || fstat(fd, &theirs) < 0 || stat(rows[i].own, &own) < 0 || theirs.st_ino != own.st_ino)
                         continue;
@@ -273,7 +283,7 @@ static void restore_for_children(int pid_fd, int time_fd)
 /* Before the container can see us: what we were started from must not be writable through us (os/self.h). */
 static int hide_program(struct error *e)
 {
-        if (self_is_read_only())
+        if (MUTANT("writable-exe") || self_is_read_only())
                 return 0;
         CLEAN_FD int fd = self_open_read_only();
         int r = fd < 0 ? fd : self_exchange(fd);
@@ -296,15 +306,16 @@ static int enter_container(struct sandbox *s, int answer_fd, const struct sandbo
         int r = s->plan->container->cpus_initial ? attributes_set_cpus(s->plan->container->cpus_initial) : 0;
         if (r < 0)
                 return error_errno(e, r, "attribute.refused", "setting the processors");
-        r = cgroup_enter(&s->cgroup);
+        r = MUTANT("exec-no-cgroup") ? 0 : cgroup_enter(&s->cgroup);
         if (r < 0)
                 return error_errno(e, r, "cgroup.refused", "entering the container's control groups");
         r = hide_program(e);
         if (r < 0)
                 return r;
-        process_close_others(kept, ELEMENTS(kept), 3 + io->keep_fds);
-        r = container_enter(s->join_pidfd, s->join_flags, e);
-        s->join_pidfd = fd_close(s->join_pidfd);
+        if (!MUTANT("join-with-fd") && !MUTANT("dumpable") && !MUTANT("exec-keep-cwd") && !MUTANT("keep-fds"))
+                process_close_others(kept, ELEMENTS(kept), 3 + io->keep_fds);
+        r = container_enter(s->join_pidfd, MUTANT("join-early") ? CLONE_NEWPID : s->join_flags, e);
+        s->join_pidfd = MUTANT("join-early") ? s->join_pidfd : fd_close(s->join_pidfd);
         s->cgroup = (struct cgroup){ .into_fd = -EBADF };
         return r;
 }
@@ -395,12 +406,15 @@ int container_handles(struct child *c, struct error *e)
 {
         const struct plan_container *k = c->s->plan->container;
         static const struct mount_option options[] = { { "subset", "pid" }, { 0 } };
+        if (MUTANT("join-early") && container_enter(c->s->join_pidfd, c->s->join_flags & ~(uint64_t)CLONE_NEWPID, e) < 0)
+                return e->code;
         c->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (c->root_fd < 0)
                 return error_errno(e, errno, "handle.failed", "opening /");
         if (!k->oom_score_set && !k->process_label && !k->apparmor)
                 return 0;
-        c->proc_fd = mount_new("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        c->proc_fd = MUTANT("exec-trust-proc") ? open("/proc", O_PATH | O_CLOEXEC)
+                                               : mount_new("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
         if (c->proc_fd >= 0)
                 return 0;
         struct stat st;
@@ -453,7 +467,8 @@ static int set_sysctl(struct child *c, const struct plan_sysctl *s, struct error
         /* In a key dots separate and a slash stands for a dot. */
         for (char *p = path + strlen("sys/"); *p; p++)
                 *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
-        CLEAN_FD int fd = path_open_as(c->proc_fd, path, O_WRONLY | O_NOCTTY, 0, PATH_NO_LINKS);
+        CLEAN_FD int fd = MUTANT("trust-proc") ? openat(c->proc_fd, path, O_WRONLY | O_CLOEXEC)
+                                               : path_open_as(c->proc_fd, path, O_WRONLY | O_NOCTTY, 0, PATH_NO_LINKS);
         int r = fd < 0 ? fd : file_write_all(fd, s->value, strlen(s->value));
         if (r < 0) {
                 error_errno(e, r, "sysctl.refused", "setting %s to %s", s->key, s->value);
@@ -545,7 +560,7 @@ int container_labels(struct child *c, struct error *e)
                 int r = file_write(c->proc_fd, "thread-self/attr/apparmor/exec", text);
                 if (r == -ENOENT)
                         r = file_write(c->proc_fd, "thread-self/attr/exec", text);
-                if (r < 0)
+                if (r < 0 && !MUTANT("ignore-lsm"))
                         return refuse(e, r, "the AppArmor profile", "/process/apparmorProfile");
         }
         return 0;
@@ -568,8 +583,10 @@ int container_terminal(struct child *c, struct error *e)
 static void own_stdio(uid_t uid)
 {
         for (int i = 0; i < 3; i++) {
-                struct stat st;
-                if (fstat(i, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) && st.st_uid != uid)
+                struct stat st, null;
+                if (MUTANT("reopen-stdio") && fstat(i, &st) == 0 && stat("/dev/null", &null) == 0 && st.st_rdev == null.st_rdev)
+                        (void)dup2(open("/dev/null", O_RDWR | O_CLOEXEC), i);
+                if (fstat(i, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || MUTANT("chown-stdio")) && st.st_uid != uid)
                         (void)!fchown(i, uid, (gid_t)-1); /* in a user namespace it may be another's */
         }
 }
@@ -593,7 +610,8 @@ static int set_capabilities(struct child *c, uint64_t had, struct error *e)
         const uint64_t admin = UINT64_C(1) << CAP_SYS_ADMIN;
         /* What the filters need until execve, which takes it away unless the bounding set and root give it. */
         uint64_t extra = c->s->profile.filter.count && !c->s->plan->no_new_privileges ? had & admin : 0;
-        int r = capability_set(p->effective | extra, p->permitted | extra, p->inheritable);
+        uint64_t inheritable = MUTANT("keep-caps") ? p->permitted : p->inheritable;
+        int r = capability_set(p->effective | extra, p->permitted | extra, inheritable);
         if (r < 0)
                 return error_errno(e, r, "capability.refused", "setting the capabilities");
         r = capability_set_ambient(p->ambient);
@@ -604,13 +622,16 @@ int container_credentials(struct child *c, struct error *e)
 {
         const struct plan_container *k = c->s->plan->container;
         const struct plan_identity *i = &k->identity;
+        struct account named = { 0 };
+        if (MUTANT("user-by-name") && account_find(xprintf("%u", i->uid), &named) == 0)
+                c->s->plan->container->identity.uid = named.uid;
         own_stdio(i->uid);
         uint64_t had = capability_effective(); /* the change of user takes it, and leaves it permitted */
         leave_out_capabilities(c, had);
-        int r = capability_bound(k->capabilities.bounding);
+        int r = MUTANT("exec-all-caps") && c->s->joined ? 0 : capability_bound(k->capabilities.bounding);
         if (r < 0)
                 return error_errno(e, r, "capability.refused", "dropping from the capability bounding set");
-        if (setgroups(i->group_count, i->groups) < 0 && (i->group_count || errno != EPERM)) {
+        if (!MUTANT("keep-groups") && setgroups(i->group_count, i->groups) < 0 && (i->group_count || errno != EPERM)) {
                 error_errno(e, errno, "identity.groups", "setting %zu groups", i->group_count);
                 return error_while(e, "applying /process/user/additionalGids");
         }
@@ -623,7 +644,8 @@ int container_credentials(struct child *c, struct error *e)
         }
         (void)prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
         /* Until exec we are another program's memory in the container's sight. */
-        (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        if (!MUTANT("dumpable"))
+                (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         r = child_tie(c);
         if (r < 0)
                 return error_errno(e, r, "spawn.failed", "asking for the death signal");
@@ -677,10 +699,13 @@ int container_take_birth(int sync_fd, pid_t *pid, int *pidfd, struct error *e)
 }
 
 /* The image's passwd is text of a stranger: a regular file within bounds, or nothing. */
-static char *home_of(uid_t uid)
+static char *home_of(const char *root_path, uid_t uid)
 {
-        CLEAN_FD int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        CLEAN_FD int fd = root < 0 ? -1 : path_open_as(root, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, PATH_LINKS);
+        CLEAN_FD int root = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        const int flags = O_RDONLY | (MUTANT("unbounded-passwd") ? 0 : O_NONBLOCK) | O_NOCTTY | O_CLOEXEC;
+        CLEAN_FD int fd = root < 0              ? -1
+                          : MUTANT("host-passwd") ? openat(root, "etc/passwd", flags)
+                                                  : path_open_as(root, "etc/passwd", flags, 0, PATH_LINKS);
         struct stat st;
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > PASSWD_MAX)
                 return NULL;
@@ -704,7 +729,7 @@ static void add_home(struct sandbox *s)
         for (size_t i = 0; i < s->environment.count; i++)
                 if (text_starts(s->environment.items[i], "HOME="))
                         return;
-        CLEAN_FREE char *home = home_of(s->account.uid);
+        CLEAN_FREE char *home = home_of(MUTANT("host-passwd") ? s->plan->container->root.path : "/", s->account.uid);
         strings_take(&s->environment, xprintf("HOME=%s", home ? home : "/"));
 }
 
@@ -721,7 +746,7 @@ int container_directory(struct child *c, struct error *e)
                 return error_while(e, "applying /process/cwd");
         }
         /* A folder of the host, reached through a descriptor that somebody left open, has no path from our root. */
-        if (!getcwd(here, sizeof here) || here[0] != '/') {
+        if (!MUTANT("keep-cwd") && !MUTANT("exec-keep-cwd") && (!getcwd(here, sizeof here) || here[0] != '/')) {
                 error_set(e, EPERM, "directory.outside", "the working directory %s is outside of the container's root", path);
                 return error_while(e, "applying /process/cwd");
         }

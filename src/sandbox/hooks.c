@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/mutant.h"
 #include "os/file.h"
 #include "os/process.h"
 
@@ -48,6 +49,10 @@ static _Noreturn void become_hook(const struct plan_hook *h, int in, int err)
         if (quiet >= 0)
                 (void)dup2(quiet, STDOUT_FILENO);
         (void)process_cloexec_from(3);
+        for (size_t i = 0; MUTANT("pass-hook-env") && i < h->environment.count; i++)
+                (void)putenv(h->environment.items[i]);
+        if (MUTANT("pass-hook-env"))
+                execve(h->path, h->argv.items, environ);
         execve(h->path, h->argv.count ? h->argv.items : just_path, h->environment.count ? h->environment.items : nothing);
         dprintf(STDERR_FILENO, "cannot execute %s: %s", h->path, strerror(errno));
         _exit(127);

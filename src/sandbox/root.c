@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "base/path.h"
 #include "os/file.h"
 #include "os/mount.h"
@@ -172,7 +173,13 @@ static int open_target(struct root *b, const struct plan_attach *a, int mount, s
         struct stat st = { .st_mode = S_IFDIR };
         if (a->bind && fstat(mount, &st) < 0)
                 return failed(e, a->origin, -errno, "looking at", a->source);
+        if (MUTANT("dots-climb") && strstr(a->target, "/..")) {
+                CLEAN_FREE char *joined = xprintf("%s%s", b->k->root.path, a->target);
+                return file_make_folders(joined, 0755, e) < 0 ? -EIO : open(joined, O_PATH | O_CLOEXEC);
+        }
         int fd = path_make_in(b->fd, a->target, S_ISDIR(st.st_mode), trust_of(a));
+        if (MUTANT("mount-by-path"))
+                fd_close(fd), fd = openat(b->fd, a->target + 1, O_PATH | O_CLOEXEC);
         if (fd >= 0)
                 return fd;
         failed(e, NULL, fd, "making the mount point", a->target);
@@ -190,7 +197,7 @@ static int check_proc(struct root *b, const struct plan_attach *a, int mount, st
                                                 "/proc/sys/crypto/fips_enabled" };
         CLEAN_FREE char *absolute = xprintf("/%s", a->target), *path = NULL;
         (void)b;
-        if (path_normalize(absolute, &path) < 0 || !path_is_below(path, "/proc"))
+        if (MUTANT("any-proc") || path_normalize(absolute, &path) < 0 || !path_is_below(path, "/proc"))
                 return 0;
         if (text_equal(path, "/proc") && (is_type(a, "proc") || (a->bind && file_is_on(mount, PROC_SUPER_MAGIC))))
                 return 0;
@@ -346,6 +353,8 @@ static bool is_absent(int r)
 static int clone_blank(struct root *b, bool folder)
 {
         static const struct mount_option options[] = { { "mode", "0755" }, { "size", "4k" }, { 0 } };
+        if (MUTANT("trust-dev-null") && !folder)
+                return mount_clone_tree(b->dev_fd, "null", false);
         int fd = mount_clone_tree(b->blank_fd, folder ? "folder" : "file", false);
         if (fd == -EINVAL && folder)
                 fd = mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
@@ -385,11 +394,11 @@ static int hide_paths(struct root *b, struct error *e)
 {
         const struct plan_container *k = b->k;
         int r = 0;
-        for (size_t i = 0; r == 0 && i < k->read_only_paths.count; i++)
+        for (size_t i = 0; r == 0 && i < k->read_only_paths.count && !MUTANT("no-readonly"); i++)
                 r = make_read_only(b, k->read_only_paths.items[i], e);
         if (r == 0 && k->masked.count && (r = make_blank(b)) < 0)
                 return failed(e, "/linux/maskedPaths", r, "making", "an empty mount");
-        for (size_t i = 0; r == 0 && i < k->masked.count; i++)
+        for (size_t i = 0; r == 0 && i < k->masked.count && !MUTANT("no-mask"); i++)
                 r = mask(b, k->masked.items[i], e);
         return r;
 }

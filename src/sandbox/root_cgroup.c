@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mutant.h"
 #include "os/file.h"
 #include "os/mount.h"
 #include "os/path.h"
@@ -108,14 +109,14 @@ static int attach_v2(const struct root *b, const struct plan_attach *a, const st
                 CLEAN_FREE char *path = xprintf("/sys/fs/cgroup%s", b->c->s->plan->namespaces & CLONE_NEWCGROUP ? "" : h->path);
                 fd = mount_clone_source(path, true, false);
         }
-        int r = fd < 0 ? fd : a->set ? mount_change(fd, a->set, 0, 0, true) : 0;
+        int r = fd < 0 ? fd : a->set && !MUTANT("cgroup-rw") ? mount_change(fd, a->set, 0, 0, true) : 0;
         return r < 0 ? r : mount_attach(fd, target, "");
 }
 
 static int attach_v1(const struct root *b, const struct plan_attach *a, const struct hierarchy *all, size_t count, int target)
 {
         static const struct mount_option options[] = { { "mode", "0755" }, { 0 } };
-        bool read_only = a->set & MOUNT_ATTR_RDONLY;
+        bool read_only = a->set & MOUNT_ATTR_RDONLY && !MUTANT("cgroup-rw");
         CLEAN_FD int tmpfs = mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
         int r = tmpfs < 0 ? tmpfs : mount_attach(tmpfs, target, "");
         for (size_t i = 0; r == 0 && i < count; i++)

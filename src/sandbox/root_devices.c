@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/mutant.h"
 #include "os/descriptor.h"
 #include "os/file.h"
 #include "os/mount.h"
@@ -121,6 +122,8 @@ static int bind_node(const struct root *b, int folder, const char *name, const s
 static int make_node(const struct root *b, int folder, const char *name, const struct plan_device *d)
 {
         struct stat st;
+        if ((MUTANT("trust-dev-null") || MUTANT("reopen-stdio")) && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return 0;
         if (is_wanted(folder, name, d))
                 return 0;
         if (d->origin && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
@@ -206,9 +209,10 @@ static int open_terminal(const struct root *b, int ret[2], struct error *e)
 /* Through the descriptor: the name /dev/pts/N may have come to mean something else. */
 static int bind_console(const struct root *b, int side, struct error *e)
 {
-        if (unlinkat(b->dev_fd, "console", 0) < 0 && errno != ENOENT)
+        if (!MUTANT("follow-console") && unlinkat(b->dev_fd, "console", 0) < 0 && errno != ENOENT)
                 return error_errno(e, errno, "terminal.failed", "removing /dev/console");
-        CLEAN_FD int file = openat(b->dev_fd, "console", O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        const int new = MUTANT("follow-console") ? 0 : O_EXCL | O_NOFOLLOW;
+        CLEAN_FD int file = openat(b->dev_fd, "console", O_RDONLY | O_CREAT | new | O_CLOEXEC, 0600);
         CLEAN_FD int tree = file < 0 ? -errno : mount_clone_tree(side, "", false);
         int r = tree < 0 ? tree : mount_attach(tree, file, "");
         return r < 0 ? error_errno(e, r, "terminal.failed", "binding /dev/console") : 0;
@@ -243,7 +247,8 @@ static int find_dev(struct root *b, bool *ret_of_host, struct error *e)
                         *ret_of_host = true;
         }
         if (b->dev_fd < 0) {
-                b->dev_fd = path_open_as(b->fd, "dev", O_PATH | O_DIRECTORY, 0, PATH_NO_LINKS);
+                b->dev_fd = MUTANT("follow-dev") ? openat(b->fd, "dev", O_PATH | O_DIRECTORY | O_CLOEXEC)
+                                                 : path_open_as(b->fd, "dev", O_PATH | O_DIRECTORY, 0, PATH_NO_LINKS);
                 if (b->dev_fd == -ENOENT && mkdirat(b->fd, "dev", 0755) == 0)
                         b->dev_fd = path_open_as(b->fd, "dev", O_PATH | O_DIRECTORY, 0, PATH_NO_LINKS);
         }

@@ -2,7 +2,8 @@
 """A runtime built with -Dmutants=true switches one protection off when BULKHEAD_MUTANT names it.  Each row: the mutant, what is off,
 and tests that must then fail.  A name is "FILE::FUNCTION", or "FILE::FUNCTION[PARAMETERS]" where only that case can tell.
 
-run-mutants runs the tests of each row twice: without the mutant they must pass, with it they must fail."""
+run-mutants runs the tests of each row twice: without the mutant they must pass, with it they must fail.  PLANNED has the rows
+that no MUTANT("...") in the source answers to."""
 
 PATHS, PROCFS, DEVICES, HANDOVER = "test_r1_paths.py::", "test_r3_procfs.py::", "test_r4_devices.py::", "test_r5_handover.py::"
 NUMBERS, NAMES, LISTS, EXEC = "test_r9_numbers.py::", "test_r10_names.py::", "test_r13_allow_lists.py::", "test_r15_exec.py::"
@@ -15,7 +16,7 @@ MUTANTS = {
         PATHS + "test_a_link_of_the_image_does_not_lead_a_device_node_to_the_host[absolute]",
         PATHS + "test_a_root_that_was_changed_by_its_container_starts_again_inside[absolute]"]),
     "dots-climb": ("\"..\" in a destination may leave the root", [
-        PATHS + "test_dots_in_a_destination_stay_inside[/../../..]"]),
+        PATHS + "test_dots_in_a_destination_stay_inside[exact]"]),
     "mount-by-path": ("a destination is resolved, and then mounted on by its name", [
         PATHS + "test_a_destination_that_is_swapped_for_a_link_meanwhile_does_not_lead_to_the_host[tmpfs-]"]),
     "mkdir-by-path": ("missing folders of a destination are made by name", [
@@ -50,7 +51,8 @@ MUTANTS = {
         HANDOVER + "test_no_descriptor_of_the_caller_or_of_the_runtime_is_inherited[7-run]",
         HANDOVER + "test_no_descriptor_of_the_caller_or_of_the_runtime_is_inherited[7-exec]"]),
     "keep-cwd": ("the working directory is not checked after chdir", [
-        HANDOVER + "test_exec_does_not_start_in_a_folder_of_the_host[config]",
+        HANDOVER + "test_exec_does_not_start_in_a_folder_of_the_host[config]"]),
+    "exec-keep-cwd": ("the working directory is not checked after chdir, and exec keeps its descriptors until then", [
         HANDOVER + "test_exec_does_not_start_in_a_folder_of_the_host[exec]"]),
     "join-early": ("exec's process is seen in the container while its root is still the host's", [
         HANDOVER + "test_who_joins_a_container_shows_it_no_way_to_the_host[root-ptrace]"]),
@@ -58,8 +60,6 @@ MUTANTS = {
         HANDOVER + "test_who_joins_a_container_shows_it_no_way_to_the_host[root-ptrace]"]),
     "dumpable": ("the process is not made undumpable before it joins, and holds a folder of the host", [
         HANDOVER + "test_who_joins_a_container_shows_it_no_way_to_the_host[root-default]"]),
-    "start-early": ("a starting container is seen in a shared process namespace while it is set up", [
-        HANDOVER + "test_who_starts_in_the_process_namespace_of_another_shows_it_no_way_to_the_host[ptrace]"]),
     "writable-exe": ("the runtime executes its own file and not a sealed copy", [
         HANDOVER + "test_the_runtimes_own_file_cannot_be_written_from_inside[exec-script-default]"]),
     "session-keyring": ("the caller's session keyring is kept", [
@@ -96,7 +96,7 @@ MUTANTS = {
     # allow lists
     "raw-sysctl": ("every sysctl is taken, whatever its name", [
         LISTS + "test_a_setting_of_the_host_is_refused[kernel.core_pattern]",
-        LISTS + "test_a_setting_with_a_crooked_name_is_refused[net.ipv4/../../kernel.core_pattern]"]),
+        LISTS + "test_a_setting_with_a_crooked_name_is_refused[net/ipv4/../../kernel/core_pattern]"]),
     "host-sysctl": ("a sysctl is taken without a namespace of the container's own", [
         LISTS + "test_a_setting_of_a_namespace_that_is_the_hosts_is_refused[network-net.ipv4.ip_forward-not-listed]",
         LISTS + "test_a_setting_of_a_namespace_that_is_the_hosts_is_refused[ipc-kernel.msgmax-path-to-the-hosts]"]),
@@ -133,4 +133,10 @@ MUTANTS = {
         FILTERS + f"test_both_halves_of_an_argument_are_compared[EQ-{0x100000002}-0-2-False]"]),
     "seccomp-no-enosys": ("a call newer than the filter gets the default action", [
         FILTERS + "test_a_call_that_is_newer_than_the_filter_does_not_exist[999]"]),
+}
+
+# Not wired: nothing in the source keeps this from happening yet, so that the test fails without a mutant as well.
+PLANNED = {
+    "start-early": ("a starting container is seen in a shared process namespace while it is set up", [
+        HANDOVER + "test_who_starts_in_the_process_namespace_of_another_shows_it_no_way_to_the_host[ptrace]"]),
 }

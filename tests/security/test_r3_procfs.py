@@ -216,6 +216,7 @@ def test_the_tricks_open_something_where_nothing_is_covered(container):
 def test_exec_trusts_no_procfs_that_the_container_has_replaced(container, canary):
     """LXC CVE-2015-1334, LXC CVE-2017-5985, CVE-2025-52881: the container puts a tmpfs with files of its own over its /proc."""
     hostile.give(container.config, "CAP_SYS_ADMIN")
+    container.config["process"]["oomScoreAdj"] = 500    # so that exec has something to write
     container.sh("mount -t tmpfs none /proc && mkdir -p /proc/self/attr /proc/self/fd /proc/1/attr /proc/thread-self/attr /proc/sys/kernel;"
                  " for f in self/attr/exec self/attr/keycreate thread-self/attr/exec self/setgroups self/oom_score_adj self/loginuid; do"
                  " echo fake >/proc/$f; done; echo 3 >/proc/sys/kernel/cap_last_cap;"

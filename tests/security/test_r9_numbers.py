@@ -92,6 +92,7 @@ def map_lines(count):
 def test_more_id_map_lines_than_the_kernel_takes_are_refused(container, count):
     """CVE-2021-43784: 70 kB of mappings overflowed the length of a message, and what followed was taken for other settings"""
     hostile.in_user_namespace(container.config)
+    os.chown(container.bundle, 100000, 100000)
     container.config["linux"]["uidMappings"] = map_lines(count)
     r = container.args("cat", "/proc/self/uid_map").run()
     assert r.status != 0 and r.out == "", r
