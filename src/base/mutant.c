@@ -30,6 +30,7 @@ static const char *const names[] = {
         "join-early",
         "join-with-fd",
         "dumpable",
+        "start-early",
         "writable-exe",
         "session-keyring",
         "exec-keyring",
