@@ -254,6 +254,13 @@ static void print_report(const struct run_options *o)
                         fputc((unsigned char)chunk[i] < 0x20 && chunk[i] != '\n' ? '?' : chunk[i], stderr);
 }
 
+/* The user id's lock first: what we hold ourselves the undo would take for another's. */
+static void abandon(struct sandbox *s, struct run *run)
+{
+        s->uid_lock_fd = fd_close(s->uid_lock_fd);
+        run_abandon(run);
+}
+
 static int run_foreground(const struct run_options *o, struct sandbox *s, struct run *run, struct run_state *st, struct error *e)
 {
         const struct sandbox_io io = { .in = 0, .out = 1, .err = 2 };
@@ -261,7 +268,7 @@ static int run_foreground(const struct run_options *o, struct sandbox *s, struct
         foreground_prepare();
         int r = sandbox_spawn(s, &io, &child, e);
         if (r < 0) {
-                run_abandon(run);
+                abandon(s, run);
                 return fail(o, e);
         }
         st->pid = child.pid;
@@ -272,8 +279,7 @@ static int run_foreground(const struct run_options *o, struct sandbox *s, struct
         const struct foreground f = { .run = run, .pid = child.pid, .pidfd = child.pidfd, .spared = s->observer_pid,
                                       .own_pids = s->plan->namespaces & CLONE_NEWPID };
         int status = foreground_wait(&f);
-        s->uid_lock_fd = fd_close(s->uid_lock_fd);
-        run_abandon(run);
+        abandon(s, run);
         print_report(o);
         return r < 0 ? fail(o, e) : wait_status_to_exit(status);
 }
@@ -409,7 +415,7 @@ static int run_shimmed(const struct run_options *o, struct sandbox *s, struct ru
         if (pid < 0) {
                 if (r == 0)
                         error_errno(e, errno, "spawn.failed", "fork");
-                run_abandon(run);
+                abandon(s, run);
                 return fail(o, e);
         }
         if (pid == 0)
@@ -420,7 +426,7 @@ static int run_shimmed(const struct run_options *o, struct sandbox *s, struct ru
         fd_close(report[0]);
         if (n == (ssize_t)sizeof *e) {
                 (void)waitpid(pid, NULL, 0);
-                run_abandon(run);
+                abandon(s, run);
                 return fail(o, e);
         }
         run_close(run);
@@ -452,7 +458,7 @@ static int start(struct run_options *o, struct plan *p, struct error *e)
         /* The record comes before what it must account for: whoever finds us dead knows whom to look for. */
         if (run_save_state(run.dir_fd, &st, e) < 0 ||
             sandbox_prepare(&s, p, &host, o->pty ? (getenv("TERM") ? getenv("TERM") : "vt220") : NULL, e) < 0) {
-                run_abandon(&run);
+                abandon(&s, &run);
                 return fail(o, e);
         }
         if (!o->quiet) {
