@@ -287,7 +287,7 @@ static int make(struct creation *c, int root_fd, struct error *e)
         c->record.bundle = NULL;
         for (size_t i = 0; r == 0 && i < c->plan.notes.count; i++)
                 error_note(stderr, "bulkhead-oci", c->plan.notes.items[i]);
-        if (r == 0 && !c->plan.argv.count)
+        if (r == 0 && !c->plan.argv.count && !c->o->waits) /* a container that is only made needs none: start says so */
                 r = error_set(e, EINVAL, "config.process", "config.json: /process: is missing: there is nothing to start");
         if (r == 0)
                 r = record_make(root_fd, c->o->id, &c->record, e);

@@ -211,6 +211,8 @@ static int stage_birth(struct child *c, struct error *e)
 static int stage_wait(struct child *c, struct error *e)
 {
         int r = is_container(c) ? container_wait(c, e) : 0;
+        if (r == 0 && is_container(c) && !c->s->plan->argv.count)
+                r = error_set(e, EINVAL, "config.process", "config.json: /process: is missing: there is nothing to start");
         return r == 0 ? run_hooks(c, PLAN_HOOK_START_CONTAINER, "created", e) : r;
 }
 
@@ -344,7 +346,7 @@ static int stage_privileges(struct child *c, struct error *e)
 
 static int stage_program(struct child *c, struct error *e)
 {
-        return child_find_program(c, e);
+        return is_container(c) && !c->s->plan->argv.count ? 0 : child_find_program(c, e); /* stage_wait refuses it */
 }
 
 static int stage_seal(struct child *c, struct error *e)

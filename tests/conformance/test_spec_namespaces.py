@@ -215,6 +215,19 @@ def test_devices_in_a_user_namespace(box):
     assert out == "3\nall\n"
 
 
+@pytest.mark.parametrize("host", [0, 100000])
+def test_a_device_that_the_host_lacks_is_made_in_a_user_namespace(box, host):
+    box.mapped(host)
+    box.linux["devices"] = [{"type": "b", "path": "/dev/made", "major": 1, "minor": 5, "fileMode": 0o157, "uid": 10, "gid": 11}]
+    assert box.sh("stat -c '%F|%a|%u|%g|%t:%T' /dev/made").ran() == "block special file|157|10|11|1:5\n"
+
+
+def test_a_device_whose_owner_is_not_mapped_is_refused(box):
+    box.mapped(100000, 100)
+    box.linux["devices"] = [{"type": "c", "path": "/dev/made", "major": 1, "minor": 3, "uid": 500}]
+    assert "/linux/devices/0" in box.refused()
+
+
 def test_a_user_that_is_not_mapped_is_refused(box):
     box.mapped(100000, 100)
     box.process["user"] = {"uid": 500, "gid": 0}

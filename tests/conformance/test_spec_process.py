@@ -402,6 +402,16 @@ def test_process_is_needed_to_run(box):
     assert r.status != 0 and r.err.strip()
 
 
+def test_process_is_needed_by_start_only(box):
+    del box.config["process"]
+    assert box.create().status == 0
+    assert box.status() == "created"
+    r = box.start()
+    assert r.status != 0 and "/process" in r.err
+    box.ended()
+    assert box.delete(force=False).status == 0
+
+
 def test_a_container_has_a_session_keyring_of_its_own(box):
     own = box.report()
     if own["keyring"] < 0:
