@@ -138,8 +138,8 @@ class Place:
         self.tops = [h / self.cgroup for h in hierarchies()]
         for top in self.tops:
             top.mkdir(exist_ok=True)
-        oci.Container.names = ["sh", "sleep", "hostname", "id", "ls", "cut", "cat", "wc", "true"]
-        self.container = oci.Container(folder, folder / "state", config=self.config(users))
+        names = ["sh", "sleep", "hostname", "id", "ls", "cut", "cat", "wc", "true"]
+        self.container = oci.Container(folder, folder / "state", config=self.config(users), names=names)
         self.container.save()
         self.id, self.root = self.container.id, self.container.root
         self.pid_file = folder / f"pid-{self.id}"

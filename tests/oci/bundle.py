@@ -86,15 +86,14 @@ def make_rootfs(path, names=None):
 
 
 class Container:
-    """One bundle and the container made of it."""
+    """One bundle and the container made of it.  names: of busybox's commands, where a test can do with few."""
     prefix = ()  # put before the runtime: nsenter, unshare...
-    names = None  # of busybox's commands, where a test can do with few
 
-    def __init__(self, folder, state_root, program=None, config=None):
+    def __init__(self, folder, state_root, program=None, config=None, names=None):
         self.id = "t" + uuid.uuid4().hex[:10]
         self.bundle = folder / self.id
         self.bundle.mkdir(mode=0o755)
-        self.rootfs = make_rootfs(self.bundle / "rootfs", self.names)
+        self.rootfs = make_rootfs(self.bundle / "rootfs", names)
         self.root = state_root
         self.program = program or runtime()
         self.config = config or default_config()

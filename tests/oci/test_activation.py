@@ -76,7 +76,6 @@ def test_descriptors_that_are_preserved_stand_behind_the_sockets(container, fold
 
 def notify_config(c):
     """The host's Python, read-only, for a payload that can send datagrams."""
-    c.names = ["sh", "sleep", "env", "true"]
     for path in ("/usr", "/lib", "/lib64"):
         if os.path.exists(path):
             c.config["mounts"].append({"destination": path, "type": "bind", "source": os.path.realpath(path), "options": ["rbind", "ro"]})

@@ -72,8 +72,7 @@ def test_every_mount_option_of_features_is_taken(features, make):
     for word in features["mountOptions"]:
         if word in left_out or word.startswith("r") and word[1:] in ("private", "slave", "shared", "unbindable"):
             continue
-        c = make()
-        c.names = ["true"]
+        c = make(names=["true"])
         c.config["mounts"].append({"destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": [word]})
         r = c.run()
         if "unknown" in r.err:
