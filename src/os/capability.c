@@ -39,13 +39,23 @@ int capability_parse(const char *s, unsigned *ret)
         return -EINVAL;
 }
 
+static bool is_known(unsigned number)
+{
+        return prctl(PR_CAPBSET_READ, number) >= 0 || errno != EINVAL;
+}
+
 uint64_t capability_all(void)
 {
         static uint64_t all;
-        /* Only "no such capability" ends them: one that was passed over here would be left in a bounding set. */
-        for (unsigned n = 0; !all && n < CAPABILITY_MAX; n++)
-                if (prctl(PR_CAPBSET_READ, n) < 0 && errno == EINVAL)
-                        all = (UINT64_C(1) << n) - 1;
+        if (all)
+                return all;
+        /* From the last that the headers know, up or down: only "no such capability" ends them. */
+        unsigned count = CAP_LAST_CAP + 1;
+        while (count < CAPABILITY_MAX && is_known(count))
+                count++;
+        while (count > 0 && !is_known(count - 1))
+                count--;
+        all = (UINT64_C(1) << count) - 1;
         return all;
 }
 

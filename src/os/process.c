@@ -10,10 +10,6 @@
 #include "base/cleanup.h"
 #include "base/mutant.h"
 
-#ifndef AT_EXECVE_CHECK
-#define AT_EXECVE_CHECK 0x10000
-#endif
-
 /* Where clone3 is hidden, as containers do that look into the flags of clone; the child then moves itself. */
 static pid_t clone_plain(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
 {
@@ -97,14 +93,6 @@ void process_close_others(const int *kept, size_t count, unsigned first)
                         return;
                 from = next + 1;
         }
-}
-
-int process_exec_check(const char *path)
-{
-        char *const none[] = { NULL };
-        if (syscall(SYS_execveat, AT_FDCWD, path, none, none, AT_EXECVE_CHECK) == 0)
-                return 0;
-        return errno == EINVAL ? -ENOSYS : -errno;
 }
 
 const char *process_namespace_name(uint64_t flag)

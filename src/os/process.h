@@ -22,7 +22,5 @@ int process_signal(int pidfd, int signal); /* 0 or -errno */
 int process_cloexec_from(unsigned first);
 /* Closes every descriptor from first up but the count ones in kept (negative ones are passed over). */
 void process_close_others(const int *kept, size_t count, unsigned first);
-/* Whether path could be executed here: 0, -errno, or -ENOSYS where the kernel cannot tell (before 6.14). */
-int process_exec_check(const char *path);
 /* CLONE_NEW* flag of a name ("mnt", "net"...) for messages. */
 const char *process_namespace_name(uint64_t flag);

@@ -122,10 +122,8 @@ static int stage_handles(struct child *c, struct error *e)
 }
 
 /* Without privilege, the user namespace that clone made: map ourselves onto ourselves. */
-static int stage_own_users(struct child *c, struct error *e)
+static int map_own_user(struct child *c, struct error *e)
 {
-        if (!c->s->users_first)
-                return 0;
         CLEAN_FREE char *users = xprintf("%u %u 1", c->s->account.uid, c->s->account.uid);
         CLEAN_FREE char *groups = xprintf("%u %u 1", c->s->account.gid, c->s->account.gid);
         int r = file_write(c->proc_fd, "self/setgroups", "deny");
@@ -134,6 +132,11 @@ static int stage_own_users(struct child *c, struct error *e)
         if (r == 0)
                 r = file_write(c->proc_fd, "self/gid_map", groups);
         return r < 0 ? error_errno(e, r, "namespace.map", "mapping the user into its namespace") : 0;
+}
+
+static int stage_own_users(struct child *c, struct error *e)
+{
+        return c->s->users_first ? map_own_user(c, e) : 0;
 }
 
 static int stage_mounts(struct child *c, struct error *e)
@@ -250,6 +253,8 @@ static int stage_users(struct child *c, struct error *e)
                 error_errno(e, errno, "namespace.refused", "making a user namespace");
                 return error_while(e, "applying %s", p->users_origin);
         }
+        if (c->s->maps_itself)
+                return map_own_user(c, e) < 0 ? error_while(e, "applying %s", p->users_origin) : 0;
         if (file_write_all(c->sync_fd, &byte, 1) < 0 || read(c->sync_fd, &byte, 1) != 1 || byte != 'm') {
                 error_set(e, EPERM, "namespace.map", "the id maps were refused");
                 return error_while(e, "applying %s", p->users_origin);

@@ -101,7 +101,7 @@ int program_explain(const char *path, int errnum, struct error *e)
         return -errnum;
 }
 
-/* Whether path can be executed: 0 or the errno of what execve would say. */
+/* Whether path looks as if it could be executed: 0 or the errno of what execve would say.  execve itself has the last word. */
 static int check(const char *path)
 {
         struct stat st;
@@ -109,10 +109,7 @@ static int check(const char *path)
                 return -errno;
         if (!S_ISREG(st.st_mode))
                 return -EACCES;
-        int r = process_exec_check(path);
-        if (r == -ENOSYS)
-                r = faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? -errno : 0;
-        return r;
+        return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
 int child_find_program(struct child *c, struct error *e)

@@ -402,6 +402,9 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
                 if (r < 0)
                         return r;
         }
+        /* The kernel lets a process map the one id it has, root's if it could set capabilities of files before. */
+        s->maps_itself = s->privileged && p->users == PLAN_USERS_SELF && s->account.uid == 0 && s->account.gid == 0 &&
+                         held >> CAP_SETFCAP & 1;
         build_environment(s, term);
         return 0;
 }
@@ -555,7 +558,7 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         if (p->container && container_plan_birth(s, e) < 0)
                 return e ? e->code : -EIO;
         int requests = p->container ? container_requests(s)
-                       : s->users_first ? 0 : (p->users != PLAN_USERS_HOST) + seal_needs_maps(s);
+                       : s->users_first ? 0 : (p->users != PLAN_USERS_HOST && !s->maps_itself) + seal_needs_maps(s);
 
         /* A container's child also hears from us (take_listener). */
         if ((p->container ? socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) : pipe2(status, O_CLOEXEC)) < 0)

@@ -51,6 +51,7 @@ enum { SANDBOX_FILTERS_MAX = 8, SANDBOX_WRITABLE_MAX = 64 };
 struct sandbox {
         struct plan *plan; /* borrowed; gains the mounts of folders */
         const struct sandbox_host *host;
+        bool maps_itself; /* the child may write the id maps of its user namespace */
         bool users_first; /* without CAP_SYS_ADMIN: a user namespace makes the others possible */
         bool privileged;
         struct account account;

@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/path.h"
 #include "base/text.h"
@@ -362,13 +363,26 @@ static int undo_line(const struct strings *lines, int dir_fd, const char *line)
         return 0;
 }
 
+/* A group that can be removed held nothing: the usual case, told by one call. */
+static bool remove_empty_cgroups(const struct strings *lines)
+{
+        bool all = true;
+        for (size_t i = 0; i < lines->count; i++) {
+                const char *path = line_path(lines->items[i], "cgroup");
+                if (path && cgroup_is_ours(path))
+                        all &= rmdir(path) == 0 || errno == ENOENT;
+        }
+        return all;
+}
+
 int run_undo_all(int dir_fd)
 {
         CLEAN_STRINGS struct strings lines = { 0 };
         int result = read_lines(dir_fd, &lines);
         if (lines.count == 0)
                 return result;
-        run_kill_cgroups(dir_fd);
+        if (!remove_empty_cgroups(&lines))
+                run_kill_cgroups(dir_fd);
         for (size_t i = lines.count; i-- > 0;) { /* what was made last goes first */
                 int r = undo_line(&lines, dir_fd, lines.items[i]);
                 if (result == 0)
