@@ -294,6 +294,57 @@ int json_parse(const char *name, const char *text, size_t size, struct json_docu
         return 0;
 }
 
+/* ---- printing ---- */
+
+static const struct json_node *print_node(FILE *f, const struct json_node *n, unsigned depth);
+
+static void print_string(FILE *f, const struct json_node *n)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        text_add_json(&t, n->text);
+        fputs(t.data, f);
+}
+
+static const struct json_node *print_items(FILE *f, const struct json_node *n, unsigned depth)
+{
+        bool is_object = n->type == JSON_OBJECT;
+        const struct json_node *next = n + 1;
+        fputc(is_object ? '{' : '[', f);
+        for (uint32_t i = 0; i < n->count; i++) {
+                fprintf(f, "%s\n%*s", i ? "," : "", (int)(2 * (depth + 1)), "");
+                if (is_object) {
+                        print_string(f, next++);
+                        fputs(": ", f);
+                }
+                next = print_node(f, next, depth + 1);
+        }
+        if (n->count)
+                fprintf(f, "\n%*s", (int)(2 * depth), "");
+        fputc(is_object ? '}' : ']', f);
+        return next;
+}
+
+/* Gives the node behind it. */
+static const struct json_node *print_node(FILE *f, const struct json_node *n, unsigned depth)
+{
+        static const char *const words[] = { [JSON_NULL] = "null", [JSON_FALSE] = "false", [JSON_TRUE] = "true" };
+        if (n->type == JSON_OBJECT || n->type == JSON_ARRAY)
+                return print_items(f, n, depth);
+        if (n->type == JSON_STRING)
+                print_string(f, n);
+        else if (n->type == JSON_NUMBER)
+                fprintf(f, "%.*s", (int)n->length, n->text);
+        else
+                fputs(words[n->type], f);
+        return n + 1;
+}
+
+void json_print(FILE *f, const struct json_document *d)
+{
+        print_node(f, d->nodes, 0);
+        fputc('\n', f);
+}
+
 struct json_place json_top(const struct json_document *d, const char *name)
 {
         return (struct json_place){ .value = d->nodes, .key = name };

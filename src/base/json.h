@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -68,6 +69,8 @@ void json_done(struct json_document *d);
  * the id "json.syntax" and names line and column.  0 or -EINVAL.
  */
 int json_parse(const char *name, const char *text, size_t size, struct json_document *ret, struct error *e);
+/* Prints a document with a member or element on each line, two blanks deeper per level, and a newline at the end. */
+void json_print(FILE *f, const struct json_document *d);
 /* The place of the whole document. */
 struct json_place json_top(const struct json_document *d, const char *name);
 

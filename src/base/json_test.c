@@ -364,6 +364,23 @@ static void a_word_is_one_of_a_list(void **state)
         assert_string_equal(e.hint, "known are one, two");
 }
 
+static void a_document_is_printed_with_a_value_on_each_line(void **state)
+{
+        (void)state;
+        static const char text[] = "{\"a\":[1,{\"b\\n\":-2.50e3}],\"empty\":{},\"none\":[],\"s\":\"\\u00e9\",\"t\":true,\"n\":null}";
+        static const char wanted[] = "{\n  \"a\": [\n    1,\n    {\n      \"b\\u000a\": -2.50e3\n    }\n  ],\n  \"empty\": {},\n"
+                                     "  \"none\": [],\n  \"s\": \"\xc3\xa9\",\n  \"t\": true,\n  \"n\": null\n}\n";
+        CLEAN_JSON struct json_document d = { 0 };
+        char *printed = NULL;
+        size_t size = 0;
+        assert_int_equal(json_parse("t", text, strlen(text), &d, NULL), 0);
+        FILE *f = open_memstream(&printed, &size);
+        json_print(f, &d);
+        assert_int_equal(fclose(f), 0);
+        assert_string_equal(printed, wanted);
+        free(printed);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -379,6 +396,7 @@ int main(void)
                 cmocka_unit_test(what_does_not_fit_the_table_is_named_by_its_pointer),
                 cmocka_unit_test(a_pointer_escapes_and_cuts_names),
                 cmocka_unit_test(a_word_is_one_of_a_list),
+                cmocka_unit_test(a_document_is_printed_with_a_value_on_each_line),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

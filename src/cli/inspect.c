@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <argp.h>
-#include <jansson.h>
 #include <stdio.h>
 
+#include "base/json.h"
 #include "cli/commands.h"
 #include "cli/target.h"
 
@@ -35,10 +35,9 @@ int cmd_inspect(int argc, char **argv)
         if (target_open(name, &t, &e) < 0)
                 return target_fail("inspect", name, &e);
         run_state_json(&t.state, &text);
-        json_t *o = json_loadb(text.data, text.length, 0, NULL);
-        if (o)
-                (void)json_dumpf(o, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-        json_decref(o);
-        putchar('\n');
-        return o && fflush(stdout) == 0 ? 0 : 1;
+        CLEAN_JSON struct json_document d = { 0 };
+        if (json_parse("the record", text.data, text.length, &d, &e) < 0)
+                return target_fail("inspect", name, &e);
+        json_print(stdout, &d);
+        return fflush(stdout) == 0 ? 0 : 1;
 }

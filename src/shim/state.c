@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -12,12 +11,13 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "base/json.h"
 #include "os/file.h"
 #include "shim/undo.h"
 
 enum { EXIT_RECORD_SIZE = 512, ARGV_BUDGET = 32768, PROPERTIES_BUDGET = 49152, TEXT_KEPT_MAX = 2048 };
 
-static const char *const phase_names[RUN_PHASES] = { "starting", "running", "exited", "failed" };
+static const char *const phase_names[] = { "starting", "running", "exited", "failed", NULL };
 
 const char *run_phase_name(enum run_phase phase)
 {
@@ -185,76 +185,89 @@ int run_save_state(int dir_fd, const struct run_state *s, struct error *e)
         return r < 0 ? error_errno(e, r, "state.save", "replace state.json of %s", s->unit ? s->unit : "?") : 0;
 }
 
-static char *take_string(const json_t *o, const char *key)
+static int read_phase(const struct json_place *at, void *into, struct error *e)
 {
-        const char *s = json_string_value(json_object_get(o, key));
-        return s ? xstrdup(s) : NULL;
+        int n = json_word(at, phase_names, e);
+        if (n >= 0)
+                *(enum run_phase *)into = (enum run_phase)n;
+        return n < 0 ? n : 0;
 }
 
-static void copy_string(const json_t *o, const char *key, char *ret, size_t size)
+static int read_pid(const struct json_place *at, void *into, struct error *e)
 {
-        const char *s = json_string_value(json_object_get(o, key));
-        (void)snprintf(ret, size, "%s", s ? s : "");
+        int32_t pid = 0;
+        int r = json_i32(at, &pid, e);
+        *(pid_t *)into = pid;
+        return r == 0 && pid < 0 ? json_fail(at, e, "%d is no process id", pid) : r;
 }
 
-static uint64_t number_of(const json_t *o, const char *key)
+static int copy_word(const struct json_place *at, char *ret, size_t size, struct error *e)
 {
-        json_int_t v = json_integer_value(json_object_get(o, key));
-        return v < 0 ? 0 : (uint64_t)v;
+        const char *s = json_text(at, e);
+        if (s)
+                (void)snprintf(ret, size, "%s", s);
+        return s ? 0 : -EINVAL;
 }
 
-static void take_list(const json_t *o, const char *key, struct strings *l)
+static int read_code(const struct json_place *at, void *into, struct error *e)
 {
-        size_t i;
-        json_t *item;
-        json_array_foreach(json_object_get(o, key), i, item) {
-                const char *s = json_string_value(item);
-                if (s)
-                        strings_add(l, s);
-        }
+        return copy_word(at, into, sizeof((struct run_state *)NULL)->code, e);
 }
 
-static int decode_phase(const json_t *o, enum run_phase *ret)
+static int read_result(const struct json_place *at, void *into, struct error *e)
 {
-        const char *s = json_string_value(json_object_get(o, "state"));
-        for (size_t i = 0; s && i < RUN_PHASES; i++)
-                if (text_equal(s, phase_names[i])) {
-                        *ret = (enum run_phase)i;
-                        return 0;
-                }
-        return -EBADMSG;
+        return copy_word(at, into, sizeof((struct run_state *)NULL)->result, e);
 }
 
-static int decode_state(const json_t *o, struct run_state *s, struct error *e)
+static int read_error(const struct json_place *at, void *into, struct error *e)
 {
-        json_int_t version = json_integer_value(json_object_get(o, "version"));
+        static const struct json_field fields[] = {
+                { "id", json_string, offsetof(struct run_state, error_id), 0 },
+                { "cause", json_string, offsetof(struct run_state, error_cause), 0 },
+                { "hint", json_string, offsetof(struct run_state, error_hint), 0 },
+                { 0 },
+        };
+        return json_object(at, fields, into, e);
+}
+
+static int decode_version(const struct json_place *top, struct error *e)
+{
+        static const struct json_field fields[] = { { "version", json_i64, 0, JSON_REQUIRED }, { 0 } };
+        int64_t version = 0;
+        int r = json_object(top, fields, &version, e);
+        if (r < 0)
+                return r;
         if (version > STATE_VERSION) {
                 (void)error_set(e, EPROTONOSUPPORT, "state.newer", "state.json has version %lld; this program reads up to %d",
                                 (long long)version, STATE_VERSION);
                 error_hint(e, "a newer bulkhead started this run: use that one");
                 return -EPROTONOSUPPORT;
         }
-        if (version < 1 || decode_phase(o, &s->phase) < 0)
-                return error_set(e, EBADMSG, "state.invalid", "state.json is not a run record");
-        s->unit = take_string(o, "unit");
-        s->invocation_id = take_string(o, "invocation_id");
-        s->description = take_string(o, "description");
-        s->supervisor_pid = (pid_t)number_of(o, "supervisor_pid");
-        s->pid = (pid_t)number_of(o, "pid");
-        s->started_usec = number_of(o, "started_usec");
-        s->ended_usec = number_of(o, "ended_usec");
-        s->cpu_usec = number_of(o, "cpu_usec");
-        s->status = (int)number_of(o, "status");
-        s->tty = json_is_true(json_object_get(o, "tty"));
-        copy_string(o, "code", s->code, sizeof s->code);
-        copy_string(o, "result", s->result, sizeof s->result);
-        take_list(o, "argv", &s->argv);
-        take_list(o, "properties", &s->properties);
-        const json_t *error = json_object_get(o, "error");
-        s->error_id = take_string(error, "id");
-        s->error_cause = take_string(error, "cause");
-        s->error_hint = take_string(error, "hint");
-        return 0;
+        return version < 1 ? json_fail(top, e, "not a run record") : 0;
+}
+
+static int decode_state(const struct json_place *top, struct run_state *s, struct error *e)
+{
+        static const struct json_field fields[] = {
+                { "unit", json_string, offsetof(struct run_state, unit), 0 },
+                { "invocation_id", json_string, offsetof(struct run_state, invocation_id), 0 },
+                { "state", read_phase, offsetof(struct run_state, phase), JSON_REQUIRED },
+                { "supervisor_pid", read_pid, offsetof(struct run_state, supervisor_pid), 0 },
+                { "pid", read_pid, offsetof(struct run_state, pid), 0 },
+                { "started_usec", json_u64, offsetof(struct run_state, started_usec), 0 },
+                { "ended_usec", json_u64, offsetof(struct run_state, ended_usec), 0 },
+                { "cpu_usec", json_u64, offsetof(struct run_state, cpu_usec), 0 },
+                { "code", read_code, offsetof(struct run_state, code), 0 },
+                { "status", json_i32, offsetof(struct run_state, status), 0 },
+                { "result", read_result, offsetof(struct run_state, result), 0 },
+                { "description", json_string, offsetof(struct run_state, description), 0 },
+                { "tty", json_bool, offsetof(struct run_state, tty), 0 },
+                { "error", read_error, 0, 0 },
+                { "argv", json_strings, offsetof(struct run_state, argv), 0 },
+                { "properties", json_strings, offsetof(struct run_state, properties), 0 },
+                { 0 },
+        };
+        return json_object(top, fields, s, e);
 }
 
 void run_state_done(struct run_state *s)
@@ -328,21 +341,31 @@ int run_record_end(int dir_fd, const struct run_state *s)
         return r < 0 ? reserved : 0;
 }
 
+/* One id for all that can be wrong inside of a record. */
+static int damaged(struct error *e)
+{
+        char cause[ERROR_CAUSE_MAX] = "";
+        if (e)
+                memcpy(cause, e->cause, sizeof cause);
+        return error_set(e, EBADMSG, "state.invalid", "%s", cause);
+}
+
 int run_load_state(int dir_fd, struct run_state *ret, struct error *e)
 {
         CLEAN_TEXT struct text t = { 0 };
         int r = file_read(dir_fd, "state.json", STATE_SIZE_MAX, &t);
         if (r < 0)
                 return error_errno(e, r, "state.load", "read state.json");
-        json_error_t where;
-        json_t *o = json_loadb(t.data, t.length, JSON_REJECT_DUPLICATES, &where);
-        if (!o)
-                return error_set(e, EBADMSG, "state.invalid", "state.json, byte %d: %s", where.position, where.text);
+        CLEAN_JSON struct json_document d = { 0 };
         CLEAN_RUN_STATE struct run_state s = { 0 };
-        r = decode_state(o, &s, e);
-        json_decref(o);
+        r = json_parse("state.json", t.data ? t.data : "", t.length, &d, e);
+        const struct json_place top = json_top(&d, "state.json");
+        if (r == 0)
+                r = decode_version(&top, e);
+        if (r == 0)
+                r = decode_state(&top, &s, e);
         if (r < 0)
-                return r;
+                return r == -EPROTONOSUPPORT ? r : damaged(e);
         if (!run_state_ended(&s))
                 overlay_end(dir_fd, &s);
         *ret = s;
@@ -448,8 +471,9 @@ int run_open(int root_fd, const char *unit, struct error *e)
 {
         if (!unit_name_valid(unit))
                 return error_set(e, EINVAL, "unit.name", "\"%s\" is not a unit name", unit);
-        CLEAN_FD int runs_fd = open_folder(root_fd, "runs");
-        int fd = runs_fd < 0 ? runs_fd : open_folder(runs_fd, unit);
+        char path[sizeof "runs/" + UNIT_NAME_MAX];
+        (void)snprintf(path, sizeof path, "runs/%s", unit);
+        int fd = open_folder(root_fd, path);
         if (fd == -ENOENT) {
                 (void)error_set(e, ENOENT, "unit.unknown", "there is no run named %s", unit);
                 error_hint(e, "bulkhead ps -a lists all runs");
