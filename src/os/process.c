@@ -5,6 +5,8 @@
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
@@ -55,6 +57,55 @@ pid_t process_clone(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
 pid_t process_clone_sibling(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
 {
         return clone_modern(namespaces | CLONE_PARENT, 0, cgroup_fd, ret_pidfd);
+}
+
+/*
+ * The child returns from the system call on the other stack, where there is nothing to return to: it must call run at
+ * once.  The C library does as much for posix_spawn, but takes no control group.
+ */
+#if defined(__x86_64__)
+static long clone_calling(const struct clone_args *args, void (*run)(void *), void *data)
+{
+        long r;
+        register void (*called)(void *) __asm__("r12") = run;
+        register void *with __asm__("r13") = data;
+        __asm__ volatile("syscall\n\t"
+                         "test %%rax, %%rax\n\t"
+                         "jnz 1f\n\t"
+                         "xor %%ebp, %%ebp\n\t"
+                         "mov %%r13, %%rdi\n\t"
+                         "call *%%r12\n\t"
+                         "ud2\n"
+                         "1:"
+                         : "=a"(r)
+                         : "0"((long)SYS_clone3), "D"(args), "S"(sizeof *args), "r"(called), "r"(with)
+                         : "rcx", "r11", "memory");
+        return r;
+}
+#else
+static long clone_calling(const struct clone_args *args, void (*run)(void *), void *data)
+{
+        (void)args, (void)run, (void)data;
+        return -ENOSYS;
+}
+#endif
+
+pid_t process_clone_borrowing(int cgroup_fd, void (*run)(void *data), void *data)
+{
+        enum { STACK_SIZE = 1 << 19, GUARD_SIZE = 1 << 16 };
+        char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+        if (stack == MAP_FAILED)
+                return -errno;
+        const struct clone_args args = {
+                .flags = CLONE_VM | CLONE_VFORK | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+                .exit_signal = SIGCHLD,
+                .stack = (uintptr_t)stack,
+                .stack_size = STACK_SIZE,
+                .cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
+        };
+        long pid = mprotect(stack, GUARD_SIZE, PROT_NONE) < 0 ? -errno : clone_calling(&args, run, data);
+        (void)munmap(stack, STACK_SIZE);
+        return (pid_t)pid;
 }
 
 pid_t process_clone_files(void)

@@ -14,6 +14,12 @@
 pid_t process_clone(uint64_t namespaces, int cgroup_fd, int *ret_pidfd);
 /* As process_clone, but the child becomes a child of our parent, to which the pid means the same. */
 pid_t process_clone_sibling(uint64_t namespaces, int cgroup_fd, int *ret_pidfd);
+/*
+ * Calls run(data), which must end by _exit, in a new process that has descriptors of its own but our memory, on a stack
+ * of its own, while we wait for its end, as vfork does: nothing of our memory is copied for it.  Its pid, which is
+ * ours to wait for; -ENOSYS where that is not to be had.
+ */
+pid_t process_clone_borrowing(int cgroup_fd, void (*run)(void *data), void *data);
 /* As fork, sharing the table of descriptors. The pid, 0 in the child, or -errno. */
 pid_t process_clone_files(void);
 int process_open(pid_t pid);             /* a pidfd or -errno */

@@ -282,13 +282,18 @@ static void restore_for_children(int pid_fd, int time_fd)
                 (void)setns(time_fd, CLONE_NEWTIME);
 }
 
-/* Before the container can see us: what we were started from must not be writable through us (os/self.h). */
+/*
+ * Before the container can see us: what we were started from must not be writable through us (os/self.h).  Once is
+ * enough, for the processes that we clone as well.
+ */
 static int hide_program(struct error *e)
 {
-        if (MUTANT("writable-exe") || self_is_read_only())
+        static bool hidden;
+        if (hidden || MUTANT("writable-exe") || self_is_read_only())
                 return 0;
         CLEAN_FD int fd = self_open_read_only();
         int r = fd < 0 ? fd : self_exchange(fd);
+        hidden = r == 0;
         return r < 0 ? error_errno(e, r, "self.refused", "keeping the runtime's own file from the container") : 0;
 }
 
@@ -323,8 +328,73 @@ static int enter_container(struct sandbox *s, int answer_fd, const struct sandbo
 }
 
 /*
- * A joined user namespace must own what is made new, so it is entered before the clone; not by ourselves, who would
- * lose the host's privilege, but by a launcher, whose child becomes ours.
+ * Whoever enters the namespaces of a container does not come back, and so is a launcher, whose child becomes ours.  It
+ * borrows our memory, and tells there what came of it.
+ */
+struct launch {
+        struct sandbox *s;
+        const struct sandbox_io *io;
+        const struct container_life *life;
+        uint64_t flags;
+        pid_t pid;
+        struct error error;
+};
+
+static void launch(void *data)
+{
+        struct launch *l = data;
+        int pidfd = -EBADF;
+        if (enter_container(l->s, -EBADF, l->io, &l->error) < 0)
+                _exit(0);
+        pid_t pid = process_clone_sibling(l->flags, -1, &pidfd);
+        if (pid == 0)
+                l->life->live(l->life->data);
+        l->pid = pid;
+        if (pid < 0)
+                error_errno(&l->error, pid, "namespace.refused", "making a process in the container");
+        _exit(0);
+}
+
+static int wait_launcher(pid_t launcher)
+{
+        int r;
+        while ((r = waitpid(launcher, NULL, 0)) < 0 && errno == EINTR)
+                ;
+        return r;
+}
+
+static pid_t clone_borrowing(struct sandbox *s, uint64_t flags, const struct sandbox_io *io, const struct container_life *life, int *ret_pidfd,
+                             struct error *e)
+{
+        struct launch l = { .s = s, .io = io, .life = life, .flags = flags };
+        /* It closes and forgets these, which are still open here. */
+        const int join_pidfd = s->join_pidfd;
+        const struct cgroup groups = s->cgroup;
+        pid_t launcher = process_clone_borrowing(s->cgroup.into_fd, launch, &l);
+        s->join_pidfd = join_pidfd;
+        s->cgroup = groups;
+        if (launcher == -ENOSYS)
+                return launcher;
+        if (launcher < 0)
+                return error_errno(e, launcher, "spawn.failed", "clone");
+        (void)wait_launcher(launcher);
+        if (l.pid <= 0) {
+                if (l.error.code && e)
+                        *e = l.error;
+                return l.error.code ? l.error.code : error_set(e, EPIPE, "spawn.failed", "the launcher died");
+        }
+        *ret_pidfd = process_open(l.pid); /* nobody but us waits for it, so the pid is still its own */
+        if (*ret_pidfd < 0) {
+                (void)kill(l.pid, SIGKILL);
+                (void)wait_launcher(l.pid);
+                return error_errno(e, *ret_pidfd, "spawn.failed", "pidfd_open");
+        }
+        return l.pid;
+}
+
+/*
+ * As before, with a launcher that has memory of its own: whoever enters a user namespace is no longer shown its own
+ * files of procfs, and that goes with the memory; a time namespace is entered by nobody who shares it.
  */
 static pid_t clone_through_launcher(struct sandbox *s, uint64_t flags, const struct sandbox_io *io, int *ret_pidfd, struct error *e)
 {
@@ -362,7 +432,7 @@ static pid_t clone_through_launcher(struct sandbox *s, uint64_t flags, const str
         } answer = { 0 };
         size_t count = 0;
         ssize_t n = descriptor_receive(ours, &answer, sizeof answer, ret_pidfd, 1, &count);
-        (void)waitpid(launcher, NULL, 0);
+        (void)wait_launcher(launcher);
         if (n == (ssize_t)sizeof answer && count == 1)
                 return answer.pid;
         if (n == (ssize_t)sizeof answer && answer.error.code && e) {
@@ -372,23 +442,34 @@ static pid_t clone_through_launcher(struct sandbox *s, uint64_t flags, const str
         return error_set(e, EPIPE, "spawn.failed", "the launcher died");
 }
 
-static pid_t clone_child(struct sandbox *s, uint64_t flags, const struct sandbox_io *io, int *ret_pidfd, struct error *e)
+static pid_t clone_child(struct sandbox *s, uint64_t flags, const struct sandbox_io *io, const struct container_life *life, int *ret_pidfd,
+                         struct error *e)
 {
-        if (s->joined || joined_flags(s->plan->container) & CLONE_NEWUSER)
+        uint64_t joined = s->joined ? s->join_flags : joined_flags(s->plan->container);
+        bool lends = s->joined && !(joined & (CLONE_NEWUSER | CLONE_NEWTIME));
+        pid_t pid = -ENOSYS;
+        if (s->joined && s->privileged && hide_program(e) < 0)
+                return e->code;
+        if (lends)
+                pid = clone_borrowing(s, flags, io, life, ret_pidfd, e);
+        if (pid != -ENOSYS)
+                return pid;
+        if (s->joined || joined & CLONE_NEWUSER)
                 return clone_through_launcher(s, flags, io, ret_pidfd, e);
-        pid_t pid = process_clone(flags, s->cgroup.into_fd, ret_pidfd);
+        pid = process_clone(flags, s->cgroup.into_fd, ret_pidfd);
         return pid < 0 ? error_errno(e, pid, "namespace.refused", "making the container's namespaces") : pid;
 }
 
-pid_t container_clone(struct sandbox *s, uint64_t flags, const struct sandbox_io *io, int *ret_pidfd, struct error *e)
+pid_t container_clone(struct sandbox *s, uint64_t flags, const struct sandbox_io *io, const struct container_life *life, int *ret_pidfd,
+                      struct error *e)
 {
         const struct plan *p = s->plan;
         bool changes = (joined_flags(p->container) & of_children || p->namespaces & CLONE_NEWTIME) && !s->joined;
         if (!changes)
-                return clone_child(s, flags, io, ret_pidfd, e);
+                return clone_child(s, flags, io, life, ret_pidfd, e);
         CLEAN_FD int pid_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), time_fd = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
         int r = set_for_children(s, e);
-        pid_t pid = r < 0 ? r : clone_child(s, flags, io, ret_pidfd, e);
+        pid_t pid = r < 0 ? r : clone_child(s, flags, io, life, ret_pidfd, e);
         if (pid != 0)
                 restore_for_children(pid_fd, time_fd);
         return pid;

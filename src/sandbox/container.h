@@ -25,8 +25,14 @@ int container_write_maps(const struct sandbox *s, pid_t pid, struct error *e);
 uint64_t container_clone_flags(const struct sandbox *s);
 /* Decides where the child of a container that joins a process namespace is born (late_pid_fd); before container_requests. */
 int container_plan_birth(struct sandbox *s, struct error *e);
-/* Clones the child: past the namespaces that must be entered before it exists. As process_clone. */
-pid_t container_clone(struct sandbox *s, uint64_t flags, const struct sandbox_io *io, int *ret_pidfd, struct error *e);
+/* What the child of a container does, and never returns from. */
+struct container_life {
+        void (*live)(void *data);
+        void *data;
+};
+/* Clones the child, which lives as told: past the namespaces that must be entered before it exists. Its pid or -errno. */
+pid_t container_clone(struct sandbox *s, uint64_t flags, const struct sandbox_io *io, const struct container_life *life, int *ret_pidfd,
+                      struct error *e);
 /* Enters the namespaces of process pidfd, flags of them, for a child that is cloned next (exec). */
 int container_enter(int pidfd, uint64_t flags, struct error *e);
 

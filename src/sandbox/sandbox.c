@@ -550,6 +550,24 @@ static bool seal_needs_maps(const struct sandbox *s)
         return plan_is_sealed(p) && (p->seal == PLAN_SEAL_USERNS || (p->seal == PLAN_SEAL_AUTO && landlock_version() == 0));
 }
 
+/* What the child begins with. */
+struct beginning {
+        struct sandbox *s;
+        const struct sandbox_io *io;
+        int status_in, status_out, ours, theirs, observer;
+};
+
+static void live(void *data)
+{
+        const struct beginning *b = data;
+        /* Our copies of the supervisor's ends would hide its death from us. */
+        fd_close(b->status_in);
+        fd_close(b->ours);
+        struct child c = { .s = b->s, .io = b->io, .status_fd = b->status_out, .sync_fd = b->theirs, .observer_fd = b->observer,
+                           .proc_fd = -EBADF, .root_fd = -EBADF, .terminal_fd = -EBADF };
+        _exit(child_tie(&c) < 0 ? EXIT_FAILURE : child_run(&c));
+}
+
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e)
 {
         const struct plan *p = s->plan;
@@ -573,21 +591,17 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
                 return e ? e->code : -EIO;
         int pidfd = -EBADF;
         s->status_out = status_out;
-        pid_t pid = p->container ? container_clone(s, flags, io, &pidfd, e) : process_clone(flags, s->cgroup.into_fd, &pidfd);
+        struct beginning b = { .s = s, .io = io, .status_in = status_in, .status_out = status_out, .ours = ours, .theirs = theirs, .observer = observer };
+        const struct container_life life = { live, &b };
+        pid_t pid = p->container ? container_clone(s, flags, io, &life, &pidfd, e) : process_clone(flags, s->cgroup.into_fd, &pidfd);
+        if (pid == 0)
+                live(&b);
         if (pid < 0 && p->container)
                 return pid;
         if (pid < 0 && flags && drop_namespaces(s, pid))
                 return sandbox_spawn(s, io, ret, e);
         if (pid < 0)
                 return flags ? clone_refused(s, pid, flags, e) : error_errno(e, pid, "spawn.failed", "clone");
-        if (pid == 0) {
-                /* Our copies of the supervisor's ends would hide its death from us. */
-                status_in = fd_close(status_in);
-                ours = fd_close(ours);
-                struct child c = { .s = s, .io = io, .status_fd = status_out, .sync_fd = theirs, .observer_fd = observer, .proc_fd = -EBADF, .root_fd = -EBADF,
-                                   .terminal_fd = -EBADF };
-                _exit(child_tie(&c) < 0 ? EXIT_FAILURE : child_run(&c));
-        }
         theirs = fd_close(theirs);
         int r = p->container && s->host->born ? s->host->born(s->host->context, pid, e) : 0;
         /* It is known to whoever finds us dead: from where it is set up it may live on without us (container_wait). */
