@@ -58,14 +58,14 @@ def test_seen_from_the_host_the_container_is_the_user(user, container):
 
 @pytest.mark.parametrize("script", ["su -s /bin/sh user -c id", "touch /tmp/f && chown 1000 /tmp/f", "touch /tmp/f && chown :1000 /tmp/f"])
 def test_the_payload_gains_no_other_id(container, script):
+    container.capable("CAP_CHOWN", "CAP_FOWNER", "CAP_SETUID", "CAP_SETGID").config["process"]["noNewPrivileges"] = False
     r = container.sh(f"echo began; {script} && echo gained").run()
     assert "began" in r.out and "gained" not in r.out, r
 
 
 def test_a_users_container_holds_no_capability_outside_of_its_own_namespace(container):
     """Twin: what it holds inside it may use there."""
-    container.config["process"]["capabilities"] = {k: ["CAP_SYS_ADMIN", "CAP_SYS_TIME", "CAP_DAC_OVERRIDE"]
-                                                   for k in ("bounding", "effective", "permitted")}
+    container.capable("CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE")
     container.config["linux"]["readonlyPaths"] = []
     r = container.sh("mount -t tmpfs none /mnt && echo mounted; echo 1 >/proc/sys/kernel/panic || echo refused").run()
     assert r.out.split() == ["mounted", "refused"], r
@@ -383,7 +383,7 @@ def test_a_container_reads_nothing_that_its_user_could_not(user, folder, contain
     secret.write_text("of root\n")
     secret.chmod(0o600)
     container.config["mounts"].append({"destination": "/mnt/secret", "type": "none", "source": str(secret), "options": ["bind"]})
-    container.config["process"]["capabilities"] = {k: ["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"] for k in ("bounding", "effective", "permitted")}
+    container.capable("CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH")
     r = container.sh("ls /mnt; cat /mnt/secret").run()
     assert "secret" in r.out and "of root" not in r.out, r
     secret.chmod(0o644)

@@ -219,6 +219,10 @@ class Container(oci.Container):
         self.config["linux"]["resources"] = resources
         return self
 
+    def capable(self, *names):
+        self.config["process"]["capabilities"] = {k: list(names) for k in ("bounding", "effective", "permitted")}
+        return self
+
     def left(self):
         """What is in the state root."""
         root = pathlib.Path(self.root)
