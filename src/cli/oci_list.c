@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* list and ps. */
 #include "cli/oci.h"
+#include "runtime/members.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -68,10 +69,13 @@ int oci_cmd_list(const struct oci_globals *g, int argc, char **argv)
         struct oci_arguments a = { .options = options, .parse = parse, .input = &l, .usage = "", .doc = "List containers", .id_optional = true };
         CLEAN_STRINGS struct strings names = { 0 };
         CLEAN_TEXT struct text t = { 0 };
+        struct error e = { 0 };
         int status = oci_parse(&a, argc, argv);
         if (status)
                 return status;
-        CLEAN_FD int fd = record_root_open(g->root, false, NULL);
+        CLEAN_FD int fd = record_root_open(g->root, false, &e);
+        if (fd < 0 && fd != -ENOENT)
+                return oci_say_failed(g, "cannot list the containers", &e);
         if (fd >= 0)
                 (void)file_list(fd, &names);
         text_add(&t, l.quiet ? "" : l.json ? "[" : "");
@@ -180,7 +184,7 @@ int oci_cmd_ps(const struct oci_globals *g, int argc, char **argv)
                 return status;
         int k = oci_open(g, a.id, &r, &e);
         if (k == 0)
-                k = cgroup_list(&r.cgroup, &pids, &e);
+                k = members_list(&r, &pids, &e);
         for (size_t i = 0; k == 0 && l.json && i < pids.count; i++)
                 printf("%s%d", i ? "," : "[", pids.items[i]);
         if (k == 0 && l.json)

@@ -38,7 +38,7 @@ static int refused(int r, const char *what, const char *path, struct error *e)
 static int find_path(const struct cgroup_wish *w, struct maker *m, struct error *e)
 {
         const char *path = w->path ? w->path : w->id;
-        m->relative = w->path ? *w->path != '/' : geteuid() != 0;
+        m->relative = w->path ? *w->path != '/' : w->rootless || geteuid() != 0;
         CLEAN_FREE char *slashed = xprintf("/%s", path);
         int r = MUTANT("cgroup-dots") ? !(m->path = xstrdup(slashed)) : path_normalize(slashed, &m->path);
         if (r < 0 || text_equal(m->path, "/")) {
@@ -250,6 +250,9 @@ static int make_v2_at(struct maker *m, const char *base, const char *needed, str
         struct cgroup_folder *f = add_folder(m, &m->layout->v2, path + 1, &r, e);
         if (!f)
                 return r;
+        /* The kernel would say so too, but only when the process is to be born there. */
+        if (m->wish->rootless && faccessat(f->fd, "cgroup.procs", W_OK, AT_EACCESS) < 0)
+                return refused(-errno, "entering", f->path, e);
         m->c->into_fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
         if (m->c->into_fd < 0)
                 return refused(-errno, "opening", f->path, e);
@@ -360,6 +363,24 @@ static bool may_be_refused(const struct maker *m, bool needed, int r)
         return m->wish->rootless && !needed && (r == -EACCES || r == -EPERM || r == -EROFS);
 }
 
+/* Folders from the count on that could not be made ready and need not be: a group that we are not in is not ours. */
+static void forget_folders(struct maker *m, unsigned count)
+{
+        while (m->c->count > count) {
+                struct cgroup_folder *f = &m->c->folders[--m->c->count];
+                if (m->made >> m->c->count & 1)
+                        (void)rmdir(f->path);
+                m->made &= ~(UINT32_C(1) << m->c->count);
+                if (!*f->controllers && m->c->into_fd >= 0)
+                        m->c->into_fd = fd_close(m->c->into_fd);
+                fd_close(f->procs_fd);
+                fd_close(f->fd);
+                free(f->path);
+                free(f->controllers);
+                *f = (struct cgroup_folder){ .fd = -EBADF, .procs_fd = -EBADF };
+        }
+}
+
 static bool wants_devices(const struct cgroup_wish *w)
 {
         return w->devices != CGROUP_DEVICES_OPEN;
@@ -378,15 +399,21 @@ static int make_folders(struct maker *m, const struct cgroup_writes *w, struct e
                         continue;
                 if (r < 0)
                         return refused(r, "opening the hierarchy", h->controllers, e);
+                unsigned before = m->c->count;
                 r = make_v1(m, h, e);
                 if (r < 0 && !may_be_refused(m, need || !devices_done, r) && !(devices && !need && devices_done && !m->wish->all))
                         return not_made(r, need, e);
+                if (r < 0)
+                        forget_folders(m, before);
                 devices_done |= devices && r == 0;
         }
         if (m->layout->has_v2 && (m->wish->all || *needed || !devices_done)) {
+                unsigned before = m->c->count;
                 int r = make_v2(m, needed, e);
                 if (r < 0 && !may_be_refused(m, *needed || !devices_done, r))
                         return not_made(r, asker(m, NULL, w), e);
+                if (r < 0)
+                        forget_folders(m, before);
         }
         return 0;
 }
@@ -397,10 +424,11 @@ static void make_tracker(struct maker *m)
         static const char *const preferred[] = { "name=systemd", "pids" };
         if (m->c->count || (m->layout->has_v2 && make_v2(m, "", NULL) == 0))
                 return;
+        forget_folders(m, 0);
         for (size_t i = 0; i < ELEMENTS(preferred) && !m->c->count; i++) {
                 struct cgroup_hierarchy *h = cgroup_layout_v1(m->layout, preferred[i]);
-                if (h)
-                        (void)make_v1(m, h, NULL);
+                if (h && make_v1(m, h, NULL) < 0)
+                        forget_folders(m, 0);
         }
 }
 

@@ -66,7 +66,7 @@ static int missing(const struct cgroup_write *row, struct error *e)
 {
         error_set(e, ENOENT, "cgroup.controller", "%s asks for %s, and there is no %s controller", row->origin, row->file,
                   *row->controller ? row->controller : "v2");
-        error_hint(e, "neither as a mounted v1 hierarchy nor in cgroup.controllers of v2");
+        error_hint(e, "not as a mounted v1 hierarchy, not in cgroup.controllers of v2, or not among the groups that an ordinary user could make");
         error_status(e, STATUS_CGROUP);
         return -ENOENT;
 }

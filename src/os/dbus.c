@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "os/dbus.h"
+#include "os/users.h"
 
 #include <poll.h>
 #include <string.h>
@@ -280,7 +281,7 @@ static int receive_line(struct dbus *d, char *ret, size_t size, struct error *e)
 
 static int authenticate(struct dbus *d, struct error *e)
 {
-        CLEAN_FREE char *uid = xprintf("%u", (unsigned)geteuid());
+        CLEAN_FREE char *uid = xprintf("%u", (unsigned)users_outside());
         CLEAN_TEXT struct text t = { 0 };
         char line[512];
         text_add_bytes(&t, "", 1);

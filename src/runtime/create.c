@@ -19,6 +19,7 @@
 #include "runtime/activation.h"
 #include "runtime/checkpoint.h"
 #include "runtime/filters.h"
+#include "runtime/members.h"
 #include "runtime/resources.h"
 #include "sandbox/hooks.h"
 
@@ -427,7 +428,7 @@ int container_poststart(struct record *r, const struct plan *p, struct error *e)
 int container_kill(struct record *r, int signal, bool all, struct error *e)
 {
         if (all) {
-                int n = cgroup_signal(&r->cgroup, signal);
+                int n = members_signal(r, signal);
                 if (n > 0)
                         return 0;
         }
@@ -446,6 +447,8 @@ int container_kill(struct record *r, int signal, bool all, struct error *e)
 static void end_process(struct record *r)
 {
         CLEAN_FD int pidfd = record_pidfd(r);
+        if (!r->cgroup.count)
+                (void)members_signal(r, SIGKILL);
         if (pidfd >= 0)
                 (void)process_signal(pidfd, SIGKILL);
         (void)cgroup_kill(&r->cgroup, 10000, NULL);

@@ -13,6 +13,7 @@
 #include "os/descriptor.h"
 #include "os/file.h"
 #include "os/process.h"
+#include "os/users.h"
 
 static const char *const names[] = { "creating", "created", "running", "paused", "stopped" };
 
@@ -30,13 +31,32 @@ bool record_id_valid(const char *id)
 char *record_default_root(void)
 {
         const char *runtime = getenv("XDG_RUNTIME_DIR");
-        if (geteuid() == 0)
+        if (!users_in_session())
                 return xstrdup("/run/bulkhead/oci");
         return runtime && *runtime == '/' ? xprintf("%s/bulkhead/oci", runtime) : xprintf("/tmp/bulkhead-%u/oci", geteuid());
 }
 
+/* In /tmp anybody can have made it before us: what others could write would be their word about our containers. */
+static int check_temporary(const char *path, struct error *e)
+{
+        CLEAN_FREE char *above = xprintf("/tmp/bulkhead-%u", geteuid()), *own = xprintf("%s/oci", above);
+        const char *const folders[] = { above, own };
+        struct stat st;
+        for (size_t i = 0; text_equal(path, own) && i < ELEMENTS(folders); i++) {
+                if (lstat(folders[i], &st) < 0 || (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022)))
+                        continue;
+                error_set(e, EPERM, "state.root", "%s is not a folder that you alone can write to", folders[i]);
+                error_hint(e, "set XDG_RUNTIME_DIR, or give --root");
+                return -EPERM;
+        }
+        return 0;
+}
+
 int record_root_open(const char *path, bool make, struct error *e)
 {
+        int checked = check_temporary(path, e);
+        if (checked < 0)
+                return checked;
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT && make) {
                 int r = file_make_folders(path, MUTANT("open-state") ? 0777 : 0711, e);

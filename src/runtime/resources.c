@@ -12,12 +12,13 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "os/resctrl.h"
+#include "os/users.h"
 
 /* ---- systemd ---- */
 
 static struct cgroup_systemd manager_here(void)
 {
-        return (struct cgroup_systemd){ .user = geteuid() != 0 };
+        return (struct cgroup_systemd){ .user = users_in_session() };
 }
 
 /* Whether systemd itself is on v2 here. */
@@ -30,7 +31,7 @@ static bool v2_alone(void)
 static char *user_folder(void)
 {
         CLEAN_TEXT struct text t = { 0 };
-        CLEAN_FREE char *name = xprintf("/user@%u.service", geteuid());
+        CLEAN_FREE char *name = xprintf("/user@%u.service", users_outside());
         if (file_read(AT_FDCWD, "/proc/self/cgroup", 65536, &t) == 0)
                 for (const char *line = t.data; *line; line += strcspn(line, "\n"), line += *line == '\n') {
                         const char *end = strchrnul(line, '\n'), *at = strstr(line, name), *path = strchr(line, ':');
@@ -38,7 +39,7 @@ static char *user_folder(void)
                         if (at && at < end && path && path < at)
                                 return xstrndup(path + 1, (size_t)(at - path - 1) + strlen(name));
                 }
-        return xprintf("/user.slice/user-%u.slice/user@%u.service", geteuid(), geteuid());
+        return xprintf("/user.slice/user-%u.slice/user@%u.service", users_outside(), users_outside());
 }
 
 /*
@@ -103,11 +104,11 @@ static int save_groups(void *context, const struct cgroup *folders, struct error
 static int make_groups(struct creation *c, struct error *e)
 {
         const struct plan_container *k = c->plan.container;
-        bool rootless = geteuid() != 0, systemd = c->o->manager == MANAGER_SYSTEMD;
+        bool rootless = users_ordinary(), systemd = c->o->manager == MANAGER_SYSTEMD;
         CLEAN_FREE char *path = systemd ? make_scope(c, e) : NULL;
         if (systemd && !path)
                 return e && e->code ? e->code : -EIO;
-        const struct cgroup_wish wish = { .path = systemd ? path : k->cgroups_path, .id = c->record.id, .all = !rootless, .track = true, .may_exist = true,
+        const struct cgroup_wish wish = { .path = systemd ? path : k->cgroups_path, .id = c->record.id, .all = true, .track = true, .may_exist = true,
                                           .rootless = rootless, .devices = rootless || k->new_users ? CGROUP_DEVICES_TRIED : CGROUP_DEVICES_CLOSED,
                                           .resources = k->resources, .intend = save_groups, .context = c };
         return cgroup_make(&wish, &c->record.cgroup, e);

@@ -304,6 +304,17 @@ int container_begin(struct child *c, struct error *e)
 }
 
 /*
+ * An ordinary user can neither make mounts nor exchange a file but in a user namespace: the container's, with a copy of the mounts
+ * there.  Its process namespace, in which we would be seen, is entered later.
+ */
+static int enter_users(int pidfd, struct error *e)
+{
+        if (setns(pidfd, CLONE_NEWUSER) < 0)
+                return error_errno(e, errno, "namespace.join", "entering the container's user namespace");
+        return unshare(CLONE_NEWNS) < 0 ? error_errno(e, errno, "namespace.refused", "making a mount namespace") : 0;
+}
+
+/*
  * The child of exec is seen by the container from its first moment on, and must hold nothing of the host then: so
  * control groups and namespaces are entered, and descriptors closed, before it is born.
  */
@@ -316,12 +327,18 @@ static int enter_container(struct sandbox *s, int answer_fd, const struct sandbo
         r = MUTANT("exec-no-cgroup") ? 0 : cgroup_enter(&s->cgroup);
         if (r < 0)
                 return error_errno(e, r, "cgroup.refused", "entering the container's control groups");
-        r = hide_program(e);
+        uint64_t flags = s->join_flags;
+        if (!s->privileged && flags & CLONE_NEWUSER && !MUTANT("join-early")) {
+                r = enter_users(s->join_pidfd, e);
+                flags &= ~(uint64_t)CLONE_NEWUSER;
+        }
+        if (r == 0)
+                r = hide_program(e);
         if (r < 0)
                 return r;
         if (!MUTANT("join-with-fd") && !MUTANT("dumpable") && !MUTANT("exec-keep-cwd") && !MUTANT("keep-fds"))
                 process_close_others(kept, ELEMENTS(kept), 3 + io->keep_fds);
-        r = container_enter(s->join_pidfd, MUTANT("join-early") ? CLONE_NEWPID : s->join_flags, e);
+        r = container_enter(s->join_pidfd, MUTANT("join-early") ? CLONE_NEWPID : flags, e);
         s->join_pidfd = MUTANT("join-early") ? s->join_pidfd : fd_close(s->join_pidfd);
         s->cgroup = (struct cgroup){ .into_fd = -EBADF };
         return r;
@@ -716,7 +733,10 @@ int container_credentials(struct child *c, struct error *e)
         if (r < 0)
                 return error_errno(e, r, "capability.refused", "dropping from the capability bounding set");
         if (!MUTANT("keep-groups") && setgroups(i->group_count, i->groups) < 0 && (i->group_count || errno != EPERM)) {
+                bool denied = errno == EPERM;
                 error_errno(e, errno, "identity.groups", "setting %zu groups", i->group_count);
+                if (denied)
+                        error_hint(e, "where an ordinary user maps one id alone, the kernel denies further groups; a range takes newgidmap");
                 return error_while(e, "applying /process/user/additionalGids");
         }
         if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)

@@ -22,11 +22,23 @@ static char *map_text(const struct plan_id_map *maps, size_t count)
         return TAKE_PTR(t.data);
 }
 
+/* The first line of what a helper says, without its end; then the rest is read so that it can go on. */
+static char *first_line(int fd)
+{
+        char said[512], rest[512];
+        ssize_t n = read(fd, said, sizeof said - 1);
+        while (n > 0 && read(fd, rest, sizeof rest) > 0)
+                ;
+        said[n > 0 ? n : 0] = 0;
+        said[strcspn(said, "\n")] = 0;
+        return xstrdup(said);
+}
+
 /* newuidmap PID INSIDE OUTSIDE COUNT ... */
-static int ask_helper(const char *program, pid_t pid, const struct plan_id_map *maps, size_t count)
+static int ask_helper(const char *program, pid_t pid, const struct plan_id_map *maps, size_t count, struct error *e)
 {
         CLEAN_STRINGS struct strings argv = { 0 };
-        int pidfd = -EBADF, status = 0;
+        int pidfd = -EBADF, status = 0, ends[2];
         strings_add(&argv, program);
         strings_take(&argv, xprintf("%d", pid));
         for (size_t i = 0; i < count; i++) {
@@ -34,17 +46,32 @@ static int ask_helper(const char *program, pid_t pid, const struct plan_id_map *
                 strings_take(&argv, xprintf("%u", maps[i].outside));
                 strings_take(&argv, xprintf("%u", maps[i].count));
         }
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return error_errno(e, errno, "namespace.map", "pipe");
+        CLEAN_FD int in = ends[0], out = ends[1];
         pid_t helper = process_clone(0, -1, &pidfd);
         if (helper < 0)
-                return helper;
+                return error_errno(e, helper, "spawn.failed", "clone");
         if (helper == 0) {
-                execvpe(program, argv.items, environ);
+                if (dup2(out, 2) == 2)
+                        execvpe(program, argv.items, environ);
                 _exit(127);
         }
+        out = fd_close(out);
         fd_close(pidfd);
+        CLEAN_FREE char *said = first_line(in);
         while (waitpid(helper, &status, 0) < 0 && errno == EINTR)
                 ;
-        return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : WIFEXITED(status) && WEXITSTATUS(status) == 127 ? -ENOENT : -EPERM;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+                return 0;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
+                error_set(e, ENOENT, "namespace.helper", "%s, which a map of more than one's own id takes, is not to be found", program);
+                error_hint(e, "install it (Debian: uidmap), or map the user's own id alone");
+                return -ENOENT;
+        }
+        error_set(e, EPERM, "namespace.map", "%s", *said ? said : program);
+        error_hint(e, "an ordinary user may map the ranges that /etc/subuid and /etc/subgid give");
+        return -EPERM;
 }
 
 /* An ordinary user may map itself alone, and only once setgroups is denied. */
@@ -53,43 +80,48 @@ static bool is_self(const struct plan_id_map *maps, size_t count, uint32_t id)
         return count == 1 && maps[0].count == 1 && maps[0].outside == id;
 }
 
-static int write_groups(int proc, pid_t pid, const struct plan_id_maps *maps)
+static int refused(struct error *e, int r, const char *what)
+{
+        error_errno(e, r, "namespace.map", "mapping %s", what);
+        if (r == -EPERM || r == -EACCES)
+                error_hint(e, "an ordinary user may map its own id, and the ranges that /etc/subuid and /etc/subgid give");
+        return r;
+}
+
+static int write_groups(int proc, pid_t pid, const struct plan_id_maps *maps, struct error *e)
 {
         CLEAN_FREE char *text = map_text(maps->gids, maps->gid_count);
         int r = file_write(proc, "gid_map", text);
-        if (r != -EPERM && r != -EACCES)
-                return r;
-        if (is_self(maps->gids, maps->gid_count, getegid())) {
+        if (r == -EPERM || r == -EACCES) {
+                if (!is_self(maps->gids, maps->gid_count, getegid()))
+                        return ask_helper("newgidmap", pid, maps->gids, maps->gid_count, e);
                 r = file_write(proc, "setgroups", "deny");
-                return r == 0 || r == -ENOENT ? file_write(proc, "gid_map", text) : r;
+                if (r == 0 || r == -ENOENT)
+                        r = file_write(proc, "gid_map", text);
         }
-        return ask_helper("newgidmap", pid, maps->gids, maps->gid_count);
+        return r < 0 ? refused(e, r, "group ids") : 0;
+}
+
+static int write_users(int proc, pid_t pid, const struct plan_id_maps *maps, struct error *e)
+{
+        CLEAN_FREE char *text = map_text(maps->uids, maps->uid_count);
+        int r = file_write(proc, "uid_map", text);
+        if ((r == -EPERM || r == -EACCES) && !is_self(maps->uids, maps->uid_count, geteuid()))
+                return ask_helper("newuidmap", pid, maps->uids, maps->uid_count, e);
+        return r < 0 ? refused(e, r, "user ids") : 0;
 }
 
 int id_maps_write(pid_t pid, const struct plan_id_maps *maps, struct error *e)
 {
-        CLEAN_FREE char *folder = xprintf("/proc/%d", pid), *text = map_text(maps->uids, maps->uid_count);
+        CLEAN_FREE char *folder = xprintf("/proc/%d", pid);
         CLEAN_FD int proc = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (proc < 0)
                 return error_errno(e, errno, "namespace.map", "opening %s", folder);
-        int r = write_groups(proc, pid, maps);
-        if (r < 0) {
-                error_errno(e, r, "namespace.map", "mapping group ids");
-                error_while(e, "applying /linux/gidMappings");
-        } else {
-                r = file_write(proc, "uid_map", text);
-                if ((r == -EPERM || r == -EACCES) && !is_self(maps->uids, maps->uid_count, geteuid()))
-                        r = ask_helper("newuidmap", pid, maps->uids, maps->uid_count);
-                if (r < 0) {
-                        error_errno(e, r, "namespace.map", "mapping user ids");
-                        error_while(e, "applying /linux/uidMappings");
-                }
-        }
-        if (r == -ENOENT)
-                error_hint(e, "an ordinary user needs newuidmap and newgidmap (Debian: uidmap) to map a range of ids");
-        else if (r < 0)
-                error_hint(e, "an ordinary user may map the ranges that /etc/subuid and /etc/subgid give");
-        return r;
+        int r = write_groups(proc, pid, maps, e);
+        if (r < 0)
+                return error_while(e, "applying /linux/gidMappings");
+        r = write_users(proc, pid, maps, e);
+        return r < 0 ? error_while(e, "applying /linux/uidMappings") : 0;
 }
 
 bool id_maps_outside(const struct plan_id_map *maps, size_t count, uint32_t inside, uint32_t *ret)
