@@ -2,6 +2,7 @@
 /* create, run and start: they share their options and their way of making a container. */
 #include "cli/oci.h"
 
+#include <poll.h>
 #include <string.h>
 
 #include "runtime/activation.h"
@@ -127,6 +128,24 @@ int oci_cmd_run(const struct oci_globals *g, int argc, char **argv)
         return status;
 }
 
+/* Whoever sees a container by its state may start it while its create is still at work: that will be over soon. */
+static int open_created(const struct oci_globals *g, const char *id, struct record *ret, struct error *e)
+{
+        enum { WAIT_MS = 5000, STEP_MS = 5 };
+        for (int waited_ms = 0;; waited_ms += STEP_MS) {
+                CLEAN_RECORD struct record r = RECORD_INIT;
+                int k = oci_open(g, id, &r, e);
+                if (k < 0)
+                        return k;
+                if (record_status(&r) != RECORD_CREATING || waited_ms >= WAIT_MS) {
+                        *ret = r;
+                        r = (struct record)RECORD_INIT;
+                        return 0;
+                }
+                (void)poll(NULL, 0, STEP_MS);
+        }
+}
+
 int oci_cmd_start(const struct oci_globals *g, int argc, char **argv)
 {
         struct oci_arguments a = { .doc = "Start the program of a container that was created" };
@@ -137,7 +156,7 @@ int oci_cmd_start(const struct oci_globals *g, int argc, char **argv)
         int status = oci_parse(&a, argc, argv);
         if (status)
                 return status;
-        int k = oci_open(g, a.id, &r, &e);
+        int k = open_created(g, a.id, &r, &e);
         if (k == 0)
                 k = container_plan(&r, &config, &p, &e);
         /* Before the program runs: it may tell that it is ready at once. */

@@ -358,6 +358,21 @@ static int finish_maps(const struct json_place *at, struct mount_reading *m, str
         return 0;
 }
 
+/* Of a tmpfs, when a bundle shows a folder in its place. mount(2) ignores them; all else might be a protection that is mistyped. */
+static bool is_of_tmpfs(const char *words)
+{
+        static const char *const names[] = { "mode=", "size=", "nr_inodes=", "nr_blocks=" };
+        for (const char *s = words; s; s = strchr(s, ',')) {
+                bool known = false;
+                s += *s == ',';
+                for (size_t i = 0; i < ELEMENTS(names) && !known; i++)
+                        known = text_starts(s, names[i]);
+                if (!known)
+                        return false;
+        }
+        return true;
+}
+
 static int finish_bind(const struct json_place *at, struct mount_reading *m, struct error *e)
 {
         struct plan_attach *a = &m->a;
@@ -365,6 +380,10 @@ static int finish_bind(const struct json_place *at, struct mount_reading *m, str
         const struct json_place word = { .up = &all, .index = m->data_index };
         if (!a->source)
                 return oci_fail(&source, e, "a bind shows a file or folder of the host", "is missing");
+        if (m->data.length && is_of_tmpfs(m->data.data)) {
+                strings_take(&m->r->p->notes, xprintf("%s is a bind, which has no %.100s: left out", a->target, m->data.data));
+                text_clear(&m->data);
+        }
         if (m->data.length)
                 return oci_fail(&word, e, "a bind takes attributes such as ro or nosuid and propagation; options for a file system have no meaning for it",
                                 "unknown for a bind: \"%.100s\"", m->data.data);

@@ -165,7 +165,7 @@ static int connect_console(struct creation *c, int *ret, struct error *e)
         }
         if (c->o->detaches) {
                 error_set(e, EINVAL, "terminal.socket", "a terminal without a console socket: nobody would hold it");
-                error_hint(e, "give --console-socket, or set /process/terminal to false");
+                error_hint(e, "use --console-socket, or set /process/terminal to false");
                 return -EINVAL;
         }
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)

@@ -22,9 +22,11 @@ const char *record_status_name(enum record_status status)
         return names[status];
 }
 
+static const char id_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
+
 bool record_id_valid(const char *id)
 {
-        size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.");
+        size_t n = strspn(id, id_characters);
         return MUTANT("id-as-path") || (n && n <= RECORD_ID_MAX && !id[n] && *id != '-' && *id != '.');
 }
 
@@ -74,7 +76,11 @@ int record_root_open(const char *path, bool make, struct error *e)
 
 static int bad_id(const char *id, struct error *e)
 {
-        error_set(e, EINVAL, "container.id", "\"%.60s\" is no valid name of a container", id);
+        char c = id[strspn(id, id_characters)];
+        if (c > ' ' && c < 127)
+                error_set(e, EINVAL, "container.id", "invalid character `%c` in the ID \"%.60s\"", c, id);
+        else
+                error_set(e, EINVAL, "container.id", "\"%.60s\" is no valid name of a container", id);
         error_hint(e, "up to %d letters, digits and _ + - . are, not starting with - or .", RECORD_ID_MAX);
         return -EINVAL;
 }

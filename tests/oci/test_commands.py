@@ -250,3 +250,59 @@ def test_events_of_a_container_that_does_not_run_fail(container):
     for interval in ("0s", "-1s", "often"):
         r = container.call("events", f"--interval={interval}", container.id)
         assert r.status == 1 and "--interval" in r.err
+
+
+# ---- as callers of other runtimes expect it ----
+
+
+def test_start_waits_for_a_create_that_is_still_at_work(container, folder):
+    gate = folder / "gate"
+    container.sh("echo started").config["hooks"] = {"createRuntime": [
+        {"path": "/bin/sh", "args": ["sh", "-c", f"until [ -e {gate} ]; do sleep 0.02; done"]}]}
+    container.save()
+    with open(container.bundle / "out", "wb") as out:
+        create = subprocess.Popen(container.command("create", "--bundle", container.bundle, container.id), stdin=subprocess.DEVNULL,
+                                  stdout=out, stderr=subprocess.PIPE)
+    start = None
+    try:
+        assert until(lambda: container.status() == "creating")
+        start = subprocess.Popen(container.command("start", container.id), stderr=subprocess.PIPE, text=True)
+        time.sleep(0.3)
+        assert start.poll() is None, "start did not wait: " + start.communicate()[1]
+        gate.touch()
+        assert start.communicate(timeout=20)[1] == "" and start.returncode == 0
+        assert create.wait(20) == 0
+        assert container.wait_for("stopped") and container.out() == "started\n"
+    finally:
+        gate.touch()
+        for p in filter(None, (create, start)):
+            p.kill()
+            p.communicate()
+
+
+def test_the_letter_that_makes_an_id_invalid_is_named(container):
+    container.id = "this/is/invalid"
+    r = container.run()
+    assert r.status != 0 and 'invalid character `/` in the ID "this/is/invalid"' in r.err
+
+
+def test_a_bind_in_place_of_a_tmpfs_keeps_its_attributes_and_notes_the_rest(container, folder):
+    (folder / "shown").mkdir()
+    container.config["mounts"].append({"destination": "/shown", "source": str(folder / "shown"), "type": "bind",
+                                       "options": ["bind", "ro", "mode=755,size=1k"]})
+    r = container.sh("grep ' /shown ' /proc/self/mountinfo; ! touch /shown/x").run()
+    assert r.status == 0 and " ro," in r.out, r
+    assert "/shown is a bind, which has no mode=755,size=1k: left out" in r.err
+
+
+@pytest.mark.parametrize("word", ["ro=1", "mode=0,ro", "nosiud"])
+def test_a_mistyped_attribute_of_a_bind_is_refused(container, folder, word):
+    container.config["mounts"].append({"destination": "/shown", "source": str(folder), "type": "bind", "options": ["bind", word]})
+    r = container.sh("true").run()
+    assert r.status != 0 and f'unknown for a bind: "{word}"' in r.err
+
+
+def test_a_terminal_of_a_detached_run_asks_for_a_console_socket(container):
+    container.config["process"]["terminal"] = True
+    r = container.run("--detach")
+    assert r.status != 0 and "use --console-socket" in r.err
