@@ -7,6 +7,7 @@ errs, and what removes its traces afterwards, shall not be able to harm the mach
 import ctypes
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,7 +47,11 @@ def tools():
     protect()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-tools-", dir="/srv"))
     folder.chmod(0o755)
-    subprocess.run(["gcc", "-O1", "-static", "-pthread", "-o", folder / "probe", kit.HERE / "probe.c"], check=True)
+    built = kit.HERE / "probe"  # brought by who has no compiler: tests/vm/test_suites.py
+    if built.exists():
+        shutil.copy(built, folder / "probe")
+    else:
+        subprocess.run(["gcc", "-O1", "-static", "-pthread", "-o", folder / "probe", kit.HERE / "probe.c"], check=True)
     kit.Box.probe = folder / "probe"
     yield folder
     oci.remove_tree(folder)

@@ -27,7 +27,11 @@ def probe():
         pytest.skip("needs root")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-probe-", dir="/srv"))
     folder.chmod(0o755)
-    subprocess.run(["gcc", "-O1", "-static", "-o", folder / "probe", HERE / "probe.c"], check=True)
+    built = HERE / "probe"  # brought by who has no compiler: tests/vm/test_suites.py
+    if built.exists():
+        shutil.copy(built, folder / "probe")
+    else:
+        subprocess.run(["gcc", "-O1", "-static", "-o", folder / "probe", HERE / "probe.c"], check=True)
     yield folder / "probe"
     oci.remove_tree(folder)
 

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The suites of the runtime in a guest that has nothing but cgroup v2, all controllers on, and Debian's own kernel."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCE = HERE.parent.parent
+BUILD = pathlib.Path(os.environ.get("BULKHEAD_OCI", SOURCE / "build/src/bulkhead-oci")).resolve().parent.parent
+# How many tests must have passed at least: a suite that skips all of itself shows nothing.
+SUITES = {"v2": 27, "oci": 110, "conformance": 1000, "security": 500}
+
+
+@pytest.fixture(scope="module")
+def probes(tmp_path_factory):
+    """The suites' probes: a compiler would be slow in there."""
+    folder = tmp_path_factory.mktemp("probes")
+    for suite in ("conformance", "security"):
+        subprocess.run(["gcc", "-O1", "-static", "-pthread", "-o", folder / suite, SOURCE / "tests" / suite / "probe.c"], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_suite_passes_on_cgroup_v2(suite, probes):
+    brought = [SOURCE / "tests" / f for f in ("oci", "conformance", "security", "v2")]
+    brought += [f"{probes / f}:/src/tests/{f}/probe" for f in ("conformance", "security")]
+    brought += [f"{BUILD / 'tests/cgroup_tool'}:/src/build/tests/cgroup_tool"]
+    command = [HERE / "run", "--build", BUILD, "--python", "--package", "coreutils", "--package", "util-linux", "--package", "iproute2",
+               *[w for f in brought for w in ("--with", f)], "--memory", "3072", "--cpus", "2", "--ext4", "256M",
+               "--timeout", "3000", "--command", "--", "python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", f"tests/{suite}"]
+    p = subprocess.run([sys.executable, *map(str, command)], cwd=SOURCE, capture_output=True, text=True, timeout=3100)
+    print(p.stdout[-20000:], p.stderr[-5000:])
+    assert p.returncode == 0
+    passed = re.search(r"(\d+) passed", p.stdout)
+    assert passed and int(passed[1]) >= SUITES[suite]
