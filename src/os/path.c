@@ -30,32 +30,62 @@ int path_open_in(int root_fd, const char *path, int extra_flags)
         return path_open_as(root_fd, path, O_PATH | extra_flags, 0, PATH_LINKS);
 }
 
+enum { LINKS_MAX = 40 }; /* as the kernel has it */
+
+struct making {
+        int root_fd;
+        enum path_trust trust;
+        unsigned links; /* that led to nothing and were followed by us */
+};
+
+static int make(struct making *m, const char *path, bool folder);
+
 /* The folder that holds the last component, made where it is missing. */
-static int make_parent(int root_fd, const char *path, const char *slash, enum path_trust trust)
+static int make_parent(struct making *m, const char *path, const char *slash)
 {
         CLEAN_FREE char *above = xstrndup(path, (size_t)(slash - path));
-        int fd = path_open_as(root_fd, *above ? above : "/", O_PATH | O_DIRECTORY, 0, trust);
-        return fd == -ENOENT && *above ? path_make_in(root_fd, above, true, trust) : fd;
+        int fd = path_open_as(m->root_fd, *above ? above : "/", O_PATH | O_DIRECTORY, 0, m->trust);
+        return fd == -ENOENT && *above ? make(m, above, true) : fd;
 }
 
-int path_make_in(int root_fd, const char *path, bool folder, enum path_trust trust)
+/* What the link in parent names is missing. Its text is only a path like any other: the resolver keeps it inside the root. */
+static int make_what_link_names(struct making *m, const char *path, const char *slash, int parent, bool folder)
+{
+        char text[4096];
+        ssize_t n = readlinkat(parent, slash + 1, text, sizeof text);
+        if (n <= 0 || (size_t)n == sizeof text)
+                return n < 0 ? -errno : -ENAMETOOLONG;
+        if (++m->links > LINKS_MAX)
+                return -ELOOP;
+        CLEAN_FREE char *named = *text == '/' ? xstrndup(text, (size_t)n) : xprintf("%.*s/%.*s", (int)(slash - path), path, (int)n, text);
+        return make(m, named, folder);
+}
+
+static int make(struct making *m, const char *path, bool folder)
 {
         size_t length = strlen(path);
         while (length > 1 && path[length - 1] == '/')
                 length--;
         CLEAN_FREE char *whole = xprintf("%s%.*s", *path == '/' ? "" : "/", (int)length, path);
-        int there = path_open_as(root_fd, whole, O_PATH, 0, trust);
+        int there = path_open_as(m->root_fd, whole, O_PATH, 0, m->trust);
         if (there != -ENOENT)
                 return there;
         const char *slash = strrchr(whole, '/');
-        CLEAN_FD int parent = make_parent(root_fd, whole, slash, trust);
+        CLEAN_FD int parent = make_parent(m, whole, slash);
         if (parent < 0)
                 return parent;
         if (MUTANT("mkdir-by-path") && folder)
-                (void)mkdirat(root_fd, whole + 1, 0755);
+                (void)mkdirat(m->root_fd, whole + 1, 0755);
         else if ((folder ? mkdirat(parent, slash + 1, 0755) : mknodat(parent, slash + 1, S_IFREG | 0644, 0)) < 0 && errno != EEXIST)
                 return -errno;
-        return path_open_as(root_fd, whole, O_PATH, 0, trust);
+        there = path_open_as(m->root_fd, whole, O_PATH, 0, m->trust);
+        return there == -ENOENT && m->trust == PATH_LINKS ? make_what_link_names(m, whole, slash, parent, folder) : there;
+}
+
+int path_make_in(int root_fd, const char *path, bool folder, enum path_trust trust)
+{
+        struct making m = { .root_fd = root_fd, .trust = trust };
+        return make(&m, path, folder);
 }
 
 int path_of(int proc_fd, int fd, char *ret, unsigned long size)

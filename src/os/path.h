@@ -19,6 +19,6 @@ int path_of(int proc_fd, int fd, char *ret, unsigned long size);
 int path_open_as(int root_fd, const char *path, int flags, mode_t mode, enum path_trust trust);
 /*
  * O_PATH descriptor of path below root_fd, which is made where it is missing: a folder or an empty regular file, and the
- * folders above it, one component at a time.  -errno.
+ * folders above it, one component at a time. With PATH_LINKS a link to what is missing has that made, inside the root.  -errno.
  */
 int path_make_in(int root_fd, const char *path, bool folder, enum path_trust trust);

@@ -51,6 +51,40 @@ def test_a_link_that_stays_inside_carries_a_mount(container, folder, target):
     assert (r.status, r.out) == (0, "from the source\n"), r
 
 
+@pytest.mark.parametrize("kind, seen", [("file", "/etc/localtime"), ("folder", "/etc/localtime/file")])
+@pytest.mark.parametrize("target", ["../usr/share/zone/Rome", "/usr/share/zone/Rome", "../" * 24 + "usr/share/zone/Rome", "other"])
+def test_a_link_to_what_is_missing_has_that_made_inside_of_the_root(container, folder, kind, seen, target):
+    """Images without time zones have such a link, and callers mount the host's /etc/localtime on it."""
+    hostile.place_link(container.rootfs, "etc/localtime", target)
+    hostile.place_link(container.rootfs, "etc/other", "../usr/share/zone/Rome")
+    container.config["mounts"].append(mount_of(kind, "/etc/localtime", folder))
+    r = container.args("cat", seen, "/proc/self/mountinfo").run()
+    assert r.status == 0 and r.out.startswith("from the source\n"), r
+    assert "/usr/share/zone/Rome" in [m[0] for m in hostile.mounts_in(r.out.split("\n", 1)[1])]
+    assert (container.rootfs / "usr/share/zone/Rome").exists()
+
+
+def test_a_link_to_what_is_missing_on_the_host_makes_nothing_there(container, folder):
+    outside = folder / "outside"
+    outside.mkdir()
+    hostile.place_link(container.rootfs, "mnt/link", str(outside / "new"))
+    hostile.place_link(container.rootfs, "mnt/climbing", "../" * 24 + str(outside / "more").lstrip("/"))
+    container.config["mounts"] += [mount_of("folder", "/mnt/link", folder), mount_of("file", "/mnt/climbing", folder)]
+    assert container.args("true").run().status == 0
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("first", ["a", "self", "l0"])
+def test_links_that_lead_to_one_another_end(container, folder, first):
+    for name, target in (("a", "b/x"), ("b", "a/y"), ("self", "self/x")):
+        hostile.place_link(container.rootfs, f"mnt/{name}", target)
+    for i in range(60):
+        hostile.place_link(container.rootfs, f"mnt/l{i}", f"missing{i}/../l{i + 1}")
+    container.config["mounts"].append(mount_of("folder", f"/mnt/{first}", folder))
+    r = container.args("true").run(timeout=30)
+    assert r.status != 0 and f"/mnt/{first}" in r.err and "Too many levels" in r.err, r
+
+
 @pytest.mark.parametrize("how", HOW)
 def test_a_link_of_the_image_does_not_lead_a_device_node_to_the_host(container, canary, how):
     """CVE-2019-18837, CVE-2026-41579 (P09): linux.devices below a link."""
