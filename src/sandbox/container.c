@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -763,7 +764,11 @@ int container_be_born(struct child *c, struct error *e)
 {
         const int kept[] = { c->s->start_fd, c->status_fd, c->sync_fd, c->terminal_fd };
         int pidfd = -EBADF;
-        char byte = CONTAINER_BIRTH;
+        char byte;
+        /* Our end is soon, and who makes the record must have found us before; the word is left for container_wait. */
+        if (recv(c->status_fd, &byte, 1, MSG_PEEK) != 1)
+                return error_set(e, EPIPE, "spawn.failed", "the supervisor is gone");
+        byte = CONTAINER_BIRTH;
         process_close_others(kept, ELEMENTS(kept), 3 + c->io->keep_fds);
         c->proc_fd = c->root_fd = c->s->late_pid_fd = -EBADF;
         pid_t pid = process_clone_sibling(0, -1, &pidfd);
@@ -791,7 +796,11 @@ int container_take_birth(int sync_fd, pid_t *pid, int *pidfd, struct error *e)
         pid_t born = 0;
         size_t count = 0;
         CLEAN_FD int fd = -EBADF;
-        ssize_t n = descriptor_receive(sync_fd, &born, sizeof born, &fd, 1, &count);
+        /* The new process holds the socket as well: the end of the old one alone would not end the wait. */
+        struct pollfd p[] = { { .fd = sync_fd, .events = POLLIN }, { .fd = *pidfd, .events = POLLIN } };
+        while (poll(p, ELEMENTS(p), -1) < 0 && errno == EINTR)
+                ;
+        ssize_t n = p[0].revents & POLLIN ? descriptor_receive(sync_fd, &born, sizeof born, &fd, 1, &count) : -1;
         if (n != (ssize_t)sizeof born || count != 1)
                 return error_set(e, EPIPE, "spawn.failed", "the set-up process died");
         while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """features, spec, update and events."""
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -306,3 +307,15 @@ def test_a_terminal_of_a_detached_run_asks_for_a_console_socket(container):
     container.config["process"]["terminal"] = True
     r = container.run("--detach")
     assert r.status != 0 and "use --console-socket" in r.err
+
+
+def test_many_at_once_join_one_process_namespace(make):
+    """The process that sets up such a container ends early: it has to be on record by then, however busy the host is."""
+    first = make(names=["sleep"]).args("sleep", "100").up()
+    path = f"/proc/{first.state()['pid']}/ns/pid"
+    boxes = [make(names=["sleep"]).args("sleep", "100") for _ in range(24)]
+    for box in boxes:
+        next(n for n in box.config["linux"]["namespaces"] if n["type"] == "pid")["path"] = path
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        results = list(pool.map(lambda box: box.create(), boxes))
+    assert [r for r in results if r.status] == []
