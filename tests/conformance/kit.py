@@ -231,6 +231,11 @@ class Box(oci.Container):
         return [int(n) for n in path.read_text().split()] if path.exists() else []
 
 
+def need_linux(version, what):
+    if tuple(int(n) for n in re.findall(r"\d+", os.uname().release)[:2]) < tuple(int(n) for n in version.split(".")):
+        pytest.skip(f"{what} needs Linux {version}")
+
+
 def need_controller(name):
     if name not in controllers():
         pytest.skip(f"no {name} controller of cgroup version 1")

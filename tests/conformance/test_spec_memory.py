@@ -5,7 +5,7 @@ import platform
 
 import pytest
 
-from kit import Mount
+from kit import Mount, need_linux
 
 
 # ---- personality
@@ -54,6 +54,8 @@ def numa():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_policy_with_nodes(box, numa, mode):
+    if mode == "MPOL_WEIGHTED_INTERLEAVE":
+        need_linux("6.9", mode)
     box.linux["memoryPolicy"] = {"mode": mode, "nodes": "0"}
     seen = box.report()
     assert (seen["mempolicy"], seen["mempolicy_nodes"]) == (MODES[mode], 1)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kit import NAMESPACES, holder, inode, until
+from kit import NAMESPACES, holder, inode, need_linux, until
 
 FRESH = [n for n in NAMESPACES if n not in ("user", "time")]
 
@@ -116,6 +116,7 @@ def test_all_of_another_containers_namespaces(make):
 
 def test_a_joined_process_namespace_keeps_hooks_and_limits(make, folder):
     """What is set up outside of it is as it is elsewhere: the state's process is the one that runs, hooks of the host stay there."""
+    need_linux("6.17", "a procfs of another process namespace")
     first, second = make().idle(), make()
     second.namespace("pid", f"/proc/{first.pid}/ns/pid")
     second.linux["resources"] = {"pids": {"limit": 50}}
@@ -217,6 +218,7 @@ def test_devices_in_a_user_namespace(box):
 
 @pytest.mark.parametrize("host", [0, 100000])
 def test_a_device_that_the_host_lacks_is_made_in_a_user_namespace(box, host):
+    need_linux("6.15", "a copy of a mount that is not attached")
     box.mapped(host)
     box.linux["devices"] = [{"type": "b", "path": "/dev/made", "major": 1, "minor": 5, "fileMode": 0o157, "uid": 10, "gid": 11}]
     assert box.sh("stat -c '%F|%a|%u|%g|%t:%T' /dev/made").ran() == "block special file|157|10|11|1:5\n"
