@@ -61,9 +61,9 @@ pid_t process_clone_sibling(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
 
 /*
  * The child returns from the system call on the other stack, where there is nothing to return to: it must call run at
- * once.  The C library does as much for posix_spawn, but takes no control group.
+ * once.  The C library does as much for posix_spawn, but takes no control group.  AddressSanitizer knows no other stack.
  */
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
 static long clone_calling(const struct clone_args *args, void (*run)(void *), void *data)
 {
         long r;
