@@ -431,6 +431,9 @@ static int open_root(struct root *b, struct error *e)
         b->fd = s->root_fd >= 0 ? fcntl(s->root_fd, F_DUPFD_CLOEXEC, 3) : mount_clone_source(root->path, true, false);
         if (b->fd < 0)
                 return failed(e, "/root/path", b->fd, "opening the root", root->path);
+        /* A copy of a mount that is shared is shared as well, and such a root cannot be changed to. */
+        if (!propagation && (r = mount_change(b->fd, 0, 0, MS_PRIVATE, false)) < 0)
+                return failed(e, "/root/path", r, "cutting off the root", root->path);
         /*
          * On top of the host's root, where no path has to be walked; root_enter takes the host's away.  But hooks that run
          * before look for the mounts at the root's own path.

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from kit import last_object
+from kit import last_object, need_linux
 
 # Mounts of a throw-away namespace: the runtime is called inside of it.
 NESTED = "mount -t tmpfs -o {options} none {outer} && mkdir {outer}/inner && mount -t tmpfs -o {options} none {outer}/inner && " \
@@ -449,6 +449,7 @@ def test_without_idmap_a_user_namespace_does_not_see_the_owner(box, data):
 
 
 def test_ridmap_maps_what_is_mounted_below_and_idmap_does_not(box, folder):
+    need_linux("6.3", "a tmpfs with a map of ids")
     outer = nested(box, folder)
     box.bind(outer, "/mnt", "rbind", "ridmap", uidMappings=MAP, gidMappings=MAP)
     assert (owners(box), owners(box, "/mnt/inner/file")) == ("1000 1000", "1000 1000")

@@ -2,6 +2,7 @@
 """config.json: ociVersion, root, hostname, domainname, maskedPaths, readonlyPaths, rootfsPropagation, annotations and what is ignored."""
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -320,6 +321,17 @@ def test_propagation_of_the_root(box, value, words):
     box.linux["rootfsPropagation"] = value
     with holder("-m", "--propagation", "shared") as pid:
         box.prefix = ("nsenter", "-t", str(pid), "-m", "--")
+        assert box.report().mount("/").propagation() == words
+
+
+@pytest.mark.parametrize("value,words", [("private", []), ("shared", ["shared"]), ("rshared", ["shared"])])
+def test_propagation_of_a_root_below_a_shared_mount_of_its_own(box, value, words):
+    """As where /var/lib is a file system apart: a root that is shared cannot be changed to, and its copy would be."""
+    box.linux["rootfsPropagation"] = value
+    with holder("-m", "--propagation", "shared") as pid:
+        box.prefix = ("nsenter", "-t", str(pid), "-m", "--")
+        for command in (["mount", "--bind", box.bundle, box.bundle], ["mount", "--make-shared", box.bundle]):
+            subprocess.run([*box.prefix, *command], check=True)
         assert box.report().mount("/").propagation() == words
 
 
