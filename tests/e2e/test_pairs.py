@@ -113,13 +113,20 @@ class Model:
             if real is not None:
                 self.rules.append(Rule(kind, real, optional=optional))
 
+    def is_there(self, rule):
+        rules = self.rules
+        if rule.kind == "hidden":  # at the same path it goes before content, which is then not put there
+            self.rules = [r for r in rules if r.kind not in CONTENT or r.path != rule.path]
+        where, nearest = self.content(rule.path), self.nearest(rule.path, CONTENT)
+        self.rules = rules
+        return where is not None and os.path.exists(where) or nearest and nearest[0].path == rule.path
+
     def drop_missing(self):
         """A rule may speak of what is gone once content is replaced: an error unless "-" allows it."""
         for rule in list(self.rules):
             if rule.kind in CONTENT:
                 continue
-            where = self.content(rule.path)
-            there = where is not None and os.path.exists(where) or self.nearest(rule.path, CONTENT) and self.nearest(rule.path, CONTENT)[0].path == rule.path
+            there = self.is_there(rule)
             if there or rule.path.startswith("/dev/") or self.is_mount_parent(rule.path):
                 continue
             # What has no effect, being hidden or the same as above, need not be there.
