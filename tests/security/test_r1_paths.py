@@ -54,7 +54,7 @@ def test_a_link_that_stays_inside_carries_a_mount(container, folder, target):
 @pytest.mark.parametrize("kind, seen", [("file", "/etc/localtime"), ("folder", "/etc/localtime/file")])
 @pytest.mark.parametrize("target", ["../usr/share/zone/Rome", "/usr/share/zone/Rome", "../" * 24 + "usr/share/zone/Rome", "other"])
 def test_a_link_to_what_is_missing_has_that_made_inside_of_the_root(container, folder, kind, seen, target):
-    """Images without time zones have such a link, and callers mount the host's /etc/localtime on it."""
+    """Twin: images without time zones have such a link, and callers mount the host's /etc/localtime on it."""
     hostile.place_link(container.rootfs, "etc/localtime", target)
     hostile.place_link(container.rootfs, "etc/other", "../usr/share/zone/Rome")
     container.config["mounts"].append(mount_of(kind, "/etc/localtime", folder))
@@ -65,6 +65,7 @@ def test_a_link_to_what_is_missing_has_that_made_inside_of_the_root(container, f
 
 
 def test_a_link_to_what_is_missing_on_the_host_makes_nothing_there(container, folder):
+    """CVE-2024-5154, CVE-2025-0750 kin: what is made in a link's place is made inside of the root."""
     outside = folder / "outside"
     outside.mkdir()
     hostile.place_link(container.rootfs, "mnt/link", str(outside / "new"))
@@ -76,6 +77,7 @@ def test_a_link_to_what_is_missing_on_the_host_makes_nothing_there(container, fo
 
 @pytest.mark.parametrize("first", ["a", "self", "l0"])
 def test_links_that_lead_to_one_another_end(container, folder, first):
+    """CVE-2024-5154 kin: links that are followed by us have an end, as the kernel's have."""
     for name, target in (("a", "b/x"), ("b", "a/y"), ("self", "self/x")):
         hostile.place_link(container.rootfs, f"mnt/{name}", target)
     for i in range(60):
