@@ -6,6 +6,7 @@ A bundle's root holds a static busybox with its links, and /probe if a test want
 of the test's own; what a test leaves behind is found by Baseline.
 """
 import collections
+import contextlib
 import copy
 import functools
 import json
@@ -13,6 +14,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 import time
 import uuid
 
@@ -188,3 +190,26 @@ def remove_tree(path):
     if left:
         raise RuntimeError(f"mounted below {path}, so it stays: {left}")
     subprocess.run(["rm", "-rf", "--one-file-system", "--", str(path)], check=False)
+
+
+@contextlib.contextmanager
+def folder_in_srv(prefix):
+    """A folder of the test's own, world-readable and outside of /tmp."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir="/srv"))
+    path.chmod(0o755)
+    yield path
+    remove_tree(path)
+
+
+@contextlib.contextmanager
+def containers_in(folder):
+    """new(): another container, deleted afterwards."""
+    made = []
+
+    def new(**kw):
+        made.append(Container(folder, folder / "state", **kw))
+        return made[-1]
+
+    yield new
+    for c in made:
+        c.delete()

@@ -2,7 +2,6 @@
 import os
 import pathlib
 import sys
-import tempfile
 
 import pytest
 
@@ -15,24 +14,15 @@ def folder():
     """World-readable, outside of /tmp."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    path = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-oci-", dir="/srv"))
-    path.chmod(0o755)
-    yield path
-    oci.remove_tree(path)
+    with oci.folder_in_srv("bulkhead-oci-") as path:
+        yield path
 
 
 @pytest.fixture
 def make(folder):
     """make(): another container, deleted afterwards."""
-    made = []
-
-    def new(**kw):
-        made.append(oci.Container(folder, folder / "state", **kw))
-        return made[-1]
-
-    yield new
-    for c in made:
-        c.delete()
+    with oci.containers_in(folder) as new:
+        yield new
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 import os
 import pathlib
 import sys
-import tempfile
 import time
 
 import pytest
@@ -19,10 +18,8 @@ def folder():
         pytest.skip("needs root, to become an ordinary user of its own")
     if not os.access(oci.runtime(), os.X_OK):
         pytest.skip(f"there is no runtime {oci.runtime()} (BULKHEAD_OCI names another)")
-    path = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-rootless-", dir="/srv"))
-    path.chmod(0o755)
-    yield path
-    oci.remove_tree(path)
+    with oci.folder_in_srv("bulkhead-rootless-") as path:
+        yield path
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import sys
-import tempfile
 
 import pytest
 
@@ -25,24 +24,15 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def folder():
     pathlib.Path("/srv").mkdir(exist_ok=True)
-    path = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-v2-", dir="/srv"))
-    path.chmod(0o755)
-    yield path
-    oci.remove_tree(path)
+    with oci.folder_in_srv("bulkhead-v2-") as path:
+        yield path
 
 
 @pytest.fixture
 def make(folder):
     """make(): another container, deleted afterwards."""
-    made = []
-
-    def new(**kw):
-        made.append(oci.Container(folder, folder / "state", **kw))
-        return made[-1]
-
-    yield new
-    for c in made:
-        c.delete()
+    with oci.containers_in(folder) as new:
+        yield new
 
 
 @pytest.fixture
