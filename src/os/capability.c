@@ -72,8 +72,12 @@ int capability_bound(uint64_t keep)
 {
         uint64_t all = capability_all();
         for (unsigned n = 0; all >> n; n++)
-                if (!(keep >> n & 1) && prctl(PR_CAPBSET_READ, n) != 0 && prctl(PR_CAPBSET_DROP, n) < 0)
-                        return -errno;
+                if (!(keep >> n & 1) && prctl(PR_CAPBSET_DROP, n) < 0) {
+                        int r = -errno;
+                        /* Without the right to drop, what is not there need not be. */
+                        if (prctl(PR_CAPBSET_READ, n) != 0)
+                                return r;
+                }
         return 0;
 }
 

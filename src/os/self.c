@@ -105,7 +105,7 @@ static uintptr_t page_up(uintptr_t at)
 static int exchange_constant(int fd, const ElfW(Phdr) *p, uintptr_t from, size_t size)
 {
         int protection = (p->p_flags & PF_R ? PROT_READ : 0) | (p->p_flags & PF_X ? PROT_EXEC : 0);
-        void *at = mmap((void *)from, size, protection, MAP_PRIVATE | MAP_FIXED, fd, (off_t)page_down(p->p_offset));
+        void *at = mmap((void *)from, size, protection, MAP_PRIVATE | MAP_FIXED | MAP_POPULATE, fd, (off_t)page_down(p->p_offset));
         return at == MAP_FAILED ? -errno : 0;
 }
 
@@ -126,7 +126,7 @@ static void copy_pages(char *to, const char *from, size_t size)
 /* What may be written moves as it is into memory of no file; between the copy and the move nothing of it changes. */
 static int exchange_data(uintptr_t from, size_t size)
 {
-        void *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
         if (copy == MAP_FAILED)
                 return -errno;
         copy_pages(copy, (const char *)from, size);
@@ -160,8 +160,11 @@ static int exchange_object(struct dl_phdr_info *info, size_t size, void *data)
         return 1;
 }
 
+/* What does not change while a program runs, so that a child has it from its parent. */
+static struct prctl_mm_map known;
+
 /* proc(5): the fields of stat that PR_SET_MM_MAP wants back, by number. */
-static int read_map(struct prctl_mm_map *ret)
+static int read_map(void)
 {
         char text[2048];
         CLEAN_FD int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
@@ -178,19 +181,25 @@ static int read_map(struct prctl_mm_map *ret)
                 char *word = strsep(&rest, " ");
                 (void)text_parse_uint(word, UINT64_MAX, &field[i]);
         }
-        *ret = (struct prctl_mm_map){ .start_code = field[26], .end_code = field[27], .start_stack = field[28], .start_data = field[45],
-                                      .end_data = field[46], .start_brk = field[47], .brk = (uint64_t)(uintptr_t)sbrk(0), .arg_start = field[48],
-                                      .arg_end = field[49], .env_start = field[50], .env_end = field[51] };
+        known = (struct prctl_mm_map){ .start_code = field[26], .end_code = field[27], .start_stack = field[28], .start_data = field[45],
+                                       .end_data = field[46], .start_brk = field[47], .arg_start = field[48], .arg_end = field[49],
+                                       .env_start = field[50], .env_end = field[51] };
         return 0;
+}
+
+int self_prepare(void)
+{
+        return known.start_code ? 0 : read_map();
 }
 
 int self_exchange(int fd)
 {
-        struct prctl_mm_map map;
         struct exchange x = { .fd = fd };
-        int r = read_map(&map);
+        int r = self_prepare();
         if (r < 0)
                 return r;
+        struct prctl_mm_map map = known;
+        map.brk = (uint64_t)(uintptr_t)sbrk(0);
         (void)dl_iterate_phdr(exchange_object, &x);
         if (x.result < 0)
                 return x.result;

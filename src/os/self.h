@@ -17,6 +17,8 @@ int self_open_read_only(void);
 bool self_is_read_only(void);
 /* Whether the kernel can exchange the file of a running process (PR_SET_MM_MAP, CONFIG_CHECKPOINT_RESTORE). */
 bool self_can_exchange(void);
+/* Reads what self_exchange needs of procfs, so that a child that this process clones need not. 0 or -errno. */
+int self_prepare(void);
 /*
  * Makes fd, of self_open_read_only, the file of this process.  Needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the user
  * namespace, and a single thread.  0 or -errno; after a failure the process goes on as it was.

@@ -169,10 +169,10 @@ static void close_terminal(struct loop *l)
 
 int supervise(const struct supervision *s)
 {
-        static struct loop l;
+        static struct loop l; /* large: not a page of what a run without a terminal never fills is touched */
         sigset_t set;
         int status = 0;
-        l = (struct loop){ .s = s };
+        l.s = s;
         signal_set(&set);
         CLEAN_FD int signal_fd = l.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
         (void)signal_fd;

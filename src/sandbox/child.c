@@ -56,6 +56,12 @@ int child_tie(struct child *c)
         return poll(&p, 1, 0) > 0 && p.revents & (POLLERR | POLLHUP) ? -ESRCH : 0;
 }
 
+/* First of all: what we read is loaded once, and from then on nobody finds the runtime's own file through us. */
+static int stage_hide(struct child *c, struct error *e)
+{
+        return is_container(c) && !c->s->joined ? container_begin(c, e) : 0;
+}
+
 static int stage_session(struct child *c, struct error *e)
 {
         sigset_t none;
@@ -106,11 +112,6 @@ static int stage_handles(struct child *c, struct error *e)
 {
         if (c->s->joined)
                 return container_handles(c, e);
-        if (is_container(c)) {
-                int r = container_begin(c, e);
-                if (r < 0)
-                        return r;
-        }
         const char *proc = MUTANT("trust-proc") ? xprintf("%s/proc", c->s->plan->container->root.path) : "/proc";
         c->proc_fd = open(proc, O_PATH | O_DIRECTORY | O_CLOEXEC);
         c->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -399,6 +400,7 @@ static const struct stage {
         int exit_status;
         int (*apply)(struct child *c, struct error *e);
 } stages[] = {
+        { "hiding the runtime's own file", STATUS_NAMESPACE, stage_hide },
         { "starting the session", STATUS_SETSID, stage_session },
         { "setting up standard input and output", STATUS_STDIN, stage_stdio },
         { "entering the control group", STATUS_CGROUP, stage_cgroup },

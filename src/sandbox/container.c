@@ -287,14 +287,39 @@ static void restore_for_children(int pid_fd, int time_fd)
  * Before the container can see us: what we were started from must not be writable through us (os/self.h).  Once is
  * enough, for the processes that we clone as well.
  */
+static struct {
+        bool done;
+        int fd; /* the view that a child shall take; or 0 */
+} hiding;
+
+/* What takes lookups in procfs: cheaper here than in the child. */
+static int prepare_to_hide(struct error *e)
+{
+        if (hiding.done || hiding.fd || MUTANT("writable-exe"))
+                return 0;
+        if (self_is_read_only()) {
+                hiding.done = true;
+                return 0;
+        }
+        int fd = self_open_read_only(), r = fd < 0 ? fd : self_prepare();
+        if (r < 0) {
+                fd_close(fd);
+                return error_errno(e, r, "self.refused", "keeping the runtime's own file from the container");
+        }
+        hiding.fd = fd;
+        return 0;
+}
+
 static int hide_program(struct error *e)
 {
-        static bool hidden;
-        if (hidden || MUTANT("writable-exe") || self_is_read_only())
+        if (prepare_to_hide(e) < 0)
+                return e->code;
+        if (hiding.done || !hiding.fd)
                 return 0;
-        CLEAN_FD int fd = self_open_read_only();
-        int r = fd < 0 ? fd : self_exchange(fd);
-        hidden = r == 0;
+        int r = self_exchange(hiding.fd);
+        hiding.done = r == 0;
+        fd_close(hiding.fd);
+        hiding.fd = 0;
         return r < 0 ? error_errno(e, r, "self.refused", "keeping the runtime's own file from the container") : 0;
 }
 
@@ -466,8 +491,12 @@ static pid_t clone_child(struct sandbox *s, uint64_t flags, const struct sandbox
         uint64_t joined = s->joined ? s->join_flags : joined_flags(s->plan->container);
         bool lends = s->joined && !(joined & (CLONE_NEWUSER | CLONE_NEWTIME));
         pid_t pid = -ENOSYS;
-        /* Here it costs one process's lookups in procfs less than in the child; who has no privilege may have it there. */
-        if (s->privileged && hide_program(e) < 0)
+        /*
+         * Where others may see the child from its birth, it must be born hidden; alone in a process namespace, it does that
+         * first.  Then our own mappings stay, and we need not load each page of them again.
+         */
+        bool alone = !s->joined && flags & CLONE_NEWPID;
+        if (s->privileged && (alone ? prepare_to_hide(e) : hide_program(e)) < 0)
                 return e->code;
         if (lends)
                 pid = clone_borrowing(s, flags, io, life, ret_pidfd, e);

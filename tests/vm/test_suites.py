@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The suites of the runtime in a guest that has nothing but cgroup v2, all controllers on, and Debian's own kernel."""
+"""The suites in a guest that has nothing but cgroup v2, all controllers on, and Debian's own kernel, which has the calls of i386."""
 import os
 import pathlib
 import re
@@ -12,28 +12,37 @@ HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 BUILD = pathlib.Path(os.environ.get("BULKHEAD_OCI", SOURCE / "build/src/bulkhead-oci")).resolve().parent.parent
 # How many tests must have passed at least: a suite that skips all of itself shows nothing.
-SUITES = {"v2": 27, "oci": 110, "conformance": 1000, "security": 500}
+SUITES = {"v2": 27, "oci": 110, "e2e": 600, "conformance": 1000, "security": 500}
 
-# Bundles lie on the disk: in this kernel a tmpfs takes no map of ids.
-SCRIPT = """mkdir -p /srv && mount --bind /disk /srv && exec python3 -m pytest -q -rs -p no:cacheprovider "tests/$0\""""
+# Bundles lie on the disk: in this kernel a tmpfs takes no map of ids. So do the folders that a Debian machine has on its disk.
+SCRIPT = """set -e
+mkdir -p /boot /home /opt /srv /var/tmp
+mount --bind /disk /srv
+for f in home tmp var/tmp; do mkdir -p -m 1777 /disk/.$f; mount --bind /disk/.$f /$f; done
+chmod 755 /home
+grep -q ^sys: /etc/group || echo sys:x:3: >>/etc/group
+exec python3 -m pytest -q -rs -p no:cacheprovider "tests/$0\""""
+
+
+PROBES = ("conformance", "e2e", "security")
 
 
 @pytest.fixture(scope="module")
 def probes(tmp_path_factory):
     """The suites' probes: a compiler would be slow in there."""
     folder = tmp_path_factory.mktemp("probes")
-    for suite in ("conformance", "security"):
+    for suite in PROBES:
         subprocess.run(["gcc", "-O1", "-static", "-pthread", "-o", folder / suite, SOURCE / "tests" / suite / "probe.c"], check=True)
     return folder
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_suite_passes_on_cgroup_v2(suite, probes):
-    brought = [SOURCE / "tests" / f for f in ("oci", "conformance", "security", "v2")]
-    brought += [f"{probes / f}:/src/tests/{f}/probe" for f in ("conformance", "security")]
+    brought = [SOURCE / "tests" / f for f in ("oci", "conformance", "e2e", "security", "v2")]
+    brought += [f"{probes / f}:/src/tests/{f}/probe" for f in PROBES]
     brought += [f"{BUILD / 'tests/cgroup_tool'}:/src/build/tests/cgroup_tool"]
     command = [HERE / "run", "--build", BUILD, "--python", "--package", "coreutils", "--package", "util-linux", "--package", "iproute2",
-               *[w for f in brought for w in ("--with", f)], "--memory", "3072", "--cpus", "2", "--ext4", "2G",
+               "--package", "procps", "--package", "libc-bin", "--env", "BULKHEAD_PAIRS=100", *[w for f in brought for w in ("--with", f)], "--memory", "3072", "--cpus", "2", "--ext4", "2G",
                "--timeout", "3000", "--command", "--", "sh", "-c", SCRIPT, suite]
     p = subprocess.run([sys.executable, *map(str, command)], cwd=SOURCE, capture_output=True, text=True, timeout=3100)
     print(p.stdout[-20000:], p.stderr[-5000:])
