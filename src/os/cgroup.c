@@ -120,17 +120,24 @@ static struct cgroup_folder *add_folder(struct maker *m, struct cgroup_hierarchy
         return f;
 }
 
-/* A cpuset takes nobody before it has cpus and memory: what is empty gets what the folder above has. */
-static int inherit_cpuset(int mount_fd, const char *path, const char *file, struct text *ret)
+static bool is_made(const struct maker *m, const struct cgroup_folder *f)
+{
+        return f && m->made >> (f - m->c->folders) & 1;
+}
+
+/*
+ * A cpuset takes nobody before it has cpus and memory: what is empty, as a new one is, gets what the folder above has.
+ */
+static int inherit_cpuset(int mount_fd, const char *path, const char *file, bool made, struct text *ret)
 {
         CLEAN_FREE char *name = *path ? xprintf("%s/%s", path, file) : xstrdup(file);
         CLEAN_TEXT struct text above = { 0 };
-        int r = file_read(mount_fd, name, 65536, ret);
-        if (r < 0 || ret->data[strspn(ret->data, " \n")] || !*path)
+        int r = made ? 0 : file_read(mount_fd, name, 65536, ret);
+        if (!made && (r < 0 || ret->data[strspn(ret->data, " \n")] || !*path))
                 return r;
         const char *slash = strrchr(path, '/');
         CLEAN_FREE char *parent = xstrndup(path, slash ? (size_t)(slash - path) : 0);
-        r = inherit_cpuset(mount_fd, parent, file, &above);
+        r = inherit_cpuset(mount_fd, parent, file, false, &above);
         if (r == 0)
                 r = file_write(mount_fd, name, above.data);
         text_clear(ret);
@@ -139,12 +146,12 @@ static int inherit_cpuset(int mount_fd, const char *path, const char *file, stru
         return r;
 }
 
-static int set_up_v1(struct cgroup_hierarchy *h, const char *path, struct cgroup_folder *f, struct error *e)
+static int set_up_v1(struct cgroup_hierarchy *h, const char *path, bool made, struct cgroup_folder *f, struct error *e)
 {
         static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
         for (size_t i = 0; cgroup_names_controller(h->controllers, "cpuset") && i < ELEMENTS(files); i++) {
                 CLEAN_TEXT struct text t = { 0 };
-                int r = inherit_cpuset(h->fd, path, files[i], &t);
+                int r = inherit_cpuset(h->fd, path, files[i], made, &t);
                 if (r < 0)
                         return refused(r, files[i], f->path, e);
         }
@@ -158,7 +165,7 @@ static int make_v1(struct maker *m, struct cgroup_hierarchy *h, struct error *e)
         const char *own = m->relative && !text_equal(h->own, "/") ? h->own : "";
         CLEAN_FREE char *path = xprintf("%s%s", own, m->path);
         struct cgroup_folder *f = add_folder(m, h, path + 1, &r, e);
-        return f ? set_up_v1(h, path + 1, f, e) : r;
+        return f ? set_up_v1(h, path + 1, is_made(m, f), f, e) : r;
 }
 
 /* ---- v2 ---- */
@@ -171,10 +178,10 @@ static char *missing_controllers(const struct maker *m, const char *needed, int 
 {
         CLEAN_TEXT struct text have = { 0 }, missing = { 0 };
         CLEAN_STRINGS struct strings words = { 0 }, present = { 0 };
-        if (file_read(folder_fd, "cgroup.controllers", 4096, &have) == 0)
-                text_split_words(have.data, &present);
         text_split_words(m->wish->all && !m->layout->v1_count ? m->layout->v2_controllers : needed, &words);
         text_add(&missing, "");
+        if (words.count && file_read(folder_fd, "cgroup.controllers", 4096, &have) == 0)
+                text_split_words(have.data, &present);
         for (size_t i = 0; i < words.count; i++)
                 if (!strings_has(&present, words.items[i]))
                         text_addf(&missing, "%s+%s", missing.length ? " " : "", words.items[i]);
@@ -479,9 +486,13 @@ int cgroup_apply_devices(const struct cgroup *c, const struct cgroup_resources *
         return k;
 }
 
-static int check_thawed(const struct cgroup *c, struct error *e)
+static int check_thawed(const struct maker *m, struct error *e)
 {
-        if (!cgroup_is_frozen(c))
+        const struct cgroup *c = m->c;
+        bool all_made = true;
+        for (unsigned i = 0; i < c->count; i++)
+                all_made = all_made && is_made(m, &c->folders[i]);
+        if (all_made || !cgroup_is_frozen(c))
                 return 0;
         error_set(e, EBUSY, "cgroup.frozen", "the control group %s is frozen: what enters it stands still", c->folders[0].path);
         error_hint(e, "thaw it, or choose another cgroupsPath");
@@ -504,13 +515,14 @@ static int fill(struct maker *m, struct error *e)
         if (k == 0 && m->wish->track)
                 make_tracker(m);
         if (k == 0 && m->wish->may_exist)
-                k = check_thawed(m->c, e);
+                k = check_thawed(m, e);
         if (k == 0)
                 k = cgroup_writes_apply(&writes, m->c, e);
+        bool fresh = !m->wish->may_exist || (is_made(m, cgroup_v1_folder_of(m->c, "devices")) && is_made(m, cgroup_v2_folder(m->c)));
         if (k == 0 && m->wish->devices == CGROUP_DEVICES_CLOSED)
-                k = cgroup_apply_devices(m->c, r, !m->wish->may_exist, e);
+                k = cgroup_apply_devices(m->c, r, fresh, e);
         else if (k == 0 && wants_devices(m->wish) && m->c->count)
-                (void)cgroup_apply_devices(m->c, r, !m->wish->may_exist, NULL);
+                (void)cgroup_apply_devices(m->c, r, fresh, NULL);
         return k;
 }
 

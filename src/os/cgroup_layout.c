@@ -77,7 +77,7 @@ static int open_v2(struct cgroup_layout *l, const char *mount, char **own)
         l->v2 = (struct cgroup_hierarchy){ xstrdup(""), TAKE_PTR(*own), xstrdup(mount), fd };
         l->has_v2 = true;
         correct_own(&l->v2);
-        (void)file_read(fd, "cgroup.controllers", 4096, &t);
+        (void)file_read_value(fd, "cgroup.controllers", &t);
         l->v2_controllers = xprintf(" %s ", t.data ? t.data : "");
         char *newline = strchr(l->v2_controllers, '\n');
         if (newline)

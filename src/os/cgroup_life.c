@@ -247,7 +247,7 @@ int cgroup_remove(const struct cgroup *c, unsigned timeout_ms, struct error *e)
 static bool says(int fd, const char *file, const char *words)
 {
         CLEAN_TEXT struct text t = { 0 };
-        return file_read(fd, file, 4096, &t) == 0 && strstr(t.data, words);
+        return file_read_value(fd, file, &t) == 0 && strstr(t.data, words);
 }
 
 bool cgroup_is_frozen(const struct cgroup *c)

@@ -36,6 +36,21 @@ int file_read(int dir_fd, const char *path, size_t max, struct text *ret)
         return fd < 0 ? -errno : file_read_descriptor(fd, max, ret);
 }
 
+int file_read_value(int dir_fd, const char *path, struct text *ret)
+{
+        char value[1024];
+        CLEAN_FD int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        ssize_t n = fd < 0 ? -1 : read(fd, value, sizeof value);
+        if (n < 0)
+                return -errno;
+        if (n == (ssize_t)sizeof value)
+                return -EFBIG;
+        text_clear(ret);
+        text_add(ret, "");
+        text_add_bytes(ret, value, (size_t)n);
+        return 0;
+}
+
 int file_write_all(int fd, const void *data, size_t size)
 {
         const char *p = data;
@@ -57,6 +72,17 @@ int file_write(int dir_fd, const char *path, const char *data)
         if (fd < 0)
                 return -errno;
         return file_write_all(fd, data, strlen(data));
+}
+
+int file_create(int dir_fd, const char *path, const char *data, size_t size, mode_t mode)
+{
+        CLEAN_FD int fd = openat(dir_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        if (fd < 0)
+                return -errno;
+        int r = fchmod(fd, mode) < 0 ? -errno : file_write_all(fd, data, size);
+        if (r < 0)
+                (void)unlinkat(dir_fd, path, 0);
+        return r;
 }
 
 int file_replace(int dir_fd, const char *path, const char *data, size_t size, mode_t mode)

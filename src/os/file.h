@@ -13,9 +13,13 @@
 int file_read(int dir_fd, const char *path, size_t max, struct text *ret);
 /* The same of a descriptor, such as standard input. */
 int file_read_descriptor(int fd, size_t max, struct text *ret);
+/* The same of a kernel file that holds one short value, as most of cgroupfs do: one read gives all of it. */
+int file_read_value(int dir_fd, const char *path, struct text *ret);
 /* Writes all of data to an existing file (procfs, cgroupfs). 0 or -errno. */
 int file_write(int dir_fd, const char *path, const char *data);
 int file_write_all(int fd, const void *data, size_t size);
+/* Makes a file that is not there yet. Whoever reads it must have another way to know that it is whole. 0 or -errno. */
+int file_create(int dir_fd, const char *path, const char *data, size_t size, mode_t mode);
 /* Replaces path atomically: temporary, rename.  State lives on a tmpfs: no fsync needed against power loss. */
 int file_replace(int dir_fd, const char *path, const char *data, size_t size, mode_t mode);
 /* mkdir -p with the given mode for what is made. */

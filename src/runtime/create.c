@@ -139,9 +139,10 @@ static int on_born(void *context, pid_t pid, struct error *e)
 
 /* ---- making ---- */
 
+/* Before state.json, which makes a container of the folder: so nobody reads half of it. */
 static int save_intent(struct creation *c, const struct text *config, struct error *e)
 {
-        int r = file_replace(c->record.dir_fd, "config.json", config->data, config->length, 0600);
+        int r = file_create(c->record.dir_fd, "config.json", config->data, config->length, 0600);
         return r < 0 ? error_errno(e, r, "state.failed", "keeping the configuration of %s", c->record.id) : 0;
 }
 

@@ -20,9 +20,9 @@ enum { CHUNK = 16384 };
 /* Bytes on their way from one descriptor to another. */
 struct stream {
         int from, to;
-        char data[CHUNK];
         size_t at, size;
         bool ended;
+        char *data; /* CHUNK of them */
 };
 
 struct loop {
@@ -84,7 +84,7 @@ static bool reap(const struct supervision *s, int *ret_status)
 
 static void fill(struct stream *x)
 {
-        ssize_t n = read(x->from, x->data, sizeof x->data);
+        ssize_t n = read(x->from, x->data, CHUNK);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
         x->at = 0;
@@ -169,10 +169,10 @@ static void close_terminal(struct loop *l)
 
 int supervise(const struct supervision *s)
 {
-        static struct loop l; /* large: not a page of what a run without a terminal never fills is touched */
+        static char typed[CHUNK], shown[CHUNK];
+        struct loop l = { .s = s, .typed.data = typed, .shown.data = shown };
         sigset_t set;
         int status = 0;
-        l.s = s;
         signal_set(&set);
         CLEAN_FD int signal_fd = l.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
         (void)signal_fd;

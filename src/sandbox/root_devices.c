@@ -91,12 +91,12 @@ int root_make_nodes(const struct plan_container *k, struct error *e)
         return TAKE_FD(nodes);
 }
 
-/* Ours, where one was made and the kernel copies detached mounts (from 6.15 on); else the host's. */
+/* Ours, where one was made and the kernel copies detached mounts (from 6.15 on); else, and for no other reason, the host's. */
 static int clone_node(const struct root *b, const struct plan_device *d)
 {
         CLEAN_FREE char *name = node_name(b->k, d);
-        int fd = b->c->s->nodes_fd < 0 ? -EBADF : mount_clone_tree(b->c->s->nodes_fd, name, false);
-        return fd < 0 ? mount_clone_source(d->path, false, true) : fd;
+        int fd = b->c->s->nodes_fd < 0 ? -ENOENT : mount_clone_tree(b->c->s->nodes_fd, name, false);
+        return fd == -ENOENT || fd == -EINVAL ? mount_clone_source(d->path, false, true) : fd;
 }
 
 /* ---- nodes ---- */
