@@ -42,7 +42,7 @@ def test_a_suite_passes_on_cgroup_v2(suite, probes):
     brought += [f"{probes / f}:/src/tests/{f}/probe" for f in PROBES]
     brought += [f"{BUILD / 'tests/cgroup_tool'}:/src/build/tests/cgroup_tool"]
     command = [HERE / "run", "--build", BUILD, "--python", "--package", "coreutils", "--package", "util-linux", "--package", "iproute2",
-               "--package", "procps", "--package", "libc-bin", "--env", "BULKHEAD_PAIRS=100", *[w for f in brought for w in ("--with", f)], "--memory", "3072", "--cpus", "2", "--ext4", "2G",
+               "--package", "procps", "--package", "bash", "--package", "libc-bin", "--env", "BULKHEAD_PAIRS=100", *[w for f in brought for w in ("--with", f)], "--memory", "3072", "--cpus", "2", "--ext4", "2G",
                "--timeout", "3000", "--command", "--", "sh", "-c", SCRIPT, suite]
     p = subprocess.run([sys.executable, *map(str, command)], cwd=SOURCE, capture_output=True, text=True, timeout=3100)
     print(p.stdout[-20000:], p.stderr[-5000:])
