@@ -38,7 +38,7 @@ def probes(tmp_path_factory):
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_suite_passes_on_cgroup_v2(suite, probes):
-    brought = [SOURCE / "tests" / f for f in ("oci", "conformance", "e2e", "security", "v2")]
+    brought = [SOURCE / "completions", *(SOURCE / "tests" / f for f in ("oci", "conformance", "e2e", "security", "v2"))]
     brought += [f"{probes / f}:/src/tests/{f}/probe" for f in PROBES]
     brought += [f"{BUILD / 'tests/cgroup_tool'}:/src/build/tests/cgroup_tool"]
     command = [HERE / "run", "--build", BUILD, "--python", "--package", "coreutils", "--package", "util-linux", "--package", "iproute2",
