@@ -71,8 +71,9 @@ def test_the_state_on_the_hooks_stdin(box, kind):
     state = json.loads(read(box, f"log.state.{kind}"))
     assert (state["id"], state["bundle"], state["annotations"]) == (box.id, str(box.bundle), {"com.example": "yes"})
     assert state["ociVersion"]
-    statuses = {"startContainer": ("created",), "poststart": ("running",), "poststop": ("stopped",)}
-    assert state["status"] in statuses.get(kind, ("creating", "created")), state["status"]
+    statuses = {"prestart": "created", "createRuntime": "creating", "createContainer": "creating", "startContainer": "created",
+                "poststart": "running", "poststop": "stopped"}
+    assert state["status"] == statuses[kind]
     if kind in ("prestart", "createRuntime", "poststart"):
         assert state["pid"] == pid
     if kind == "poststop":

@@ -15,7 +15,7 @@ from failure import Failure
 PROGRAM = "qemu-system-x86_64"
 # Without the first three, every second boot stops while the kernel measures its clocks under TCG.
 KERNEL_ARGS = ["tsc_early_khz=2000000", "lpj=4000000", "no_timer_check", "console=ttyS0", "panic=-1", "reboot=t",
-               "cgroup_no_v1=all", "random.trust_cpu=on"]
+               "random.trust_cpu=on"]
 PORTS = {"out": 1, "err": 2, "status": 3, "files": 4}
 CONSOLE_KEPT = 1 << 18
 PR_SET_PDEATHSIG = 1
