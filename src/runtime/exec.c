@@ -170,9 +170,11 @@ static int on_born(void *context, pid_t pid, struct error *e)
         return resources_add(c->container, pid, e);
 }
 
-/* [CONTROLLER:]PATH: of one hierarchy, or of all. */
+/* [CONTROLLER:]PATH: of one hierarchy, or of all. As in runc, PATH begins at the container's group, with a slash or without. */
 static int open_entry(struct record *r, const char *sub, struct error *e)
 {
+        if (sub && *sub == '/' && !*(sub += strspn(sub, "/")))
+                sub = NULL;
         const char *colon = sub ? strchr(sub, ':') : NULL;
         int k = cgroup_open_entry(&r->cgroup, colon ? NULL : sub, r->pid, e);
         if (k < 0 || !colon)

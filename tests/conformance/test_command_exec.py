@@ -2,6 +2,7 @@
 """The exec command."""
 import json
 import os
+import pathlib
 import subprocess
 
 import pytest
@@ -203,6 +204,32 @@ def test_a_subfolder_of_the_cgroups(up):
     if r.status != 0 and "flag" in r.err:
         pytest.skip("no --cgroup")
     assert r.status == 0, r
+
+
+def groups_of(pid):
+    """The folders of its control groups, of every hierarchy that is mounted."""
+    for line in open(f"/proc/{pid}/cgroup").read().splitlines():
+        _, controllers, path = line.split(":", 2)
+        names = [controllers.removeprefix("name=")] if controllers else ["unified", "."]
+        yield from [g for g in (pathlib.Path("/sys/fs/cgroup") / n / path[1:] for n in names) if (g / "cgroup.procs").exists()][:1]
+
+
+@pytest.mark.parametrize("path", ["below", "/below"])
+def test_a_subgroup_of_all_hierarchies(up, path):
+    for group in groups_of(up.pid):
+        (group / "below").mkdir()
+        for file in ("cpuset.cpus", "cpuset.mems"):
+            if (group / file).exists() and (group / file).read_text().strip():
+                (group / "below" / file).write_text((group / file).read_text())
+    r = up.exec("cat", "/proc/self/cgroup", options=("--cgroup", path))
+    assert r.status == 0, r
+    assert all(line.endswith("/below") for line in r.out.splitlines()), r.out
+
+
+def test_a_subgroup_that_is_none_is_refused(up):
+    assert up.exec("true", options=("--cgroup", "/nosuch")).status != 0
+    assert up.exec("true", options=("--cgroup", "/../below")).status != 0
+    assert up.exec("true", options=("--cgroup", "/")).status == 0
 
 
 # ---- states
