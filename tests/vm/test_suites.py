@@ -21,7 +21,7 @@ mount --bind /disk /srv
 for f in home tmp var/tmp; do mkdir -p -m 1777 /disk/.$f; mount --bind /disk/.$f /$f; done
 chmod 755 /home
 grep -q ^sys: /etc/group || echo sys:x:3: >>/etc/group
-exec python3 -m pytest -q -rs -p no:cacheprovider "tests/$0\""""
+exec python3 -m pytest -q -rfEs -p no:cacheprovider "tests/$0\""""
 
 
 PROBES = ("conformance", "e2e", "security")
