@@ -2,17 +2,23 @@
 #include "runtime/checkpoint.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/json.h"
 #include "os/file.h"
 #include "os/mount.h"
+#include "os/path.h"
 #include "os/process.h"
 
-enum { LOG_MAX = 64 << 20, NOT_THERE = 127 };
+enum { LOG_MAX = 64 << 20, NOT_THERE = 127, STDIO = 3, DESCRIPTORS_MAX = 1 << 16 };
+
+/* Beside the images, as runc has it: where 0, 1 and 2 led to. */
+static const char descriptors[] = "descriptors.json";
 
 /* criu's names for what is outside: as runc has it, so that images can be exchanged. */
 static const char outer_network[] = "extRootNetNS";
@@ -86,9 +92,18 @@ static int add_common(struct criu *c, const struct checkpoint_options *x, const 
         return 0;
 }
 
-/* What is mounted from outside has no place in the images. */
-static void add_mounts(struct criu *c, const struct plan_container *k, bool restore)
+/* A masked folder has a file system of its own over it, which is saved as any other; a masked file the null device. */
+static bool is_folder(int root_fd, const char *path)
 {
+        struct stat st;
+        CLEAN_FD int fd = path_open_in(root_fd, path, 0);
+        return fd >= 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* What is mounted from outside has no place in the images. root_fd is that of the container to be saved; at the restore, negative. */
+static void add_mounts(struct criu *c, const struct plan_container *k, int root_fd)
+{
+        bool restore = root_fd < 0;
         for (size_t i = 0; i < k->attach_count; i++) {
                 const struct plan_attach *a = &k->attaches[i];
                 if (!a->bind)
@@ -97,6 +112,8 @@ static void add_mounts(struct criu *c, const struct plan_container *k, bool rest
                 add(c, "--external", value);
         }
         for (size_t i = 0; i < k->masked.count; i++) {
+                if (!restore && is_folder(root_fd, k->masked.items[i]))
+                        continue;
                 CLEAN_FREE char *value = xprintf("mnt[%s]:%s", k->masked.items[i], restore ? "/dev/null" : k->masked.items[i]);
                 add(c, "--external", value);
         }
@@ -108,6 +125,48 @@ static const char *network_path(const struct plan_container *k)
                 if (k->joins[i].flag == CLONE_NEWNET)
                         return k->joins[i].path;
         return NULL;
+}
+
+/* Pipes lead outside, to whoever reads the output: at the restore ours take their place. */
+static int save_descriptors(const struct criu *c, pid_t pid, struct error *e)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        for (int i = 0; i < STDIO; i++) {
+                char link[48], path[PATH_MAX];
+                (void)snprintf(link, sizeof link, "/proc/%d/fd/%d", pid, i);
+                ssize_t n = readlink(link, path, sizeof path - 1);
+                path[n > 0 ? n : 0] = 0;
+                text_add(&t, i ? "," : "[");
+                text_add_json(&t, path);
+        }
+        text_add(&t, "]\n");
+        CLEAN_FD int folder = open(c->images, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r = folder < 0 ? -errno : file_replace(folder, descriptors, t.data, t.length, 0600);
+        return r < 0 ? error_errno(e, r, "checkpoint.image", "writing %s/%s", c->images, descriptors) : 0;
+}
+
+static int add_descriptors(struct criu *c, struct error *e)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        CLEAN_JSON struct json_document d = { 0 };
+        CLEAN_STRINGS struct strings paths = { 0 };
+        CLEAN_FREE char *path = xprintf("%s/%s", c->images, descriptors);
+        int r = file_read(AT_FDCWD, path, DESCRIPTORS_MAX, &t);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return error_errno(e, r, "checkpoint.image", "reading %s", path);
+        if (json_parse(path, t.data, t.length, &d, e) < 0)
+                return -EINVAL;
+        const struct json_place top = json_top(&d, path);
+        if (json_strings(&top, &paths, e) < 0)
+                return -EINVAL;
+        for (size_t i = 0; i < paths.count && i < STDIO; i++)
+                if (text_starts(paths.items[i], "pipe:")) {
+                        CLEAN_FREE char *value = xprintf("fd[%zu]:%s", i, paths.items[i]);
+                        add(c, "--inherit-fd", value);
+                }
+        return 0;
 }
 
 static int add_page_server(struct criu *c, const char *server, struct error *e)
@@ -151,7 +210,11 @@ static int build_dump(struct criu *c, const struct record *r, const struct plan_
                 CLEAN_FREE char *value = xprintf("net[%llu]:%s", (unsigned long long)st.st_ino, outer_network);
                 add(c, "--external", value);
         }
-        add_mounts(c, k, false);
+        CLEAN_FREE char *root = xprintf("/proc/%d/root", r->pid);
+        CLEAN_FD int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd < 0)
+                return error_errno(e, errno, "checkpoint.failed", "opening the root of %s", r->id);
+        add_mounts(c, k, root_fd);
         return 0;
 }
 
@@ -179,8 +242,8 @@ static int build_restore(struct criu *c, const struct creation *made, const stru
                 CLEAN_FREE char *value = xprintf("fd[%d]:%s", c->network_fd, outer_network);
                 add(c, "--inherit-fd", value);
         }
-        add_mounts(c, k, true);
-        return 0;
+        add_mounts(c, k, -EBADF);
+        return add_descriptors(c, e);
 }
 
 /* ---- running it ---- */
@@ -273,6 +336,8 @@ int checkpoint_dump(struct record *r, const struct checkpoint_options *x, struct
                 k = find_folders(&c, x, true, e);
         if (k == 0)
                 k = build_dump(&c, r, p.container, x, e);
+        if (k == 0)
+                k = save_descriptors(&c, r->pid, e);
         return k == 0 ? run(&c, NULL, NULL, x->status_fd, e) : k;
 }
 

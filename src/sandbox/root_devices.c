@@ -238,6 +238,28 @@ static int make_terminal(struct root *b, bool console, struct error *e)
         return r < 0 ? error_errno(e, r, "terminal.failed", "sending the terminal to the console socket") : 0;
 }
 
+static bool is_null(int fd)
+{
+        struct stat st;
+        return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+/*
+ * The caller's null device on 0, 1 and 2 leads to a mount of the host: what criu finds there, it cannot save.  Only the device
+ * itself takes its place, from the container's /dev or not at all; another file of the caller's stays what it is (CVE-2026-88265).
+ */
+static void replace_null(const struct root *b)
+{
+        for (int i = 0; i < 3; i++) {
+                int flags = is_null(i) ? fcntl(i, F_GETFL) : -1;
+                if (flags < 0)
+                        continue;
+                CLEAN_FD int fd = path_open_as(b->dev_fd, "null", (flags & O_ACCMODE) | O_NOCTTY, 0, PATH_NO_LINKS);
+                if (fd >= 0 && is_null(fd))
+                        (void)dup2(fd, i);
+        }
+}
+
 /* /dev of the configuration's mounts; else the root's own folder, which must be one. */
 static int find_dev(struct root *b, bool *ret_of_host, struct error *e)
 {
@@ -271,6 +293,8 @@ int root_make_devices(struct root *b, struct error *e)
                 r = make_device(b, &b->k->devices[i], e);
         if (r == 0 && !of_host)
                 r = make_links(b, e);
+        if (r == 0 && !of_host)
+                replace_null(b);
         return r == 0 ? make_terminal(b, true, e) : r;
 }
 

@@ -187,13 +187,26 @@ def test_with_criu_itself_a_counter_goes_on_where_it_was(container, folder):
     check = subprocess.run(["criu", "check"], capture_output=True, text=True)
     if check.returncode:
         pytest.skip("criu does not get along with this kernel: " + (check.stdout + check.stderr).strip().split("\n")[0])
-    container.sh("n=0; while :; do n=$((n+1)); echo $n >/tmp/n; sleep 0.1; done").up()
+    container.sh("n=0; while :; do n=$((n+1)); echo $n; echo $n >/tmp/n; sleep 0.1; done").save()
     count = container.rootfs / "tmp/n"
+
+    def start(*words):
+        """With the null device and a pipe of ours, as engines start it: what came through that until close."""
+        ours, theirs = os.pipe()
+        p = subprocess.run(container.command(*words), stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL, timeout=120)
+        os.close(theirs)
+        return p.returncode, open(ours)
+
+    status, pipe = start("run", "--detach", "--bundle", container.bundle, container.id)
+    assert status == 0
     time.sleep(1)
     r = container.call("checkpoint", "--image-path", folder / "images", container.id)
-    assert r.status == 0, r
+    assert r.status == 0, (r, (folder / "images/dump.log").read_text()[-3000:])
     before = int(count.read_text())
-    r = container.call("restore", "--detach", "--image-path", folder / "images", "--bundle", container.bundle, container.id)
-    assert r.status == 0, r
+    assert [int(line) for line in pipe][0] == 1
+    status, pipe = start("restore", "--detach", "--work-path", folder / "work", "--image-path", folder / "images", "--bundle", container.bundle, container.id)
+    assert status == 0, (folder / "work/restore.log").read_text()[-3000:]
     time.sleep(1)
     assert int(count.read_text()) > before > 1
+    assert container.kill("KILL").status == 0
+    assert [int(line) for line in pipe][0] >= before > 1

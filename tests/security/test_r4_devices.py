@@ -172,6 +172,25 @@ def test_the_callers_stdio_arrives(container, folder, null, verb):
     assert (folder / "out").read_text() == "to-stdout\nto-stderr\n"
 
 
+MOUNTS_OF_STDIO = ["sh", "-c", "exec 3>/seen; for i in 0 1 2; do sed -n 's/^mnt_id:[^0-9]*//p' /proc/$$/fdinfo/$i >&3; done; "
+                   "cut -d' ' -f1 /proc/self/mountinfo >/mounts; touch /seen-all; exec sleep 60"]
+
+
+def test_the_callers_null_device_becomes_the_containers(container, null):
+    """It would hold a mount of the host, which criu cannot save."""
+    assert with_stdio(container, "create", MOUNTS_OF_STDIO, [null] * 3)
+    seen = seen_stdio(container)
+    assert len(seen) == 3 and set(seen) <= set((container.rootfs / "mounts").read_text().split())
+
+
+def test_a_file_of_the_caller_stays_on_the_hosts_mount(container, folder, null):
+    """Twin: nothing else is replaced."""
+    (folder / "out").write_text("")
+    assert with_stdio(container, "create", MOUNTS_OF_STDIO, [null, folder / "out", folder / "out"])
+    inside = set((container.rootfs / "mounts").read_text().split()) if seen_stdio(container) else set()
+    assert [m in inside for m in seen_stdio(container)] == [True, False, False]
+
+
 @pytest.mark.parametrize("image", ["plain-dev", "null-of-the-image"])
 def test_a_device_of_the_caller_keeps_its_owner(container, folder, null, image):
     """CVE-2026-88265, CVE-2018-6954 kin (P07): stdio that is a device is not given to the container's user."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The suites in a guest that has nothing but cgroup v2, all controllers on, and Debian's own kernel, which has the calls of i386."""
+"""The suites in a guest with Debian's own kernel, which has the calls of i386: on cgroup v2 with all controllers, and on the older layouts."""
 import os
 import pathlib
 import re
@@ -24,6 +24,9 @@ grep -q ^sys: /etc/group || echo sys:x:3: >>/etc/group
 exec python3 -m pytest -q -rfEs -p no:cacheprovider "tests/$0\""""
 
 
+PACKAGES = ("bash", "coreutils", "criu", "iproute2", "iptables", "libc-bin", "procps", "util-linux")
+# What criu asks sockets of.
+MODULES = ("af_packet_diag", "inet_diag", "netlink_diag", "tcp_diag", "tun", "udp_diag", "unix_diag")
 PROBES = ("conformance", "e2e", "security")
 
 
@@ -36,14 +39,15 @@ def probes(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("suite", SUITES)
-def test_a_suite_passes_on_cgroup_v2(suite, probes):
+@pytest.mark.parametrize("suite, cgroups", [*((s, "v2") for s in SUITES), ("oci", "v1"), ("oci", "hybrid")])
+def test_a_suite_passes(suite, cgroups, probes):
     brought = [SOURCE / "completions", *(SOURCE / "tests" / f for f in ("oci", "conformance", "e2e", "security", "v2"))]
     brought += [f"{probes / f}:/src/tests/{f}/probe" for f in PROBES]
     brought += [f"{BUILD / 'tests/cgroup_tool'}:/src/build/tests/cgroup_tool"]
-    command = [HERE / "run", "--build", BUILD, "--python", "--package", "coreutils", "--package", "util-linux", "--package", "iproute2",
-               "--package", "procps", "--package", "bash", "--package", "libc-bin", "--env", "BULKHEAD_PAIRS=100", *[w for f in brought for w in ("--with", f)], "--memory", "3072", "--cpus", "2", "--ext4", "2G",
-               "--timeout", "3000", "--command", "--", "sh", "-c", SCRIPT, suite]
+    packages = [w for name in PACKAGES for w in ("--package", name)] + [w for name in MODULES for w in ("--module", name)]
+    command = [HERE / "run", "--build", BUILD, "--python", *packages, *[w for f in brought for w in ("--with", f)], "--memory", "3072",
+               "--cpus", "2", "--ext4", "2G", "--cgroups", cgroups, "--env", "BULKHEAD_PAIRS=100", "--timeout", "3000",
+               "--command", "--", "sh", "-c", SCRIPT, suite]
     p = subprocess.run([sys.executable, *map(str, command)], cwd=SOURCE, capture_output=True, text=True, timeout=3100)
     print(p.stdout[-20000:], p.stderr[-5000:])
     assert p.returncode == 0
