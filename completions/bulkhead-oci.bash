@@ -31,7 +31,7 @@ _bulkhead_oci() {
     update) options="--blkio-weight --cpu-burst --cpu-idle --cpu-period --cpu-quota --cpu-rt-period --cpu-rt-runtime --cpu-share -C --cpuset-cpus --kernel-memory --kernel-memory-tcp --l3-cache-schema --mem-bw-schema --memory --memory-reservation --memory-swap -M --cpuset-mems --pids-limit -r --resources --help" ;;
     events) options="--interval --stats --help" ;;
     checkpoint) options="--auto-dedup --empty-ns --ext-unix-sk --file-locks --image-path --lazy-pages --link-remap --manage-cgroups-mode --shell-job --status-fd --tcp-established --work-path --leave-running --page-server --parent-path --pre-dump --tcp-skip-in-flight --help" ;;
-    restore) options="--auto-dedup --empty-ns --ext-unix-sk --file-locks --image-path --lazy-pages --link-remap --manage-cgroups-mode --shell-job --status-fd --tcp-established --work-path -b --bundle -d --detach -f --config --lsm-mount-context --lsm-profile --no-subreaper --pid-file --help" ;;
+    restore) options="--auto-dedup --console-socket --empty-ns --ext-unix-sk --file-locks --image-path --lazy-pages --link-remap --manage-cgroups-mode --shell-job --status-fd --tcp-established --work-path -b --bundle -d --detach -f --config --lsm-mount-context --lsm-profile --no-subreaper --pid-file --help" ;;
     spec) options="-b --bundle -f --config --rootless --help" ;;
     mounts) options="add remove --help" ;;
     *) options="--help" ;;

@@ -5,7 +5,7 @@
 #include "runtime/supervise.h"
 
 enum { KEY_IMAGES = 256, KEY_WORK, KEY_PARENT, KEY_RUNNING, KEY_TCP, KEY_UNIX, KEY_SHELL, KEY_LOCKS, KEY_PRE, KEY_CGROUPS, KEY_EMPTY, KEY_DEDUP,
-       KEY_STATUS, KEY_LAZY, KEY_SERVER, KEY_IN_FLIGHT, KEY_REMAP, KEY_LSM, KEY_LSM_MOUNT, KEY_PID_FILE, KEY_NO_SUBREAPER };
+       KEY_STATUS, KEY_LAZY, KEY_SERVER, KEY_IN_FLIGHT, KEY_REMAP, KEY_LSM, KEY_LSM_MOUNT, KEY_PID_FILE, KEY_NO_SUBREAPER, KEY_CONSOLE };
 
 #define SHARED_OPTIONS                                                                                       \
         { "image-path", KEY_IMAGES, "DIR", 0, "Where the images are (default: checkpoint)", 0 },             \
@@ -14,7 +14,7 @@ enum { KEY_IMAGES = 256, KEY_WORK, KEY_PARENT, KEY_RUNNING, KEY_TCP, KEY_UNIX, K
         { "ext-unix-sk", KEY_UNIX, NULL, 0, "With unix sockets that lead outside", 0 },                      \
         { "shell-job", KEY_SHELL, NULL, 0, "With a terminal that is not the container's own", 0 },           \
         { "file-locks", KEY_LOCKS, NULL, 0, "With locks on files", 0 },                                      \
-        { "manage-cgroups-mode", KEY_CGROUPS, "MODE", 0, "What criu does about control groups: soft, full, strict, ignore", 0 }, \
+        { "manage-cgroups-mode", KEY_CGROUPS, "MODE", 0, "What criu does about control groups: soft, full, strict, props, none, ignore", 0 }, \
         { "empty-ns", KEY_EMPTY, "network", 0, "Without what is in the network namespace", 0 },              \
         { "auto-dedup", KEY_DEDUP, NULL, 0, "Drop pages of earlier images that are saved again", 0 },        \
         { "lazy-pages", KEY_LAZY, NULL, 0, "Bring memory when it is used", 0 },                              \
@@ -36,6 +36,7 @@ static const struct argp_option restore_options[] = {
         { "bundle", 'b', "DIR", 0, "The bundle (default: this folder)", 1 },
         { "config", 'f', "FILE", 0, "Another file than config.json of the bundle", 1 },
         { "detach", 'd', NULL, 0, "Do not wait for the end", 1 },
+        { "console-socket", KEY_CONSOLE, "PATH", 0, "Send the terminal to the unix socket PATH", 1 },
         { "pid-file", KEY_PID_FILE, "FILE", 0, "Write the process id to FILE", 1 },
         { "no-subreaper", KEY_NO_SUBREAPER, NULL, 0, "Do not adopt orphans of the container", 1 },
         { "lsm-profile", KEY_LSM, "PROFILE", 0, "Another security profile", 1 },
@@ -66,7 +67,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         } texts[] = { { KEY_IMAGES, &s->x.image_path }, { KEY_WORK, &s->x.work_path },         { KEY_PARENT, &s->x.parent_path },
                       { KEY_CGROUPS, &s->x.cgroups_mode }, { KEY_EMPTY, &s->x.empty_namespaces }, { KEY_SERVER, &s->x.page_server },
                       { KEY_LSM, &s->x.lsm_profile },   { KEY_LSM_MOUNT, &s->x.lsm_mount_context }, { 'b', &s->o.bundle },
-                      { 'f', &s->o.config },            { KEY_PID_FILE, &s->o.pid_file } };
+                      { 'f', &s->o.config },            { KEY_PID_FILE, &s->o.pid_file },
+                      { KEY_CONSOLE, &s->o.console_socket } };
         for (size_t i = 0; i < ELEMENTS(flags); i++)
                 if (flags[i].key == key) {
                         *flags[i].flag = true;
@@ -122,7 +124,7 @@ int oci_cmd_restore(const struct oci_globals *g, int argc, char **argv)
         record_unlock(&c.record);
         if (s.detach)
                 return 0;
-        const struct supervision v = { .pid = c.record.pid, .pidfd = c.child.pidfd, .terminal_fd = -EBADF };
+        const struct supervision v = { .pid = c.record.pid, .pidfd = c.child.pidfd, .terminal_fd = c.terminal_fd };
         status = supervise(&v);
         if (container_delete(&c.record, true, &e) < 0)
                 (void)oci_say_failed(g, "cannot remove the container", &e);

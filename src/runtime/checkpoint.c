@@ -6,16 +6,19 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/json.h"
+#include "os/descriptor.h"
 #include "os/file.h"
 #include "os/mount.h"
 #include "os/path.h"
 #include "os/process.h"
+#include "runtime/criu.h"
 
-enum { LOG_MAX = 64 << 20, NOT_THERE = 127, STDIO = 3, DESCRIPTORS_MAX = 1 << 16 };
+enum { LOG_MAX = 64 << 20, LOG_LEVEL = 4, NOT_THERE = 127, STDIO = 3, IMAGE_DESCRIPTORS_MAX = 1 << 16 };
 
 /* Beside the images, as runc has it: where 0, 1 and 2 led to. */
 static const char descriptors[] = "descriptors.json";
@@ -24,28 +27,38 @@ static const char descriptors[] = "descriptors.json";
 static const char outer_network[] = "extRootNetNS";
 
 struct criu {
-        struct strings argv;
+        struct text options;
         char *images, *work;
+        int images_fd, work_fd;
         const char *log; /* a file in work */
         int network_fd;  /* restore: inherited; else negative */
 };
+#define CRIU_INIT { .images_fd = -EBADF, .work_fd = -EBADF, .network_fd = -EBADF }
 
 static void criu_done(struct criu *c)
 {
-        strings_clear(&c->argv);
+        text_clear(&c->options);
         free(c->images);
         free(c->work);
+        fd_close(c->images_fd);
+        fd_close(c->work_fd);
         fd_close(c->network_fd);
 }
 
-static void add(struct criu *c, const char *option, const char *value)
+static void add_external(struct criu *c, char *value)
 {
-        strings_add(&c->argv, option);
-        if (value)
-                strings_add(&c->argv, value);
+        criu_add_text(&c->options, CRIU_EXTERNAL, value);
+        free(value);
 }
 
 /* ---- folders ---- */
+
+static int open_folder(const char *path, char **ret_path, int *ret_fd, struct error *e)
+{
+        *ret_path = realpath(path, NULL);
+        *ret_fd = *ret_path ? open(*ret_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -errno;
+        return *ret_fd >= 0 ? 0 : error_errno(e, errno, "checkpoint.image", "opening the folder %s", path);
+}
 
 static int find_folders(struct criu *c, const struct checkpoint_options *x, bool make, struct error *e)
 {
@@ -53,42 +66,52 @@ static int find_folders(struct criu *c, const struct checkpoint_options *x, bool
         int r = make ? file_make_folders(images, 0700, e) : 0;
         if (r == 0)
                 r = file_make_folders(work, 0700, e);
-        if (r < 0)
-                return r;
-        c->images = realpath(images, NULL);
-        c->work = realpath(work, NULL);
-        if (!c->images || !c->work)
-                return error_errno(e, errno, "checkpoint.image", "opening the images in %s", images);
-        return 0;
+        if (r == 0)
+                r = open_folder(images, &c->images, &c->images_fd, e);
+        return r == 0 ? open_folder(work, &c->work, &c->work_fd, e) : r;
 }
 
-/* ---- command lines ---- */
+/* ---- requests ---- */
+
+/* What becomes of control groups, and its number in criu's protocol. */
+static int find_mode(const char *name, uint64_t *ret, struct error *e)
+{
+        static const char *const names[] = { "ignore", "none", "props", "soft", "full", "strict" };
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                if (text_equal(names[i], name)) {
+                        *ret = i;
+                        return 0;
+                }
+        return error_set(e, EINVAL, "checkpoint.failed", "--manage-cgroups-mode takes soft, full, strict, props, none or ignore, not \"%.40s\"", name);
+}
 
 static int add_common(struct criu *c, const struct checkpoint_options *x, const char *mode, struct error *e)
 {
         const struct {
                 bool set;
-                const char *option;
-        } rows[] = { { x->tcp_established, "--tcp-established" }, { x->ext_unix_sk, "--ext-unix-sk" }, { x->shell_job, "--shell-job" },
-                     { x->file_locks, "--file-locks" },           { x->auto_dedup, "--auto-dedup" },   { x->lazy_pages, "--lazy-pages" },
-                     { x->link_remap, "--link-remap" } };
-        add(c, "--images-dir", c->images);
-        add(c, "--work-dir", c->work);
-        add(c, "--log-file", c->log);
-        add(c, "-v4", NULL);
-        strings_take(&c->argv, xprintf("--manage-cgroups=%s", x->cgroups_mode ? x->cgroups_mode : mode));
-        for (size_t i = 0; i < ELEMENTS(rows); i++)
-                if (rows[i].set)
-                        add(c, rows[i].option, NULL);
-        if (x->status_fd >= 0) {
-                CLEAN_FREE char *number = xprintf("%d", x->status_fd);
-                add(c, "--status-fd", number);
-        }
+                enum criu_option option;
+        } flags[] = { { x->tcp_established, CRIU_TCP_ESTABLISHED }, { x->ext_unix_sk, CRIU_EXT_UNIX_SK }, { x->shell_job, CRIU_SHELL_JOB },
+                      { x->file_locks, CRIU_FILE_LOCKS },           { x->auto_dedup, CRIU_AUTO_DEDUP },   { x->lazy_pages, CRIU_LAZY_PAGES },
+                      { x->link_remap, CRIU_LINK_REMAP },           { true, CRIU_ORPHAN_PTS_MASTER },     { true, CRIU_NOTIFY_SCRIPTS } };
+        uint64_t number = 0;
+        int r = find_mode(x->cgroups_mode ? x->cgroups_mode : mode, &number, e);
+        if (r < 0)
+                return r;
+        criu_add_number(&c->options, CRIU_IMAGES_FD, (uint64_t)c->images_fd);
+        criu_add_number(&c->options, CRIU_WORK_FD, (uint64_t)c->work_fd);
+        criu_add_number(&c->options, CRIU_LOG_LEVEL, LOG_LEVEL);
+        criu_add_text(&c->options, CRIU_LOG_FILE, c->log);
+        criu_add_number(&c->options, CRIU_CGROUPS_MODE, number);
+        for (size_t i = 0; i < ELEMENTS(flags); i++)
+                if (flags[i].set)
+                        criu_add_number(&c->options, flags[i].option, true);
+        if (x->status_fd >= 0)
+                criu_add_number(&c->options, CRIU_STATUS_FD, (uint64_t)x->status_fd);
         if (!x->empty_namespaces)
                 return 0;
         if (!text_equal(x->empty_namespaces, "network"))
                 return error_set(e, EINVAL, "checkpoint.failed", "--empty-ns takes network, not \"%.40s\"", x->empty_namespaces);
-        add(c, "--empty-ns", "net");
+        criu_add_number(&c->options, CRIU_EMPTY_NS, CLONE_NEWNET);
         return 0;
 }
 
@@ -108,14 +131,12 @@ static void add_mounts(struct criu *c, const struct plan_container *k, int root_
                 const struct plan_attach *a = &k->attaches[i];
                 if (!a->bind)
                         continue;
-                CLEAN_FREE char *value = xprintf("mnt[%s]:%s", a->target, restore ? a->source : a->target);
-                add(c, "--external", value);
+                add_external(c, xprintf("mnt[%s]:%s", a->target, restore ? a->source : a->target));
         }
         for (size_t i = 0; i < k->masked.count; i++) {
                 if (!restore && is_folder(root_fd, k->masked.items[i]))
                         continue;
-                CLEAN_FREE char *value = xprintf("mnt[%s]:%s", k->masked.items[i], restore ? "/dev/null" : k->masked.items[i]);
-                add(c, "--external", value);
+                add_external(c, xprintf("mnt[%s]:%s", k->masked.items[i], restore ? "/dev/null" : k->masked.items[i]));
         }
 }
 
@@ -140,8 +161,7 @@ static int save_descriptors(const struct criu *c, pid_t pid, struct error *e)
                 text_add_json(&t, path);
         }
         text_add(&t, "]\n");
-        CLEAN_FD int folder = open(c->images, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int r = folder < 0 ? -errno : file_replace(folder, descriptors, t.data, t.length, 0600);
+        int r = file_replace(c->images_fd, descriptors, t.data, t.length, 0600);
         return r < 0 ? error_errno(e, r, "checkpoint.image", "writing %s/%s", c->images, descriptors) : 0;
 }
 
@@ -151,7 +171,7 @@ static int add_descriptors(struct criu *c, struct error *e)
         CLEAN_JSON struct json_document d = { 0 };
         CLEAN_STRINGS struct strings paths = { 0 };
         CLEAN_FREE char *path = xprintf("%s/%s", c->images, descriptors);
-        int r = file_read(AT_FDCWD, path, DESCRIPTORS_MAX, &t);
+        int r = file_read(c->images_fd, descriptors, IMAGE_DESCRIPTORS_MAX, &t);
         if (r == -ENOENT)
                 return 0;
         if (r < 0)
@@ -162,54 +182,51 @@ static int add_descriptors(struct criu *c, struct error *e)
         if (json_strings(&top, &paths, e) < 0)
                 return -EINVAL;
         for (size_t i = 0; i < paths.count && i < STDIO; i++)
-                if (text_starts(paths.items[i], "pipe:")) {
-                        CLEAN_FREE char *value = xprintf("fd[%zu]:%s", i, paths.items[i]);
-                        add(c, "--inherit-fd", value);
-                }
+                if (text_starts(paths.items[i], "pipe:"))
+                        criu_add_inherited(&c->options, paths.items[i], (int)i);
         return 0;
 }
 
 static int add_page_server(struct criu *c, const char *server, struct error *e)
 {
         const char *colon = server ? strrchr(server, ':') : NULL;
+        uint64_t port = 0;
         if (!server)
                 return 0;
         if (!colon || colon == server || !colon[1])
                 return error_set(e, EINVAL, "checkpoint.failed", "--page-server takes ADDRESS:PORT, not \"%.60s\"", server);
+        if (text_parse_uint(colon + 1, UINT16_MAX, &port) < 0)
+                return error_set(e, EINVAL, "checkpoint.failed", "--page-server: \"%.40s\" is no port", colon + 1);
         CLEAN_FREE char *address = xstrndup(server, (size_t)(colon - server));
-        add(c, "--page-server", NULL);
-        add(c, "--address", address);
-        add(c, "--port", colon + 1);
+        criu_add_page_server(&c->options, address, (unsigned)port);
         return 0;
 }
 
 static int build_dump(struct criu *c, const struct record *r, const struct plan_container *k, const struct checkpoint_options *x, struct error *e)
 {
-        CLEAN_FREE char *pid = xprintf("%d", r->pid);
+        const struct {
+                bool set;
+                enum criu_option option;
+        } flags[] = { { x->leave_running, CRIU_LEAVE_RUNNING }, { x->tcp_skip_in_flight, CRIU_TCP_SKIP_IN_FLIGHT },
+                      { x->pre_dump || x->parent_path, CRIU_TRACK_MEM } };
         struct stat st;
         c->log = "dump.log";
-        add(c, "criu", x->pre_dump ? "pre-dump" : "dump");
-        add(c, "--tree", pid);
+        criu_add_number(&c->options, CRIU_PID, (uint64_t)r->pid);
         int n = add_common(c, x, "soft", e);
         if (n == 0)
                 n = add_page_server(c, x->page_server, e);
         if (n < 0)
                 return n;
-        if (x->leave_running)
-                add(c, "--leave-running", NULL);
-        if (x->tcp_skip_in_flight)
-                add(c, "--skip-in-flight", NULL);
-        if (x->pre_dump || x->parent_path)
-                add(c, "--track-mem", NULL);
+        for (size_t i = 0; i < ELEMENTS(flags); i++)
+                if (flags[i].set)
+                        criu_add_number(&c->options, flags[i].option, true);
         if (x->parent_path)
-                add(c, "--prev-images-dir", x->parent_path);
+                criu_add_text(&c->options, CRIU_PARENT_IMAGES, x->parent_path);
         const struct cgroup_folder *freezer = cgroup_v1_folder_of(&r->cgroup, "freezer");
         if (freezer && !cgroup_is_frozen(&r->cgroup))
-                add(c, "--freeze-cgroup", freezer->path);
-        if (network_path(k) && stat(network_path(k), &st) == 0) {
-                CLEAN_FREE char *value = xprintf("net[%llu]:%s", (unsigned long long)st.st_ino, outer_network);
-                add(c, "--external", value);
-        }
+                criu_add_text(&c->options, CRIU_FREEZE_CGROUP, freezer->path);
+        if (network_path(k) && stat(network_path(k), &st) == 0)
+                add_external(c, xprintf("net[%llu]:%s", (unsigned long long)st.st_ino, outer_network));
         CLEAN_FREE char *root = xprintf("/proc/%d/root", r->pid);
         CLEAN_FD int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (root_fd < 0)
@@ -222,25 +239,21 @@ static int build_restore(struct criu *c, const struct creation *made, const stru
 {
         const struct plan_container *k = made->plan.container;
         c->log = "restore.log";
-        add(c, "criu", "restore");
         int n = add_common(c, x, "ignore", e);
         if (n < 0)
                 return n;
-        add(c, "--restore-detached", NULL);
-        add(c, "--restore-sibling", NULL);
-        add(c, "--pidfile", "bulkhead.pid");
+        criu_add_number(&c->options, CRIU_SIBLING, true);
         if (k->root.path)
-                add(c, "--root", k->root.path);
+                criu_add_text(&c->options, CRIU_ROOT, k->root.path);
         if (x->lsm_profile)
-                add(c, "--lsm-profile", x->lsm_profile);
+                criu_add_text(&c->options, CRIU_LSM_PROFILE, x->lsm_profile);
         if (x->lsm_mount_context)
-                add(c, "--lsm-mount-context", x->lsm_mount_context);
+                criu_add_text(&c->options, CRIU_LSM_MOUNT_CONTEXT, x->lsm_mount_context);
         if (network_path(k)) {
                 c->network_fd = open(network_path(k), O_RDONLY | O_CLOEXEC);
                 if (c->network_fd < 0)
                         return error_errno(e, errno, "namespace.path", "opening the network namespace %s", network_path(k));
-                CLEAN_FREE char *value = xprintf("fd[%d]:%s", c->network_fd, outer_network);
-                add(c, "--inherit-fd", value);
+                criu_add_inherited(&c->options, outer_network, c->network_fd);
         }
         add_mounts(c, k, -EBADF);
         return add_descriptors(c, e);
@@ -253,7 +266,7 @@ static void hint_of_log(const struct criu *c, struct error *e)
 {
         CLEAN_TEXT struct text t = { 0 };
         CLEAN_FREE char *path = xprintf("%s/%s", c->work, c->log);
-        const char *first = file_read(AT_FDCWD, path, LOG_MAX, &t) == 0 ? strstr(t.data, "Error (") : NULL;
+        const char *first = file_read(c->work_fd, c->log, LOG_MAX, &t) == 0 ? strstr(t.data, "Error (") : NULL;
         if (first)
                 error_hint(e, "criu says: %.*s; all of it is in %s", (int)strcspn(first, "\n"), first, path);
         else
@@ -268,9 +281,10 @@ static int mount_root(const char *path)
         return r < 0 ? r : mount_attach(fd, AT_FDCWD, path);
 }
 
-static _Noreturn void become_criu(struct criu *c, const struct cgroup *groups, const char *root, int status_fd)
+static _Noreturn void become_criu(struct criu *c, const struct cgroup *groups, const char *root, int socket)
 {
         const char *program = getenv("CRIU");
+        CLEAN_FREE char *number = xprintf("%d", socket);
         sigset_t none;
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -279,53 +293,63 @@ static _Noreturn void become_criu(struct criu *c, const struct cgroup *groups, c
         if (root && mount_root(root) < 0)
                 _exit(NOT_THERE - 3);
         (void)process_cloexec_from(3);
-        const int kept[] = { c->network_fd, status_fd };
+        const int kept[] = { c->network_fd, socket };
         for (size_t i = 0; i < ELEMENTS(kept); i++)
                 if (kept[i] >= 0)
                         (void)fcntl(kept[i], F_SETFD, 0);
-        execvp(program && *program ? program : "criu", c->argv.items);
+        execlp(program && *program ? program : "criu", "criu", "swrk", number, (char *)NULL);
         _exit(errno == ENOENT ? NOT_THERE : NOT_THERE - 1);
 }
 
-static int explain(const struct criu *c, int status, struct error *e)
+/* It ended before it was criu: that says more than the silence of its socket. */
+static bool explain_status(int status, struct error *e)
 {
-        const char *command = c->argv.items[1];
-        if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_THERE) {
-                error_set(e, ENOENT, "checkpoint.missing", "criu is not installed");
-                error_hint(e, "install the package criu, or name the program in the variable CRIU");
-                return -ENOENT;
-        }
-        if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_THERE - 3)
-                return error_set(e, EPERM, "checkpoint.failed", "the root could not be mounted for criu");
-        if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_THERE - 2)
-                return error_set(e, EPERM, "checkpoint.failed", "the control groups could not be entered for criu");
-        error_set(e, EIO, "checkpoint.failed", "criu %s ended with %s %d", command, WIFSIGNALED(status) ? "signal" : "status",
-                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-        hint_of_log(c, e);
-        return -EIO;
+        static const struct {
+                int status, code;
+                const char *name, *text;
+        } rows[] = { { NOT_THERE, ENOENT, "checkpoint.missing", "criu is not installed" },
+                     { NOT_THERE - 1, EACCES, "checkpoint.failed", "criu cannot be executed" },
+                     { NOT_THERE - 2, EPERM, "checkpoint.failed", "the control groups could not be entered for criu" },
+                     { NOT_THERE - 3, EPERM, "checkpoint.failed", "the root could not be mounted for criu" } };
+        for (size_t i = 0; WIFEXITED(status) && i < ELEMENTS(rows); i++)
+                if (rows[i].status == WEXITSTATUS(status)) {
+                        error_set(e, rows[i].code, rows[i].name, "%s", rows[i].text);
+                        if (i < 2)
+                                error_hint(e, "install the package criu, or name the program in the variable CRIU");
+                        return true;
+                }
+        return false;
 }
 
-static int run(struct criu *c, struct cgroup *groups, const char *root, int status_fd, struct error *e)
+static int run(struct criu *c, enum criu_request request, struct cgroup *groups, const char *root, struct criu_answer *ret, struct error *e)
 {
-        int pidfd = -EBADF, status = 0;
-        CLEAN_FREE char *log = xprintf("%s/%s", c->work, c->log);
-        (void)unlink(log); /* of another time: it would explain nothing */
+        int pidfd = -EBADF, status = 0, ends[2];
+        (void)unlinkat(c->work_fd, c->log, 0); /* of another time: it would explain nothing */
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+                return error_errno(e, errno, "checkpoint.failed", "socketpair");
+        CLEAN_FD int ours = ends[0];
         pid_t pid = process_clone(root ? CLONE_NEWNS : 0, groups ? groups->into_fd : -1, &pidfd);
+        if (pid == 0)
+                become_criu(c, groups, root, ends[1]);
+        fd_close(ends[1]);
         if (pid < 0)
                 return error_errno(e, pid, "spawn.failed", "clone");
-        if (pid == 0)
-                become_criu(c, groups, root, status_fd);
         fd_close(pidfd);
+        int r = criu_ask(ours, request, &c->options, ret, e);
+        ours = fd_close(ours); /* a worker that waits for more ends */
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 ;
-        return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : explain(c, status, e);
+        if (r < 0 && !explain_status(status, e))
+                hint_of_log(c, e);
+        return r;
 }
 
 /* ---- the two ---- */
 
 int checkpoint_dump(struct record *r, const struct checkpoint_options *x, struct error *e)
 {
-        CLEAN(criu_done) struct criu c = { .network_fd = -EBADF };
+        CLEAN(criu_done) struct criu c = CRIU_INIT;
+        struct criu_answer answer = CRIU_ANSWER_INIT;
         CLEAN_JSON struct json_document config = { 0 };
         CLEAN_PLAN struct plan p = { 0 };
         enum record_status status = record_status(r);
@@ -338,37 +362,42 @@ int checkpoint_dump(struct record *r, const struct checkpoint_options *x, struct
                 k = build_dump(&c, r, p.container, x, e);
         if (k == 0)
                 k = save_descriptors(&c, r->pid, e);
-        return k == 0 ? run(&c, NULL, NULL, x->status_fd, e) : k;
+        return k == 0 ? run(&c, x->pre_dump ? CRIU_PRE_DUMP : CRIU_DUMP, NULL, NULL, &answer, e) : k;
 }
 
 /* The process that criu made a sibling of its own, and so our child. */
-static int adopt(struct creation *c, const struct criu *criu, struct error *e)
+static int adopt(struct creation *c, pid_t pid, struct error *e)
 {
-        CLEAN_FREE char *path = xprintf("%s/bulkhead.pid", criu->work);
-        CLEAN_TEXT struct text t = { 0 };
-        uint64_t pid = 0;
-        int r = file_read(AT_FDCWD, path, 64, &t);
-        (void)unlink(path);
-        if (r == 0)
-                t.data[strcspn(t.data, "\n")] = 0;
-        if (r < 0 || text_parse_uint(t.data, INT32_MAX, &pid) < 0 || pid < 2)
-                return error_set(e, EPROTO, "checkpoint.failed", "criu did not tell which process it restored");
-        c->child.pidfd = process_open((pid_t)pid);
+        c->child.pidfd = process_open(pid);
         if (c->child.pidfd < 0)
                 return error_errno(e, c->child.pidfd, "checkpoint.failed", "opening the restored process");
-        c->child.pid = c->record.pid = (pid_t)pid;
-        c->record.pid_start = record_process_start((pid_t)pid);
+        c->child.pid = c->record.pid = pid;
+        c->record.pid_start = record_process_start(pid);
         c->born = true;
-        r = record_save(&c->record, e);
-        CLEAN_FREE char *text = xprintf("%d", c->record.pid);
+        int r = record_save(&c->record, e);
+        CLEAN_FREE char *text = xprintf("%d", pid);
         if (r == 0 && c->o->pid_file && (r = file_replace(AT_FDCWD, c->o->pid_file, text, strlen(text), 0644)) < 0)
                 return error_errno(e, r, "state.pid-file", "writing %s", c->o->pid_file);
         return r;
 }
 
+/* As a new container sends its own. */
+static int pass_terminal(struct creation *c, int console, int terminal_fd, struct error *e)
+{
+        static const char name[] = "/dev/ptmx";
+        if (console < 0)
+                return 0;
+        if (terminal_fd < 0)
+                return error_set(e, EPROTO, "terminal.failed", "the configuration has a terminal and the images have none");
+        int r = descriptor_send(console, name, sizeof name - 1, &terminal_fd, 1);
+        return r < 0 ? error_errno(e, r, "terminal.failed", "sending the restored terminal") : creation_receive_terminal(c, e);
+}
+
 int checkpoint_restore(struct creation *c, struct error *e)
 {
-        CLEAN(criu_done) struct criu criu = { .network_fd = -EBADF };
+        CLEAN(criu_done) struct criu criu = CRIU_INIT;
+        CLEAN_FD int console = -EBADF;
+        struct criu_answer answer = CRIU_ANSWER_INIT;
         const struct checkpoint_options *x = c->o->restore;
         const struct plan_container *k = c->plan.container;
         CLEAN_FREE char *mark = xprintf("%s/inventory.img", x->image_path ? x->image_path : "checkpoint");
@@ -379,8 +408,13 @@ int checkpoint_restore(struct creation *c, struct error *e)
                 return error_set(e, ENOTSUP, "checkpoint.failed", "a container with hooks before its start, or network devices, cannot be restored");
         int r = find_folders(&criu, x, false, e);
         if (r == 0)
+                r = creation_connect_console(c, &console, e);
+        if (r == 0)
                 r = build_restore(&criu, c, x, e);
         if (r == 0)
-                r = run(&criu, &c->sandbox.cgroup, k->root.path, x->status_fd, e);
-        return r == 0 ? adopt(c, &criu, e) : r;
+                r = run(&criu, CRIU_RESTORE, &c->sandbox.cgroup, k->root.path, &answer, e);
+        CLEAN_FD int terminal_fd = answer.terminal_fd;
+        if (r == 0)
+                r = adopt(c, answer.pid, e);
+        return r == 0 ? pass_terminal(c, console, terminal_fd, e) : r;
 }

@@ -163,7 +163,7 @@ static void lend_cgroup(struct creation *c)
         c->sandbox.cgroup = c->record.cgroup;
 }
 
-static int connect_console(struct creation *c, int *ret, struct error *e)
+int creation_connect_console(struct creation *c, int *ret, struct error *e)
 {
         int ends[2];
         if (!c->plan.container->terminal) {
@@ -187,8 +187,7 @@ static int connect_console(struct creation *c, int *ret, struct error *e)
         return 0;
 }
 
-/* The terminal that the child made and sent: what was the socket becomes the terminal. */
-static int receive_terminal(struct creation *c, struct error *e)
+int creation_receive_terminal(struct creation *c, struct error *e)
 {
         char name[64];
         int fd = -EBADF;
@@ -236,7 +235,7 @@ int creation_spawn(struct creation *c, struct error *e)
 {
         struct sandbox_io io = c->o->io;
         CLEAN_FD int console = -EBADF;
-        int r = connect_console(c, &console, e);
+        int r = creation_connect_console(c, &console, e);
         if (r < 0)
                 return r;
         io.console_fd = console;
@@ -256,7 +255,7 @@ int creation_spawn(struct creation *c, struct error *e)
                 return r;
         if (c->o->waits && r == 0)
                 return error_set(e, ECHILD, "spawn.failed", "the container's process died while it was set up");
-        r = receive_terminal(c, e);
+        r = creation_receive_terminal(c, e);
         if (r == 0)
                 r = send_pidfd(c->o->pidfd_socket, c->child.pidfd, e);
         return r == 0 ? write_pid_file(c->o->pid_file, c->child.pid, e) : r;

@@ -50,6 +50,10 @@ struct creation {
 int creation_make(int root_fd, const struct creation_options *o, struct creation *ret, struct error *e);
 /* The step that make and exec share: the process, its terminal, and the files and sockets that tell of it. */
 int creation_spawn(struct creation *c, struct error *e);
+/* Its parts for a process that comes from elsewhere: where the terminal's main side is to be sent, negative without a terminal ... */
+int creation_connect_console(struct creation *c, int *ret, struct error *e);
+/* ... and, when that was ourselves, the terminal received: what was the socket becomes the terminal. */
+int creation_receive_terminal(struct creation *c, struct error *e);
 void creation_done(struct creation *c);
 #define CLEAN_CREATION CLEAN(creation_done)
 

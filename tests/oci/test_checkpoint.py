@@ -3,32 +3,116 @@
 where the kernel and it get along."""
 import json
 import os
+import select
 import shutil
+import socket
 import subprocess
 import time
 
 import pytest
 
 STAND_IN = r"""#!/usr/bin/python3
-import ctypes, json, os, sys
-argv = sys.argv[1:]
+# Speaks criu's protocol (images/rpc.proto), and notes what it was asked for in the words of criu's command line.
+import array, ctypes, json, os, pty, socket, sys
+DUMP, RESTORE, PRE_DUMP, NOTIFY = 1, 2, 4, 6
+FLAGS = {3: "--leave-running", 4: "--ext-unix-sk", 5: "--tcp-established", 7: "--shell-job", 8: "--file-locks", 12: "notify", 15: "--track-mem",
+         16: "--auto-dedup", 18: "--link-remap", 26: "--restore-sibling", 46: "--skip-in-flight", 48: "--lazy-pages", 50: "--orphan-pts-master"}
+NUMBERS = {2: "--tree", 9: "-v", 34: "--manage-cgroups", 38: "--empty-ns"}
+FOLDERS = {1: "--images-dir", 17: "--work-dir", 49: "--status-fd"}
+TEXTS = {10: "--log-file", 13: "--root", 14: "--prev-images-dir", 37: "--external", 44: "--freeze-cgroup", 53: "--lsm-profile", 63: "--lsm-mount-context"}
+
+def varint(b, i):
+    n = shift = 0
+    while True:
+        n |= (b[i] & 127) << shift
+        shift += 7
+        i += 1
+        if not b[i - 1] & 128:
+            return n, i
+
+def fields(b):
+    i, out = 0, []
+    while i < len(b):
+        tag, i = varint(b, i)
+        n, i = varint(b, i)
+        if tag & 7 == 2:
+            n, i = b[i:i + n], i + n
+        out.append((tag >> 3, n))
+    return out
+
+def number(n):
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+def message(*pairs):
+    return b"".join(number(f << 3 | (2 if isinstance(v, bytes) else 0)) + (number(len(v)) + v if isinstance(v, bytes) else number(v)) for f, v in pairs)
+
+assert sys.argv[1] == "swrk"
+s = socket.socket(fileno=int(sys.argv[2]))
+request = fields(s.recv(1 << 16))
+kind = dict(request)[1]
+argv, inherited = [{DUMP: "dump", RESTORE: "restore", PRE_DUMP: "pre-dump"}[kind]], {}
+for f, v in fields(dict(request)[2]):
+    if f in FLAGS:
+        assert v == 1
+        argv.append(FLAGS[f])
+    elif f in NUMBERS:
+        argv += [NUMBERS[f], str(v)]
+    elif f in FOLDERS:
+        argv += [FOLDERS[f], os.readlink(f"/proc/{os.getppid()}/fd/{v}")]
+    elif f in TEXTS:
+        argv += [TEXTS[f], v.decode()]
+    elif f == 11:
+        server = dict(fields(v))
+        argv += ["--page-server", "--address", server[1].decode(), "--port", str(server[2])]
+    elif f == 27:
+        pair = dict(fields(v))
+        inherited[pair[1].decode()] = pair[2]
+    else:
+        sys.exit(f"option {f} is not known")
 value = lambda name: argv[argv.index(name) + 1]
 here = os.path.dirname(os.path.abspath(__file__))
 mounts = [l.split()[4] for l in open("/proc/self/mountinfo")]
-json.dump({"argv": argv, "mounts": mounts, "cgroup": open("/proc/self/cgroup").read(), "fds": sorted(map(int, os.listdir("/proc/self/fd")))},
-          open(os.path.join(here, "asked.json"), "w"))
-if os.path.exists(os.path.join(here, "fail")):
+json.dump({"argv": argv, "inherited": inherited, "mounts": mounts, "cgroup": open("/proc/self/cgroup").read(),
+           "fds": sorted(map(int, os.listdir("/proc/self/fd")))}, open(os.path.join(here, "asked.json"), "w"))
+mode = open(os.path.join(here, "mode")).read() if os.path.exists(os.path.join(here, "mode")) else ""
+if mode == "fail":
     log = os.path.join(value("--work-dir"), value("--log-file"))
     open(log, "w").write("(00.1) fine\n(00.2) Error (criu/tty.c:2): tty is outside\n(00.3) Error (criu/cr-dump.c:1): Dumping FAILED\n(00.4) end\n")
+    s.send(message((1, kind), (2, 0), (7, 22), (9, b"a message of its own")))
     sys.exit(1)
-if argv[0] in ("dump", "pre-dump"):
+if mode == "silent":
+    sys.exit(0)
+if mode == "garbage":
+    s.send(b"\x0a\xff\xff\xff\xff\x0f")
+    s.recv(1)
+    sys.exit(0)
+
+def notify(name, *fds):
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    s.sendmsg([message((1, NOTIFY), (2, 1), (5, message((1, name), (2, os.getpid()))))], ancillary)
+    answer = dict(fields(s.recv(4096)))
+    assert answer == {1: NOTIFY, 3: 1}, answer
+
+if kind != RESTORE:
+    notify(b"network-lock")
     open(os.path.join(value("--images-dir"), "inventory.img"), "w").close()
+    s.send(message((1, kind), (2, 1), (3, b"")))
 else:
+    main = slave = None
+    if mode == "terminal":
+        main, slave = pty.openpty()
+        notify(b"orphan-pts-master", main)
     CLONE_PARENT, SIGCHLD = 0x8000, 17
     pid = ctypes.CDLL(None, use_errno=True).syscall(56, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)
     if pid == 0:
+        if slave is not None:
+            os.login_tty(slave) if hasattr(os, "login_tty") else [os.dup2(slave, n) for n in (0, 1, 2)]
         os.execv("/bin/busybox", ["busybox", "sh", "-c", "echo restored; exec busybox sleep ${SLEEP:-0}"])
-    open(os.path.join(value("--work-dir"), value("--pidfile")), "w").write(str(pid))
+    s.send(message((1, kind), (2, 1), (4, message((1, pid)))))
 """
 
 
@@ -41,8 +125,8 @@ class Criu:
         self.program.chmod(0o755)
         self.env = {**os.environ, "CRIU": str(self.program)}
 
-    def fail(self):
-        (self.folder / "fail").touch()
+    def will(self, mode):
+        (self.folder / "mode").write_text(mode)
 
     def asked(self):
         return json.loads((self.folder / "asked.json").read_text())
@@ -51,6 +135,38 @@ class Criu:
 @pytest.fixture
 def criu(folder):
     return Criu(folder)
+
+
+class Console:
+    """The engine's end of a console socket."""
+    def __init__(self, path):
+        self.path, self.terminal = path, None
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        if self.terminal is not None:
+            os.close(self.terminal)
+
+    def receive(self):
+        if self.terminal is None:
+            self.listener.settimeout(30)
+            with self.listener.accept()[0] as s:
+                _, fds, _, _ = socket.recv_fds(s, 4096, 1)
+            self.terminal = fds[0]
+
+    def read_until(self, word, seconds=30):
+        self.receive()
+        text, end = "", time.monotonic() + seconds
+        while word not in text and time.monotonic() < end:
+            if select.select([self.terminal], [], [], 0.1)[0]:
+                text += os.read(self.terminal, 4096).decode()
+        return text
 
 
 def pairs(argv, name):
@@ -64,7 +180,7 @@ def test_a_container_is_saved_and_removed(container, criu, folder):
     assert r.status == 0, r
     argv = criu.asked()["argv"]
     assert argv[0] == "dump" and pairs(argv, "--tree") == [str(pid)] and pairs(argv, "--images-dir") == [str(folder / "images")]
-    assert "--manage-cgroups=soft" in argv and "--leave-running" not in argv
+    assert pairs(argv, "--manage-cgroups") == ["3"] and "--leave-running" not in argv and "--orphan-pts-master" in argv
     assert container.state() is None
 
 
@@ -84,17 +200,19 @@ def test_every_option_reaches_criu(container, criu, folder):
                        "--ext-unix-sk", "--shell-job", "--file-locks", "--manage-cgroups-mode", "full", "--empty-ns", "network", "--auto-dedup",
                        "--lazy-pages", "--page-server", "192.0.2.1:27", "--link-remap", "--tcp-skip-in-flight", "--status-fd", str(write), container.id,
                        env=criu.env, pass_fds=[write])
+    pipe = os.readlink(f"/proc/self/fd/{write}")
     os.close(read)
     os.close(write)
     assert r.status == 0, r
     argv = criu.asked()["argv"]
-    for word in ("--tcp-established", "--ext-unix-sk", "--shell-job", "--file-locks", "--manage-cgroups=full", "--auto-dedup", "--lazy-pages",
+    for word in ("--tcp-established", "--ext-unix-sk", "--shell-job", "--file-locks", "--auto-dedup", "--lazy-pages",
                  "--page-server", "--link-remap", "--skip-in-flight", "--track-mem"):
         assert word in argv, word
-    for name, value in (("--work-dir", str(folder / "work")), ("--prev-images-dir", "../earlier"), ("--empty-ns", "net"), ("--address", "192.0.2.1"),
-                        ("--port", "27"), ("--status-fd", str(write))):
+    for name, value in (("--work-dir", str(folder / "work")), ("--prev-images-dir", "../earlier"), ("--empty-ns", str(0x40000000)), ("--manage-cgroups", "4"), ("--address", "192.0.2.1"),
+                        ("--port", "27"), ("--status-fd", pipe)):
         assert pairs(argv, name) == [value], name
-    assert set(criu.asked()["fds"]) <= {0, 1, 2, 3, 4, write}
+    fds = criu.asked()["fds"]
+    assert fds[:3] == [0, 1, 2] and len(fds) <= 5, "the socket, the listing, and nothing else"
 
 
 def test_mounts_and_networks_from_outside_are_named(make, criu, folder):
@@ -111,7 +229,7 @@ def test_mounts_and_networks_from_outside_are_named(make, criu, folder):
 
 def test_what_criu_says_is_in_the_error_and_the_container_goes_on(container, criu, folder):
     container.args("sleep", "60").up()
-    criu.fail()
+    criu.will("fail")
     r = container.call("checkpoint", "--image-path", folder / "images", container.id, env=criu.env)
     assert r.status == 1 and "checkpoint.failed" in r.err and "tty is outside" in r.err and "FAILED" not in r.err, r
     assert container.status() == "running"
@@ -160,13 +278,13 @@ def test_nothing_is_left_when_a_restore_fails(container, criu, folder):
     r = container.call(*restore, env=criu.env)
     assert r.status == 1 and "checkpoint.image" in r.err, r
     (folder / "images/inventory.img").touch()
-    criu.fail()
+    criu.will("fail")
     r = container.call(*restore, env=criu.env)
     assert r.status == 1 and "tty is outside" in r.err, r
     assert container.state() is None
 
 
-@pytest.mark.parametrize("options, words", [(["--page-server", "nowhere"], "--page-server"), (["--empty-ns", "pid"], "--empty-ns"),
+@pytest.mark.parametrize("options, words", [(["--page-server", "nowhere"], "--page-server"), (["--page-server", "192.0.2.1:70000"], "port"), (["--empty-ns", "pid"], "--empty-ns"), (["--manage-cgroups-mode", "some"], "--manage-cgroups-mode"),
                                             (["--status-fd", "x"], "--status-fd")])
 def test_wrong_options_are_errors(container, criu, folder, options, words):
     container.args("sleep", "60").up()
@@ -181,12 +299,88 @@ def test_a_stopped_container_cannot_be_saved(container, criu):
     assert r.status == 1 and "container.status" in r.err, r
 
 
-def test_with_criu_itself_a_counter_goes_on_where_it_was(container, folder):
+@pytest.mark.parametrize("mode, words", [("silent", "without an answer"), ("garbage", "none of its protocol")])
+def test_a_criu_that_does_not_answer_is_an_error(container, criu, folder, mode, words):
+    container.args("sleep", "60").up()
+    criu.will(mode)
+    r = container.call("checkpoint", "--image-path", folder / "images", container.id, env=criu.env)
+    assert r.status == 1 and "checkpoint.failed" in r.err and words in r.err, r
+    assert container.status() == "running"
+
+
+def with_terminal(container, folder):
+    (folder / "images").mkdir()
+    (folder / "images/inventory.img").touch()
+    container.config["process"]["terminal"] = True
+    container.save()
+    return ("restore", "--image-path", folder / "images", "--bundle", container.bundle)
+
+
+def test_a_restored_terminal_goes_to_the_console_socket(container, criu, folder):
+    words = with_terminal(container, folder)
+    criu.will("terminal")
+    with Console(folder / "console") as console:
+        p = subprocess.run(container.command(*words, "--detach", "--console-socket", folder / "console", container.id), env={**criu.env, "SLEEP": "60"},
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert p.returncode == 0, p.stderr
+        assert "restored" in console.read_until("restored")
+        assert container.status() == "running"
+
+
+def test_a_restored_terminal_is_shown_in_the_foreground(container, criu, folder):
+    words = with_terminal(container, folder)
+    criu.will("terminal")
+    r = container.call(*words, container.id, env=criu.env)
+    assert r.status == 0 and "restored" in r.out, r
+
+
+def test_a_terminal_that_the_images_have_not_is_an_error_and_nothing_is_left(container, criu, folder):
+    words = with_terminal(container, folder)
+    r = container.call(*words, container.id, env={**criu.env, "SLEEP": "60"})
+    assert r.status == 1 and "terminal" in r.err, r
+    assert container.state() is None
+    r = container.call(*words, "--detach", container.id, env=criu.env)
+    assert r.status == 1 and "--console-socket" in r.err, r
+    assert container.state() is None
+
+
+@pytest.fixture
+def real_criu():
     if not shutil.which("criu"):
         pytest.skip("criu is not installed")
     check = subprocess.run(["criu", "check"], capture_output=True, text=True)
     if check.returncode:
         pytest.skip("criu does not get along with this kernel: " + (check.stdout + check.stderr).strip().split("\n")[0])
+
+
+def test_with_criu_itself_a_terminal_comes_back(container, folder, real_criu):
+    container.config["process"]["terminal"] = True
+    container.sh("n=0; while read line; do n=$((n+1)); echo heard $n $line; done").save()
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "timeout": 120}
+
+    def start(console, *words):
+        p = subprocess.run(container.command(*words, "--detach", "--console-socket", console.path, "--bundle", container.bundle, container.id), **quiet)
+        log = folder / "work/restore.log"
+        assert p.returncode == 0, (p.stderr, log.read_text()[-3000:] if log.exists() else "")
+
+    def say(console, word, answer):
+        console.receive()
+        os.write(console.terminal, f"{word}\n".encode())
+        text = console.read_until(answer)
+        assert answer in text, text
+
+    with Console(folder / "first") as console:
+        start(console, "run")
+        say(console, "one", "heard 1 one")
+        r = container.call("checkpoint", "--image-path", folder / "images", container.id)
+        assert r.status == 0, (r, (folder / "images/dump.log").read_text()[-3000:])
+    with Console(folder / "second") as console:
+        start(console, "restore", "--work-path", folder / "work", "--image-path", folder / "images")
+        say(console, "two", "heard 2 two")
+        assert container.status() == "running"
+
+
+def test_with_criu_itself_a_counter_goes_on_where_it_was(container, folder, real_criu):
     container.sh("n=0; while :; do n=$((n+1)); echo $n; echo $n >/tmp/n; sleep 0.1; done").save()
     count = container.rootfs / "tmp/n"
 
