@@ -20,8 +20,9 @@ int cmd_explain(int argc, char **argv)
                 error_print(stderr, "bulkhead", "cannot explain this plan", &e);
                 return e.exit_status ? e.exit_status : 1;
         }
+        uint64_t held = 0;
         const struct explain_host host = {
-                .privileged = geteuid() == 0 && capability_effective() >> CAP_SYS_ADMIN & 1,
+                .privileged = geteuid() == 0 && capability_effective(&held) == 0 && held >> CAP_SYS_ADMIN & 1,
                 .landlock = landlock_version() > 0,
                 .capabilities = capability_all(),
         };

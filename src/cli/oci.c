@@ -52,7 +52,23 @@ static void use_engine_words(char *message)
                         *p = (char)(*p + ('a' - 'A'));
 }
 
-/* One line for each error, as engines read it back; the log's folder may be gone, which is no second error. */
+static int open_log(const struct oci_globals *g)
+{
+        return open(g->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+}
+
+bool oci_log_opens(const struct oci_globals *g)
+{
+        struct error e = { 0 };
+        CLEAN_FD int fd = g->log ? open_log(g) : -EBADF;
+        if (!g->log || fd >= 0)
+                return true;
+        error_errno(&e, errno, "command.log", "opening the log %s", g->log);
+        error_print(stderr, "bulkhead-oci", "cannot log", &e);
+        return false;
+}
+
+/* One line for each error, as engines read it back; the log's folder may be gone by now, which is no second error. */
 static void write_log(const struct oci_globals *g, const char *message)
 {
         CLEAN_TEXT struct text line = { 0 };
@@ -61,7 +77,7 @@ static void write_log(const struct oci_globals *g, const char *message)
         time_t t = time(NULL);
         if (!g->log)
                 return;
-        CLEAN_FD int fd = open(g->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+        CLEAN_FD int fd = open_log(g);
         if (fd < 0)
                 return;
         (void)strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));

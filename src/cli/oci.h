@@ -23,6 +23,8 @@ struct oci_command {
 /* Ends with a NULL name. */
 extern const struct oci_command oci_commands[];
 
+/* Whether the log can be written to; if not, that is said. */
+bool oci_log_opens(const struct oci_globals *g);
 /* Says what failed, on standard error and in the log; returns the exit status: status, or 1 when it is 0. */
 int oci_say_failed(const struct oci_globals *g, const char *subject, const struct error *e);
 /* The number of --preserve-fds: -EINVAL, or -EBADF when not all of the descriptors from 3 on are open. */

@@ -59,13 +59,14 @@ uint64_t capability_all(void)
         return all;
 }
 
-uint64_t capability_effective(void)
+int capability_effective(uint64_t *ret)
 {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct data[2] = { 0 };
         if (syscall(SYS_capget, &header, data) < 0)
-                return 0;
-        return data[0].effective | (uint64_t)data[1].effective << 32;
+                return -errno;
+        *ret = data[0].effective | (uint64_t)data[1].effective << 32;
+        return 0;
 }
 
 int capability_bound(uint64_t keep)

@@ -11,7 +11,8 @@ const char *capability_name(unsigned n); /* "CAP_CHOWN", or NULL */
 int capability_parse(const char *s, unsigned *ret);
 /* All that this kernel knows. */
 uint64_t capability_all(void);
-uint64_t capability_effective(void); /* of this process */
+/* Those in effect for this process. 0 or -errno: a filter may refuse even this. */
+int capability_effective(uint64_t *ret);
 /* Drops from the bounding set what keep does not hold. 0 or -errno. */
 int capability_bound(uint64_t keep);
 /* Makes exactly these ambient; each must be permitted and inheritable. 0 or -errno. */

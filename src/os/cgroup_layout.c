@@ -7,6 +7,7 @@
 #include <sys/statfs.h>
 
 #include "os/file.h"
+#include "os/users.h"
 
 static void hierarchy_done(struct cgroup_hierarchy *h)
 {
@@ -62,10 +63,10 @@ static void correct_own(struct cgroup_hierarchy *h)
         }
 }
 
-/* Says nothing of the mount, and must not be taken for a hierarchy that is not there. */
-static bool is_passing(int r)
+/* No mount there, or none that an ordinary user may look at. Other errors must not be taken for a hierarchy that is missing. */
+static bool is_absent(int r)
 {
-        return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EINTR || r == -ENOSPC;
+        return r == -ENOENT || r == -ENOTDIR || ((r == -EACCES || r == -EPERM) && users_ordinary());
 }
 
 static int open_v2(struct cgroup_layout *l, const char *mount, char **own)
@@ -101,10 +102,10 @@ int cgroup_layout_open(const char *root, struct cgroup_layout *ret, struct error
                 for (unsigned i = 0; i < l.v1_count; i++)
                         hierarchy_done(&l.v1[i]);
                 l.v1_count = 0;
-        } else if (!is_passing(r)) {
+        } else if (is_absent(r)) {
                 r = open_v2(&l, unified, &own);
         }
-        if (is_passing(r))
+        if (r < 0 && !is_absent(r))
                 return error_errno(e, r, "cgroup.refused", "opening the hierarchies in %s", l.root);
         *ret = l;
         l = (struct cgroup_layout){ 0 };
@@ -130,9 +131,9 @@ int cgroup_hierarchy_open(const struct cgroup_layout *l, struct cgroup_hierarchy
         if (h->fd != -EBADF)
                 return h->fd < 0 ? -ENOENT : 0;
         int r = try_mount(l, h, name, strlen(name));
-        for (const char *p = name; r < 0 && !is_passing(r) && *p; p += strcspn(p, ","), p += *p == ',')
+        for (const char *p = name; is_absent(r) && *p; p += strcspn(p, ","), p += *p == ',')
                 r = try_mount(l, h, p, strcspn(p, ","));
-        if (r == 0 || is_passing(r))
+        if (!is_absent(r))
                 return r;
         h->fd = -ENOENT;
         return -ENOENT;

@@ -17,6 +17,8 @@ int path_open_as(int root_fd, const char *path, int flags, mode_t mode, enum pat
         struct open_how how = { .flags = (uint64_t)(O_CLOEXEC | flags), .mode = flags & (O_CREAT | O_TMPFILE) ? mode : 0,
                                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (trust == PATH_NO_LINKS ? RESOLVE_NO_SYMLINKS : 0) };
         long fd;
+        if (trust == PATH_LAST_LINK)
+                how.flags |= O_NOFOLLOW;
         if (MUTANT("follow-links"))
                 how.resolve = 0, path += strspn(path, "/"), path = *path ? path : ".";
         do
@@ -41,11 +43,12 @@ struct making {
 static int make(struct making *m, const char *path, bool folder);
 
 /* The folder that holds the last component, made where it is missing. */
-static int make_parent(struct making *m, const char *path, const char *slash)
+static int make_parent(const struct making *m, const char *path, const char *slash)
 {
+        struct making up = { .root_fd = m->root_fd, .trust = m->trust == PATH_LAST_LINK ? PATH_LINKS : m->trust, .links = m->links };
         CLEAN_FREE char *above = xstrndup(path, (size_t)(slash - path));
-        int fd = path_open_as(m->root_fd, *above ? above : "/", O_PATH | O_DIRECTORY, 0, m->trust);
-        return fd == -ENOENT && *above ? make(m, above, true) : fd;
+        int fd = path_open_as(m->root_fd, *above ? above : "/", O_PATH | O_DIRECTORY, 0, up.trust);
+        return fd == -ENOENT && *above ? make(&up, above, true) : fd;
 }
 
 /* What the link in parent names is missing. Its text is only a path like any other: the resolver keeps it inside the root. */

@@ -9,6 +9,7 @@
 enum path_trust {
         PATH_LINKS,       /* links are followed, inside the root */
         PATH_NO_LINKS,    /* a link anywhere on the way is -ELOOP */
+        PATH_LAST_LINK,   /* as PATH_LINKS, but a link as the last component is itself what is meant */
 };
 
 /* O_PATH descriptor of path below root_fd, ".." and links held inside it.  -errno. */

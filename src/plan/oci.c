@@ -407,6 +407,15 @@ static int check_mount_namespace(const struct json_place *top, const struct oci_
         return oci_fail(&at, e, "add {\"type\": \"mount\"} to it", "has no mount namespace, which mounts, maskedPaths, readonlyPaths and a read-only root need");
 }
 
+static int check_domainname(const struct json_place *top, const struct oci_reading *r, struct error *e)
+{
+        const struct json_place at = oci_member(top, "domainname");
+        for (size_t i = 0; r->c->domainname && i < r->c->sysctl_count; i++)
+                if (text_equal(r->c->sysctls[i].key, "kernel.domainname") && !text_equal(r->c->sysctls[i].value, r->c->domainname))
+                        return oci_fail(&at, e, "leave one of them out", "is another name than that of %s", r->c->sysctls[i].origin);
+        return 0;
+}
+
 int oci_compile(const struct json_document *config, const struct oci_facts *facts, struct plan *p, struct error *e)
 {
         const struct json_place top = json_top(config, "config.json");
@@ -420,6 +429,8 @@ int oci_compile(const struct json_document *config, const struct oci_facts *fact
         int ret = json_object(&top, first_fields, &r, e);
         if (ret == 0)
                 ret = json_object(&top, fields, &r, e);
+        if (ret == 0)
+                ret = check_domainname(&top, &r, e);
         return ret < 0 ? ret : check_mount_namespace(&top, &r, e);
 }
 

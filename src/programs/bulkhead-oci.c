@@ -63,11 +63,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         }
 }
 
+/* The last line is in the words of crun, whose callers look for them. */
 static void print_version(FILE *f, struct argp_state *state)
 {
         (void)state;
         fputs("bulkhead-oci version " BULKHEAD_VERSION "\nspec: 1.3.0\n"
-              "+SECCOMP +CAP +CGROUPS_V1 +CGROUPS_V2\n", f);
+              "+SELINUX +APPARMOR +CAP +SECCOMP +EBPF +CRIU +CGROUPS_V1 +CGROUPS_V2\n", f);
 }
 
 static char *list_commands(int key, const char *text, void *input)
@@ -118,6 +119,9 @@ int main(int argc, char **argv)
         const char *name = argv[l.command_at];
         for (const struct oci_command *c = oci_commands; c->name; c++)
                 if (text_equal(c->name, name)) {
+                        /* A container can be taken away in any case: the log may have been in a bundle that is gone. */
+                        if (c->run != oci_cmd_delete && !oci_log_opens(&l.g))
+                                return 1;
                         CLEAN_FREE char *shown = xprintf("bulkhead-oci %s", name);
                         argv[l.command_at] = shown;
                         return c->run(&l.g, argc - l.command_at, argv + l.command_at);

@@ -85,6 +85,17 @@ static int find_mode(const char *name, uint64_t *ret, struct error *e)
         return error_set(e, EINVAL, "checkpoint.failed", "--manage-cgroups-mode takes soft, full, strict, props, none or ignore, not \"%.40s\"", name);
 }
 
+/* Options that the administrator has for criu: of ours, or of the runtime that we stand in for. criu reads its own default.conf itself. */
+static void add_configuration(struct criu *c)
+{
+        static const char *const files[] = { "/etc/criu/bulkhead-oci.conf", "/etc/criu/crun.conf", "/etc/criu/runc.conf" };
+        for (size_t i = 0; i < ELEMENTS(files); i++)
+                if (access(files[i], F_OK) == 0) {
+                        criu_add_text(&c->options, CRIU_CONFIG_FILE, files[i]);
+                        return;
+                }
+}
+
 static int add_common(struct criu *c, const struct checkpoint_options *x, const char *mode, struct error *e)
 {
         const struct {
@@ -102,6 +113,7 @@ static int add_common(struct criu *c, const struct checkpoint_options *x, const 
         criu_add_number(&c->options, CRIU_LOG_LEVEL, LOG_LEVEL);
         criu_add_text(&c->options, CRIU_LOG_FILE, c->log);
         criu_add_number(&c->options, CRIU_CGROUPS_MODE, number);
+        add_configuration(c);
         for (size_t i = 0; i < ELEMENTS(flags); i++)
                 if (flags[i].set)
                         criu_add_number(&c->options, flags[i].option, true);
@@ -123,12 +135,27 @@ static bool is_folder(int root_fd, const char *path)
         return fd >= 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* The container's groups as a mount of it shows them: on its target, or in a folder for each hierarchy. */
+static void add_cgroup_mount(struct criu *c, const struct cgroup *groups, const char *target, bool restore)
+{
+        for (unsigned i = 0; i < groups->count; i++) {
+                const struct cgroup_folder *f = &groups->folders[i];
+                CLEAN_FREE char *mount = xstrndup(f->path, f->tail);
+                const char *name = strrchr(mount, '/');
+                bool alone = groups->count == 1 && !*f->controllers && !text_equal(name, "/unified");
+                CLEAN_FREE char *inside = xprintf("%s%s", target, alone ? "" : name);
+                add_external(c, xprintf("mnt[%s]:%s", inside, restore ? f->path : inside));
+        }
+}
+
 /* What is mounted from outside has no place in the images. root_fd is that of the container to be saved; at the restore, negative. */
-static void add_mounts(struct criu *c, const struct plan_container *k, int root_fd)
+static void add_mounts(struct criu *c, const struct plan_container *k, const struct cgroup *groups, int root_fd)
 {
         bool restore = root_fd < 0;
         for (size_t i = 0; i < k->attach_count; i++) {
                 const struct plan_attach *a = &k->attaches[i];
+                if (a->is_cgroup)
+                        add_cgroup_mount(c, groups, a->target, restore);
                 if (!a->bind)
                         continue;
                 add_external(c, xprintf("mnt[%s]:%s", a->target, restore ? a->source : a->target));
@@ -231,7 +258,7 @@ static int build_dump(struct criu *c, const struct record *r, const struct plan_
         CLEAN_FD int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (root_fd < 0)
                 return error_errno(e, errno, "checkpoint.failed", "opening the root of %s", r->id);
-        add_mounts(c, k, root_fd);
+        add_mounts(c, k, &r->cgroup, root_fd);
         return 0;
 }
 
@@ -255,19 +282,22 @@ static int build_restore(struct criu *c, const struct creation *made, const stru
                         return error_errno(e, errno, "namespace.path", "opening the network namespace %s", network_path(k));
                 criu_add_inherited(&c->options, outer_network, c->network_fd);
         }
-        add_mounts(c, k, -EBADF);
+        add_mounts(c, k, &made->record.cgroup, -EBADF);
         return add_descriptors(c, e);
 }
 
 /* ---- running it ---- */
 
-/* The first line of the log that says what went wrong: those behind it are what came of it. */
+/* The first line of the log that says what went wrong: those behind it are what came of it. Newer ones say so in their answer. */
 static void hint_of_log(const struct criu *c, struct error *e)
 {
         CLEAN_TEXT struct text t = { 0 };
         CLEAN_FREE char *path = xprintf("%s/%s", c->work, c->log);
-        const char *first = file_read(c->work_fd, c->log, LOG_MAX, &t) == 0 ? strstr(t.data, "Error (") : NULL;
-        if (first)
+        bool told = strstr(e->cause, "Error (");
+        const char *first = !told && file_read(c->work_fd, c->log, LOG_MAX, &t) == 0 ? strstr(t.data, "Error (") : NULL;
+        if (told)
+                error_hint(e, "all of its log is in %s", path);
+        else if (first)
                 error_hint(e, "criu says: %.*s; all of it is in %s", (int)strcspn(first, "\n"), first, path);
         else
                 error_hint(e, "its log, if it wrote any, is %s", path);

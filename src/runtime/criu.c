@@ -127,6 +127,8 @@ static void keep_text(char *to, size_t room, const struct field *f)
         size_t n = f->size < room ? f->size : room - 1;
         if (n > 0)
                 memcpy(to, f->data, n);
+        while (n > 0 && to[n - 1] == '\n')
+                n--;
         to[n] = 0;
 }
 

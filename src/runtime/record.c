@@ -78,9 +78,9 @@ static int bad_id(const char *id, struct error *e)
 {
         char c = id[strspn(id, id_characters)];
         if (c > ' ' && c < 127)
-                error_set(e, EINVAL, "container.id", "invalid character `%c` in the ID \"%.60s\"", c, id);
+                error_set(e, EINVAL, "container.id", "invalid character `%c` in the container ID \"%.60s\"", c, id);
         else
-                error_set(e, EINVAL, "container.id", "\"%.60s\" is no valid name of a container", id);
+                error_set(e, EINVAL, "container.id", "invalid container ID \"%.60s\"", id);
         error_hint(e, "up to %d letters, digits and _ + - . are, not starting with - or .", RECORD_ID_MAX);
         return -EINVAL;
 }

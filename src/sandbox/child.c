@@ -305,7 +305,10 @@ static int stage_user(struct child *c, struct error *e)
         if (is_container(c))
                 return 0;
         const uint64_t admin = UINT64_C(1) << CAP_SYS_ADMIN;
-        uint64_t had = capability_effective();
+        uint64_t had;
+        int r = capability_effective(&had);
+        if (r < 0)
+                return error_errno(e, r, "capability.refused", "reading the capabilities of the set-up");
         if (s->change_user) {
                 if (s->account.uid != 0 && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
                         return error_errno(e, errno, "identity.user", "keeping capabilities for the set-up");
@@ -317,7 +320,7 @@ static int stage_user(struct child *c, struct error *e)
         }
         if (s->account.uid == 0 || !s->change_user)
                 (void)capability_set(had, had, 0);
-        int r = child_tie(c); /* the change of user untied us */
+        r = child_tie(c); /* the change of user untied us */
         if (r < 0)
                 return error_errno(e, r, "identity.user", "asking for the death signal");
         return 0;
@@ -344,7 +347,9 @@ static int stage_directory(struct child *c, struct error *e)
 static int stage_privileges(struct child *c, struct error *e)
 {
         const struct plan *p = c->s->plan;
-        bool needed = p->no_new_privileges || (c->s->filters_need_privilege && !(capability_effective() >> CAP_SYS_ADMIN & 1));
+        uint64_t had = 0;
+        bool able = !c->s->filters_need_privilege || (capability_effective(&had) == 0 && had >> CAP_SYS_ADMIN & 1);
+        bool needed = p->no_new_privileges || !able;
         if (needed && !(MUTANT("exec-no-nnp") && c->s->joined) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return error_errno(e, errno, "privileges.refused", "setting no_new_privs");
         return 0;

@@ -153,7 +153,9 @@ int container_prepare(struct sandbox *s, struct plan *p, const struct sandbox_ho
         s->plan = p;
         s->host = host;
         s->report_fd = -EBADF;
-        s->privileged = geteuid() == 0 && capability_effective() >> CAP_SYS_ADMIN & 1;
+        int read = sandbox_read_privilege(s, e);
+        if (read < 0)
+                return read;
         s->account.uid = k->identity.uid;
         s->account.gid = k->identity.gid;
         s->change_user = true;
@@ -757,9 +759,12 @@ int container_credentials(struct child *c, struct error *e)
         if (MUTANT("user-by-name") && account_find(xprintf("%u", i->uid), &named) == 0)
                 c->s->plan->container->identity.uid = named.uid;
         own_stdio(i->uid);
-        uint64_t had = capability_effective(); /* the change of user takes it, and leaves it permitted */
+        uint64_t had; /* the change of user takes it, and leaves it permitted */
+        int r = capability_effective(&had);
+        if (r < 0)
+                return error_errno(e, r, "capability.refused", "reading the capabilities of the set-up");
         leave_out_capabilities(c, had);
-        int r = MUTANT("exec-all-caps") && c->s->joined ? 0 : capability_bound(k->capabilities.bounding);
+        r = MUTANT("exec-all-caps") && c->s->joined ? 0 : capability_bound(k->capabilities.bounding);
         if (r < 0)
                 return error_errno(e, r, "capability.refused", "dropping from the capability bounding set");
         if (!MUTANT("keep-groups") && setgroups(i->group_count, i->groups) < 0 && (i->group_count || errno != EPERM)) {

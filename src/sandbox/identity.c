@@ -216,7 +216,7 @@ int identity_resolve(struct sandbox *s, struct error *e)
         if (r == 0)
                 r = resolve_groups(s, e);
         s->change_user = p->user || p->group || p->supplementary.count;
-        bool able = !s->users_first && capability_effective() >> CAP_SETUID & 1;
+        bool able = !s->users_first && s->held >> CAP_SETUID & 1;
         if (r == 0 && s->change_user && !able &&
             (s->account.uid != geteuid() || s->account.gid != getegid() || p->supplementary.count)) {
                 error_set(e, EPERM, "identity.user", "changing to user %s needs root", s->account.name);

@@ -14,8 +14,9 @@
 #include "os/file.h"
 #include "os/mount.h"
 #include "os/path.h"
+#include "os/users.h"
 
-enum { OPTIONS_MAX = 64 };
+enum { OPTIONS_MAX = 64, MODE_TEXT = 8 };
 
 static int failed(struct error *e, const char *origin, int r, const char *what, const char *object)
 {
@@ -57,7 +58,7 @@ static size_t super_options(uint64_t super, struct mount_option options[OPTIONS_
         return n;
 }
 
-/* Without privilege over the network namespace the kernel refuses a new sysfs: show the host's, which is there anyway. */
+/* In a user namespace the kernel may refuse a new sysfs, for its network or for mounts on the host's: show that, which is there anyway. */
 static int sysfs_of_host(const struct plan_attach *a)
 {
         int fd = mount_clone_tree(AT_FDCWD, "/sys", true);
@@ -69,17 +70,49 @@ static int sysfs_of_host(const struct plan_attach *a)
         return fd;
 }
 
+bool root_is_in_users(const struct root *b)
+{
+        return b->k->new_users || !b->c->s->privileged || users_ordinary();
+}
+
+static bool is_type(const struct plan_attach *a, const char *type)
+{
+        return a->type && text_equal(a->type, type);
+}
+
+/* /proc and /sys are what masks and labels rely on: a link there would lead these astray. */
+static enum path_trust trust_of(const struct plan_attach *a)
+{
+        return is_type(a, "proc") || is_type(a, "sysfs") ? PATH_NO_LINKS : a->target_no_follow ? PATH_LAST_LINK : PATH_LINKS;
+}
+
+/* A tmpfs without a mode looks like the folder that it covers, if there is one: images say so how open their /tmp and /run are. */
+static void mode_of_target(const struct root *b, const struct plan_attach *a, char ret[MODE_TEXT])
+{
+        struct stat st;
+        *ret = 0;
+        if (!is_type(a, "tmpfs") || (a->data && strstr(a->data, "mode=")))
+                return;
+        CLEAN_FD int there = path_open_as(b->fd, a->target, O_PATH, 0, trust_of(a));
+        if (there >= 0 && fstat(there, &st) == 0 && S_ISDIR(st.st_mode))
+                (void)snprintf(ret, MODE_TEXT, "%o", st.st_mode & 07777);
+}
+
 static bool is_late(const struct plan_attach *a)
 {
-        return a->type && text_equal(a->type, "tmpfs") && a->set & MOUNT_ATTR_RDONLY;
+        return is_type(a, "tmpfs") && a->set & MOUNT_ATTR_RDONLY;
 }
 
 static int new_file_system(const struct root *b, const struct plan_attach *a, struct error *e)
 {
         CLEAN_FREE char *data = a->data ? xstrdup(a->data) : NULL;
         struct mount_option options[OPTIONS_MAX];
-        char message[256];
-        int r = split_data(data, options, super_options(a->super, options));
+        char message[256], mode[MODE_TEXT];
+        size_t used = super_options(a->super, options);
+        mode_of_target(b, a, mode);
+        if (*mode)
+                options[used++] = (struct mount_option){ "mode", mode };
+        int r = split_data(data, options, used);
         if (r < 0)
                 return failed(e, a->origin, r, "splitting the options of", a->target);
         const struct mount_request request = { .type = a->type, .source = a->source, .options = options,
@@ -87,7 +120,7 @@ static int new_file_system(const struct root *b, const struct plan_attach *a, st
                                                .attributes = is_late(a) ? a->set & ~(uint64_t)MOUNT_ATTR_RDONLY : a->set,
                                                .message = message, .message_size = sizeof message };
         int fd = mount_new_with(&request);
-        if (fd == -EPERM && text_equal(a->type, "sysfs"))
+        if (fd == -EPERM && is_type(a, "sysfs") && root_is_in_users(b))
                 fd = sysfs_of_host(a);
         if (fd >= 0)
                 return fd;
@@ -136,8 +169,7 @@ static int clone_bind(struct root *b, const struct plan_attach *a, struct error 
 static bool holds_host_cgroups(const struct root *b, const struct plan_attach *a)
 {
         CLEAN_FREE char *source = NULL;
-        bool in_users = b->k->new_users || geteuid() != 0 || !b->c->s->privileged;
-        return a->bind && a->recursive && a->set & MOUNT_ATTR_RDONLY && in_users && !(b->c->s->plan->namespaces & CLONE_NEWCGROUP) &&
+        return a->bind && a->recursive && a->set & MOUNT_ATTR_RDONLY && root_is_in_users(b) && !(b->c->s->plan->namespaces & CLONE_NEWCGROUP) &&
                path_normalize(a->source, &source) == 0 && (path_is_below(source, "/sys") || text_equal(source, "/"));
 }
 
@@ -156,17 +188,6 @@ static int make_detached(struct root *b, const struct plan_attach *a, struct err
 }
 
 /* ---- targets ---- */
-
-static bool is_type(const struct plan_attach *a, const char *type)
-{
-        return a->type && text_equal(a->type, type);
-}
-
-/* /proc and /sys are what masks and labels rely on: a link there would lead these astray. */
-static enum path_trust trust_of(const struct plan_attach *a)
-{
-        return a->target_no_follow || is_type(a, "proc") || is_type(a, "sysfs") ? PATH_NO_LINKS : PATH_LINKS;
-}
 
 static int open_target(struct root *b, const struct plan_attach *a, int mount, struct error *e)
 {

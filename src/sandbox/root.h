@@ -17,6 +17,7 @@ struct root {
         int proc_fd; /* of the mounts of these kinds, or -EBADF */
         int sys_fd, dev_fd, pts_fd;
         int blank_fd; /* an empty read-only tmpfs with "folder" and "file", for what is masked */
+        const char *nodes_place; /* where the nodes of devices are while they are copied, or NULL */
         int *late;    /* mounts that become read-only once all is in place */
         size_t late_count;
 };
@@ -35,6 +36,8 @@ int root_make_devices(struct root *r, struct error *e);
  * No user namespace but the first may make nodes.  The tmpfs or -errno.
  */
 int root_make_nodes(const struct plan_container *k, struct error *e);
+/* Whether the container is in a user namespace, its own or ours: there the kernel refuses mounts that would show more than the host's. */
+bool root_is_in_users(const struct root *r);
 /* root_cgroup.c: the mount of type cgroup, for the layout that the host has. A detached tree or -errno. */
 int root_attach_cgroup(struct root *r, const struct plan_attach *a, int target, struct error *e);
 /* root_copy.c: copies what is below from into to: modes, owners, times, links; never leaves from. 0 or -errno. */

@@ -75,10 +75,17 @@ static int bind_hierarchy(const struct hierarchy *h)
         return r < 0 ? r : TAKE_FD(fd);
 }
 
+/* Where the kernel refuses a new mount to a user namespace, the host's is shown. */
+static bool may_bind(const struct root *b, int refused, bool own)
+{
+        return (refused == -EPERM || refused == -EBUSY) && (!own || root_is_in_users(b));
+}
+
 static int open_hierarchy(const struct root *b, const struct hierarchy *h)
 {
-        int fd = b->c->s->plan->namespaces & CLONE_NEWCGROUP ? mount_hierarchy(h) : -EPERM;
-        return fd == -EPERM || fd == -EBUSY ? bind_hierarchy(h) : fd;
+        bool own = b->c->s->plan->namespaces & CLONE_NEWCGROUP;
+        int fd = own ? mount_hierarchy(h) : -EPERM;
+        return may_bind(b, fd, own) ? bind_hierarchy(h) : fd;
 }
 
 static int attach_hierarchy(const struct root *b, int tmpfs, const struct hierarchy *h, bool read_only)
@@ -104,9 +111,10 @@ static int attach_hierarchy(const struct root *b, int tmpfs, const struct hierar
 
 static int attach_v2(const struct root *b, const struct plan_attach *a, const struct hierarchy *h, int target)
 {
-        CLEAN_FD int fd = b->c->s->plan->namespaces & CLONE_NEWCGROUP ? mount_hierarchy(h) : -EPERM;
-        if (fd == -EPERM || fd == -EBUSY) {
-                CLEAN_FREE char *path = xprintf("/sys/fs/cgroup%s", b->c->s->plan->namespaces & CLONE_NEWCGROUP ? "" : h->path);
+        bool own = b->c->s->plan->namespaces & CLONE_NEWCGROUP;
+        CLEAN_FD int fd = own ? mount_hierarchy(h) : -EPERM;
+        if (may_bind(b, fd, own)) {
+                CLEAN_FREE char *path = xprintf("/sys/fs/cgroup%s", own ? "" : h->path);
                 fd = mount_clone_source(path, true, false);
         }
         int r = fd < 0 ? fd : a->set && !MUTANT("cgroup-rw") ? mount_change(fd, a->set, 0, 0, true) : 0;

@@ -8,6 +8,7 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -91,18 +92,40 @@ int root_make_nodes(const struct plan_container *k, struct error *e)
         return TAKE_FD(nodes);
 }
 
-/* Ours, where one was made and the kernel copies detached mounts (from 6.15 on); else, and for no other reason, the host's. */
-static int clone_node(const struct root *b, const struct plan_device *d)
+/* Where the nodes are put for as long as they are copied: folders of the host, in the mount namespace that is to be the container's. */
+static const char *const node_places[] = { "/sys", "/dev", "/mnt" };
+
+static int attach_nodes(struct root *b)
+{
+        int r = -ENOENT;
+        for (size_t i = 0; r < 0 && i < ELEMENTS(node_places); i++) {
+                r = mount_attach(b->c->s->nodes_fd, AT_FDCWD, node_places[i]);
+                b->nodes_place = r < 0 ? NULL : node_places[i];
+        }
+        return r;
+}
+
+static int detach_nodes(struct root *b)
+{
+        const char *place = b->nodes_place;
+        b->nodes_place = NULL;
+        return place && umount2(place, MNT_DETACH) < 0 ? -errno : 0;
+}
+
+/* Ours, where one was made; else, and for no other reason, the host's. Kernels before 6.15 copy no mount that is not attached. */
+static int clone_node(struct root *b, const struct plan_device *d)
 {
         CLEAN_FREE char *name = node_name(b->k, d);
         int fd = b->c->s->nodes_fd < 0 ? -ENOENT : mount_clone_tree(b->c->s->nodes_fd, name, false);
-        return fd == -ENOENT || fd == -EINVAL ? mount_clone_source(d->path, false, true) : fd;
+        if (fd == -EINVAL && !b->nodes_place && (fd = attach_nodes(b)) == 0)
+                fd = mount_clone_tree(b->c->s->nodes_fd, name, false);
+        return fd == -ENOENT ? mount_clone_source(d->path, false, true) : fd;
 }
 
 /* ---- nodes ---- */
 
 /* A node made before, checked to be that device, over an empty file. */
-static int bind_node(const struct root *b, int folder, const char *name, const struct plan_device *d)
+static int bind_node(struct root *b, int folder, const char *name, const struct plan_device *d)
 {
         if (d->type == S_IFIFO)
                 return mknodat(folder, name, S_IFIFO | d->mode, 0) < 0 && errno != EEXIST ? -errno : 0;
@@ -119,7 +142,7 @@ static int bind_node(const struct root *b, int folder, const char *name, const s
 }
 
 /* Of the default devices what an image has in their place goes; at one that was asked for the specification wants an error. */
-static int make_node(const struct root *b, int folder, const char *name, const struct plan_device *d)
+static int make_node(struct root *b, int folder, const char *name, const struct plan_device *d)
 {
         struct stat st;
         if ((MUTANT("trust-dev-null") || MUTANT("reopen-stdio")) && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
@@ -152,7 +175,7 @@ static int open_folder(const struct root *b, const char *path, const char **ret_
         return path_make_in(below_dev ? b->dev_fd : b->fd, above, true, PATH_NO_LINKS);
 }
 
-static int make_device(const struct root *b, const struct plan_device *d, struct error *e)
+static int make_device(struct root *b, const struct plan_device *d, struct error *e)
 {
         const char *name;
         CLEAN_FD int folder = open_folder(b, d->path, &name);
@@ -291,6 +314,9 @@ int root_make_devices(struct root *b, struct error *e)
                         r = make_device(b, &defaults[i], e);
         for (size_t i = 0; r == 0 && !of_host && i < b->k->device_count; i++)
                 r = make_device(b, &b->k->devices[i], e);
+        int detached = detach_nodes(b);
+        if (r == 0 && detached < 0)
+                r = error_errno(e, detached, "device.failed", "taking the file system of the devices away");
         if (r == 0 && !of_host)
                 r = make_links(b, e);
         if (r == 0 && !of_host)

@@ -385,15 +385,23 @@ static int check_modes(struct sandbox *s, struct error *e)
         return 0;
 }
 
+int sandbox_read_privilege(struct sandbox *s, struct error *e)
+{
+        int r = capability_effective(&s->held);
+        s->privileged = r == 0 && geteuid() == 0 && s->held >> CAP_SYS_ADMIN & 1;
+        return r < 0 ? error_errno(e, r, "capability.refused", "reading our own capabilities") : 0;
+}
+
 int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, const char *term, struct error *e)
 {
         *s = (struct sandbox)SANDBOX_INIT;
         s->plan = p;
         s->host = host;
         s->report_fd = host->report_fd;
-        uint64_t held = capability_effective();
-        s->privileged = geteuid() == 0 && held >> CAP_SYS_ADMIN & 1;
-        bool must_bound = p->bounding != capability_all() && !(held >> CAP_SETPCAP & 1);
+        int read = sandbox_read_privilege(s, e);
+        if (read < 0)
+                return read;
+        bool must_bound = p->bounding != capability_all() && !(s->held >> CAP_SETPCAP & 1);
         s->users_first = !s->privileged && (p->namespaces || p->users != PLAN_USERS_HOST || must_bound);
         static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, make_tmp_folders,
                                                                           make_folders, make_cgroup,      build_filters };
@@ -404,7 +412,7 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
         }
         /* The kernel lets a process map the one id it has, root's if it could set capabilities of files before. */
         s->maps_itself = s->privileged && p->users == PLAN_USERS_SELF && s->account.uid == 0 && s->account.gid == 0 &&
-                         held >> CAP_SETFCAP & 1;
+                         s->held >> CAP_SETFCAP & 1;
         build_environment(s, term);
         return 0;
 }
@@ -532,7 +540,7 @@ static bool drop_namespaces(struct sandbox *s, int error)
                 note_dropped(s, p->namespace_origin[i], error);
         if (p->users != PLAN_USERS_HOST)
                 note_dropped(s, p->users_origin, error);
-        if (s->users_first && p->bounding != capability_all() && !(capability_effective() >> CAP_SETPCAP & 1)) {
+        if (s->users_first && p->bounding != capability_all() && !(s->held >> CAP_SETPCAP & 1)) {
                 note_dropped(s, p->bounding_origin, error);
                 p->bounding = capability_all();
         }

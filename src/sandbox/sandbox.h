@@ -53,7 +53,8 @@ struct sandbox {
         const struct sandbox_host *host;
         bool maps_itself; /* the child may write the id maps of its user namespace */
         bool users_first; /* without CAP_SYS_ADMIN: a user namespace makes the others possible */
-        bool privileged;
+        bool privileged; /* over the host's mounts */
+        uint64_t held;   /* our own capabilities */
         struct account account;
         bool change_user;
         gid_t *groups;
@@ -102,6 +103,8 @@ struct sandbox_watch {
         bool announced; /* the child, a container's, says when it is about to execute: an end without that is its death */
 };
 
+/* Sets held and privileged. */
+int sandbox_read_privilege(struct sandbox *s, struct error *e);
 int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, const char *term, struct error *e);
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e);
 /* Whether a lenient start may go on without the plan's mounts where they are refused. */

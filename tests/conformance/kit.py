@@ -17,6 +17,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "oci"))
 import bundle as oci  # noqa: E402
+from bundle import need_linux  # noqa: E402,F401
 
 CAPABILITIES = [
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
@@ -229,11 +230,6 @@ class Box(oci.Container):
     def signals(self):
         path = self.rootfs / "signals"
         return [int(n) for n in path.read_text().split()] if path.exists() else []
-
-
-def need_linux(version, what):
-    if tuple(int(n) for n in re.findall(r"\d+", os.uname().release)[:2]) < tuple(int(n) for n in version.split(".")):
-        pytest.skip(f"{what} needs Linux {version}")
 
 
 def need_controller(name):

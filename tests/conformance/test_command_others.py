@@ -364,6 +364,16 @@ def test_the_log_file_is_appended_to(box, folder):
     assert (folder / "log").read_text().startswith("before\n") and "nothing-here" in (folder / "log").read_text()
 
 
+def test_a_log_that_cannot_be_written_stops_all_but_delete(box, folder):
+    box.idle()
+    log = folder / "missing/log"
+    for words in (["list"], ["state", box.id], ["kill", box.id, "KILL"]):
+        r = box.call("--log", log, *words)
+        assert r.status == 1 and "missing/log" in r.err, words
+    assert box.state()["status"] == "running"
+    assert box.call("--log", log, "delete", "--force", box.id).status == 0
+
+
 def test_an_unknown_log_format_is_refused(box, folder):
     assert box.call("--log", folder / "log", "--log-format", "yaml", "list").status != 0
 

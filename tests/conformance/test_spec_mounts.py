@@ -331,6 +331,40 @@ def test_a_link_to_above_the_root_stays_inside(box):
     assert box.report().mount("/mnt").type == "tmpfs"
 
 
+@pytest.mark.parametrize("options, shown", [(("bind", "dest-nofollow"), "file"), (("bind", "dest-nofollow", "src-nofollow"), "link")], ids=["file", "link"])
+def test_a_link_itself_is_covered_with_dest_nofollow(box, folder, options, shown):
+    (folder / "file").write_text("inside")
+    (folder / "source").symlink_to(folder / "file")
+    (box.rootfs / "target").symlink_to("nowhere")
+    box.bind(folder / "source", "/target", *options)
+    box.sh("cat /target" if shown == "file" else "readlink /target")
+    assert box.ran().strip() == ("inside" if shown == "file" else str(folder / "file"))
+    assert os.readlink(box.rootfs / "target") == "nowhere" and not (box.rootfs / "nowhere").exists()
+
+
+def test_a_link_above_the_destination_is_followed_with_dest_nofollow(box, folder):
+    (folder / "file").write_text("inside")
+    (box.rootfs / "real").mkdir()
+    (box.rootfs / "link").symlink_to("/real")
+    box.bind(folder / "file", "/link/file", "bind", "dest-nofollow")
+    assert box.sh("cat /real/file").ran() == "inside"
+
+
+# ---- a tmpfs over a folder
+
+@pytest.mark.parametrize("options, mode", [((), "712"), (("ro",), "712"), (("mode=750",), "750"), (("size=1m",), "712")], ids=str)
+def test_a_tmpfs_has_the_mode_of_the_folder_that_it_covers_unless_told(box, options, mode):
+    (box.rootfs / "covered").mkdir()
+    (box.rootfs / "covered").chmod(0o712)
+    box.tmpfs("/covered", *options)
+    assert box.sh("stat -c %a /covered").ran().strip() == mode
+
+
+def test_a_tmpfs_where_nothing_was_is_open_to_all(box):
+    box.tmpfs("/fresh")
+    assert box.sh("stat -c %a /fresh").ran().strip() == "1777"
+
+
 def test_the_root_itself_as_destination_of_a_file_is_refused(box, folder):
     (folder / "file").write_text("x")
     box.bind(folder / "file", "/")

@@ -210,6 +210,14 @@ def test_the_domainname(box):
     assert box.report()["domainname"] == "some.domain"
 
 
+def test_two_domainnames_are_refused(box):
+    box.config["domainname"] = "some.domain"
+    box.linux["sysctl"] = {"kernel.domainname": "other.domain"}
+    assert "/linux/sysctl/kernel.domainname" in box.refused()
+    box.linux["sysctl"] = {"kernel.domainname": "some.domain"}
+    assert box.report()["domainname"] == "some.domain"
+
+
 def test_without_a_hostname_it_is_the_hosts(box):
     del box.config["hostname"]
     assert box.report()["hostname"] == os.uname().nodename

@@ -12,11 +12,14 @@ import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
 import time
 import uuid
+
+import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
@@ -65,6 +68,11 @@ def default_config():
 def runtime():
     path = os.environ.get("BULKHEAD_OCI") or str(SOURCE / "build/src/bulkhead-oci")
     return shutil.which(path) or str(pathlib.Path(path).resolve())
+
+
+def need_linux(version, what):
+    if tuple(int(n) for n in re.findall(r"\d+", os.uname().release)[:2]) < tuple(int(n) for n in version.split(".")):
+        pytest.skip(f"{what} needs Linux {version}")
 
 
 @functools.lru_cache(maxsize=None)

@@ -19,7 +19,7 @@ FLAGS = {3: "--leave-running", 4: "--ext-unix-sk", 5: "--tcp-established", 7: "-
          16: "--auto-dedup", 18: "--link-remap", 26: "--restore-sibling", 46: "--skip-in-flight", 48: "--lazy-pages", 50: "--orphan-pts-master"}
 NUMBERS = {2: "--tree", 9: "-v", 34: "--manage-cgroups", 38: "--empty-ns"}
 FOLDERS = {1: "--images-dir", 17: "--work-dir", 49: "--status-fd"}
-TEXTS = {10: "--log-file", 13: "--root", 14: "--prev-images-dir", 37: "--external", 44: "--freeze-cgroup", 53: "--lsm-profile", 63: "--lsm-mount-context"}
+TEXTS = {51: "--config", 10: "--log-file", 13: "--root", 14: "--prev-images-dir", 37: "--external", 44: "--freeze-cgroup", 53: "--lsm-profile", 63: "--lsm-mount-context"}
 
 def varint(b, i):
     n = shift = 0
@@ -171,6 +171,20 @@ class Console:
 
 def pairs(argv, name):
     return [argv[i + 1] for i, word in enumerate(argv) if word == name]
+
+
+WITH_FILE = 'mkdir -p "$2/upper/criu" "$2/work" && touch "$2/upper/criu/$1" && ' \
+            'mount -t overlay -o "lowerdir=/etc,upperdir=$2/upper,workdir=$2/work" overlay /etc && shift 2 && exec "$@"'
+
+
+@pytest.mark.parametrize("name", ["bulkhead-oci.conf", "crun.conf", "runc.conf"])
+def test_the_administrators_options_for_criu_are_taken(container, criu, folder, name):
+    container.args("sleep", "60").up()
+    words = container.command("checkpoint", "--leave-running", "--image-path", folder / "images", container.id)
+    subprocess.run(["unshare", "--mount", "sh", "-c", WITH_FILE, "sh", name, folder / "etc", *words], env=criu.env, check=True, timeout=60)
+    assert pairs(criu.asked()["argv"], "--config") == [f"/etc/criu/{name}"]
+    subprocess.run(words, env=criu.env, check=True, timeout=60)
+    assert "--config" not in criu.asked()["argv"]
 
 
 def test_a_container_is_saved_and_removed(container, criu, folder):
@@ -380,7 +394,13 @@ def test_with_criu_itself_a_terminal_comes_back(container, folder, real_criu):
         assert container.status() == "running"
 
 
-def test_with_criu_itself_a_counter_goes_on_where_it_was(container, folder, real_criu):
+@pytest.mark.parametrize("groups", ["hidden", "own", "of the host"])
+def test_with_criu_itself_a_counter_goes_on_where_it_was(container, folder, real_criu, groups):
+    if groups != "hidden":
+        container.config["mounts"].append({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["nosuid", "noexec", "nodev", "ro"]})
+    if groups == "of the host":
+        linux = container.config["linux"]
+        linux["namespaces"] = [n for n in linux["namespaces"] if n["type"] != "cgroup"]
     container.sh("n=0; while :; do n=$((n+1)); echo $n; echo $n >/tmp/n; sleep 0.1; done").save()
     count = container.rootfs / "tmp/n"
 
@@ -402,5 +422,8 @@ def test_with_criu_itself_a_counter_goes_on_where_it_was(container, folder, real
     assert status == 0, (folder / "work/restore.log").read_text()[-3000:]
     time.sleep(1)
     assert int(count.read_text()) > before > 1
+    if groups != "hidden":
+        shown = container.exec("sh", "-c", "cat /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/pids/cgroup.procs 2>/dev/null").out.split()
+        assert ("1" if groups == "own" else "0") in shown or "1" in shown, shown
     assert container.kill("KILL").status == 0
     assert [int(line) for line in pipe][0] >= before > 1

@@ -284,7 +284,7 @@ def test_start_waits_for_a_create_that_is_still_at_work(container, folder):
 def test_the_letter_that_makes_an_id_invalid_is_named(container):
     container.id = "this/is/invalid"
     r = container.run()
-    assert r.status != 0 and 'invalid character `/` in the ID "this/is/invalid"' in r.err
+    assert r.status != 0 and 'invalid character `/` in the container ID "this/is/invalid"' in r.err
 
 
 def test_a_bind_in_place_of_a_tmpfs_keeps_its_attributes_and_notes_the_rest(container, folder):

@@ -219,8 +219,8 @@ def test_the_runtimes_own_file_cannot_be_written_from_inside(make, canary, progr
 def test_who_starts_in_the_process_namespace_of_another_shows_it_no_way_to_the_host(make, canary, privilege):
     """CVE-2016-9962 kin (P02): a container that shares the process namespace of a running one is set up before it can be seen there.
     Before Linux 6.17 procfs has no pidns=, and who may trace sees the set-up: docs/security.md says so."""
-    if privilege == "ptrace" and tuple(int(n) for n in re.findall(r"\d+", os.uname().release)[:2]) < (6, 17):
-        pytest.skip("hiding the set-up from who may trace needs Linux 6.17")
+    if privilege == "ptrace":
+        oci.need_linux("6.17", "hiding the set-up from who may trace")
     first, second = make(), make()
 
     def during():
