@@ -336,16 +336,18 @@ static bool explain_status(int status, struct error *e)
 {
         static const struct {
                 int status, code;
-                const char *name, *text;
-        } rows[] = { { NOT_THERE, ENOENT, "checkpoint.missing", "criu is not installed" },
-                     { NOT_THERE - 1, EACCES, "checkpoint.failed", "criu cannot be executed" },
-                     { NOT_THERE - 2, EPERM, "checkpoint.failed", "the control groups could not be entered for criu" },
-                     { NOT_THERE - 3, EPERM, "checkpoint.failed", "the root could not be mounted for criu" } };
+                const char *text;
+        } rows[] = { { NOT_THERE - 1, EACCES, "criu cannot be executed" },
+                     { NOT_THERE - 2, EPERM, "the control groups could not be entered for criu" },
+                     { NOT_THERE - 3, EPERM, "the root could not be mounted for criu" } };
+        if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_THERE) {
+                error_set(e, ENOENT, "checkpoint.missing", "criu is not installed");
+                error_hint(e, "install the package criu, or name the program in the variable CRIU");
+                return true;
+        }
         for (size_t i = 0; WIFEXITED(status) && i < ELEMENTS(rows); i++)
                 if (rows[i].status == WEXITSTATUS(status)) {
-                        error_set(e, rows[i].code, rows[i].name, "%s", rows[i].text);
-                        if (i < 2)
-                                error_hint(e, "install the package criu, or name the program in the variable CRIU");
+                        error_set(e, rows[i].code, "checkpoint.failed", "%s", rows[i].text);
                         return true;
                 }
         return false;
