@@ -693,6 +693,11 @@ int container_labels(struct child *c, struct error *e)
                 int r = file_write(c->proc_fd, "thread-self/attr/apparmor/exec", text);
                 if (r == -ENOENT)
                         r = file_write(c->proc_fd, "thread-self/attr/exec", text);
+                if (r == -ENOENT && !MUTANT("ignore-lsm")) {
+                        error_set(e, ENOENT, "attribute.refused", "apply apparmor profile `%s`: profile not loaded", k->apparmor);
+                        error_hint(e, "apparmor_parser loads it");
+                        return error_while(e, "applying /process/apparmorProfile");
+                }
                 if (r < 0 && !MUTANT("ignore-lsm"))
                         return refuse(e, r, "the AppArmor profile", "/process/apparmorProfile");
         }
