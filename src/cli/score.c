@@ -221,7 +221,7 @@ static void add_row_json(const struct score_row *r, struct text *t)
 
 static void add_json(const char *path, const struct score *s, struct text *t)
 {
-        text_add(t, t->length > 1 ? ",\n{\"file\":" : "{\"file\":");
+        text_add(t, "{\"file\":");
         text_add_json(t, path);
         text_add(t, ",\"unit\":");
         text_add_json(t, s->unit);
@@ -233,8 +233,8 @@ static void add_json(const char *path, const struct score *s, struct text *t)
         text_add(t, "]}");
 }
 
-/* The exit status for this file. */
-static int report(const struct options *o, const char *path, struct text *json)
+/* The exit status for this file. printed: how many were before it. */
+static int report(const struct options *o, const char *path, size_t *printed)
 {
         CLEAN_SCORE struct score s = { 0 };
         struct error e = { 0 };
@@ -243,9 +243,12 @@ static int report(const struct options *o, const char *path, struct text *json)
                 error_print(stderr, "bulkhead", subject, &e);
                 return STATUS_FAILED;
         }
-        if (o->json)
-                add_json(path, &s, json);
-        else if (o->files.count > 1)
+        if (o->json) {
+                CLEAN_TEXT struct text t = { 0 };
+                text_add(&t, (*printed)++ ? ",\n" : "");
+                add_json(path, &s, &t);
+                (void)fwrite(t.data, 1, t.length, stdout);
+        } else if (o->files.count > 1)
                 print_verdict(&s);
         else
                 print_table(&s);
@@ -263,18 +266,16 @@ int cmd_score(int argc, char **argv)
         static const struct argp argp = { options, parse_option, "FILE...",
                                           "Show how exposed services would be, by their unit files, as \"systemd-analyze security\" counts", NULL, NULL, NULL };
         struct options o = { .threshold = 100 };
-        CLEAN_TEXT struct text json = { 0 };
+        size_t printed = 0;
         if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0)
                 return STATUS_FAILED;
         int status = 0;
-        text_add(&json, "[");
+        fputs(o.json ? "[" : "", stdout);
         for (size_t i = 0; i < o.files.count; i++) {
-                int one = report(&o, o.files.items[i], &json);
+                int one = report(&o, o.files.items[i], &printed);
                 status = one > status ? one : status;
         }
-        text_add(&json, "]\n");
-        if (o.json)
-                (void)fwrite(json.data, 1, json.length, stdout);
+        fputs(o.json ? "]\n" : "", stdout);
         strings_clear(&o.files);
         return fflush(stdout) == 0 ? status : STATUS_FAILED;
 }
