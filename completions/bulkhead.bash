@@ -9,7 +9,7 @@ _bulkhead() {
     }
     command=${words[1]-}
     if [ "$cword" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "run explain ps logs stop kill inspect attach --help --version" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "run explain score ps logs stop kill inspect attach --help --version" -- "$cur")
         return
     fi
     local options=""
@@ -49,6 +49,14 @@ _bulkhead() {
         [ "$command" = run ] || options="$options --json"
         if [[ $cur != -* ]]; then
             mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+            return
+        fi ;;
+    score)
+        options="-j --json --threshold --lenient --help"
+        [ "$prev" != --threshold ] || return
+        if [[ $cur != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -f -X '!*.service' -- "$cur"; compgen -d -S / -- "$cur")
+            [[ ${COMPREPLY[0]-} != */ ]] || compopt -o nospace
             return
         fi ;;
     ps) options="-a --all -j --json --help" ;;

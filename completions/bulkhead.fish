@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion for bulkhead
 
-set -l commands run explain ps logs stop kill inspect attach
+set -l commands run explain score ps logs stop kill inspect attach
 
 complete -c bulkhead -f
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a run -d 'Run a command in a sandbox'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a explain -d 'Show in words what run would do'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a score -d 'Show how exposed the service of a unit file would be'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a ps -d 'List runs'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a logs -d 'Show the output of a run'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a stop -d 'Stop runs and forget them'
@@ -37,6 +38,10 @@ complete -c bulkhead -n "__fish_seen_subcommand_from explain" -l json -d 'Print 
 complete -c bulkhead -n "$run" -l seal -x -a 'auto landlock userns off' -d 'How the sandbox is kept shut'
 complete -c bulkhead -n "$run" -a '(__fish_complete_command)'
 
+complete -c bulkhead -n "__fish_seen_subcommand_from score" -s j -l json -d 'Print JSON'
+complete -c bulkhead -n "__fish_seen_subcommand_from score" -l threshold -x -d 'End with status 1 above this, 0 to 100'
+complete -c bulkhead -n "__fish_seen_subcommand_from score" -l lenient -d 'Ignore with a note what is invalid'
+complete -c bulkhead -n "__fish_seen_subcommand_from score" -k -a '(__fish_complete_suffix .service)' -d 'Unit file'
 complete -c bulkhead -n "__fish_seen_subcommand_from ps" -s a -l all -d 'Also ended runs'
 complete -c bulkhead -n "__fish_seen_subcommand_from ps" -s j -l json -d 'Print JSON'
 complete -c bulkhead -n "__fish_seen_subcommand_from logs" -s f -l follow -d 'Go on until the end'

@@ -141,10 +141,24 @@ size_t text_utf8_length(const char *text)
         return 0;
 }
 
+/* Bytes from s on that JSON takes as they are. */
+static size_t plain_length(const char *s)
+{
+        size_t n = 0;
+        while (s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+                n++;
+        return n;
+}
+
 void text_add_json(struct text *t, const char *s)
 {
         text_add(t, "\"");
-        while (*s) {
+        for (;;) {
+                size_t plain = plain_length(s);
+                text_add_bytes(t, s, plain);
+                s += plain;
+                if (!*s)
+                        break;
                 size_t n = text_utf8_length(s);
                 if (*s == '"' || *s == '\\')
                         text_addf(t, "\\%c", *s);

@@ -10,7 +10,7 @@ from conftest import SOURCE, Terminal, binary
 
 COMPLETIONS = SOURCE / "completions"
 CASES = [("bulkhead run -p MemoryM", "MemoryMax="), ("bulkhead run --work", "--working-directory"), ("bulkhead insp", "inspect"),
-         ("bulkhead run -p ProtectSys", "ProtectSystem="), ("bulkhead explain --js", "--json"),
+         ("bulkhead run -p ProtectSys", "ProtectSystem="), ("bulkhead explain --js", "--json"), ("bulkhead score --thr", "--threshold"), ("bulkhead sco", "score"),
          ("bulkhead-oci chec", "checkpoint"), ("bulkhead-oci create --console", "--console-socket"), ("bulkhead-oci exec --proc", "--process")]
 BASH = """. {folder}/{program}.bash
 COMP_WORDS=({line}) COMP_LINE="{line}" COMP_POINT={length} COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
