@@ -86,14 +86,14 @@ static void add_once(struct strings *l, char *s)
 static bool cut_to_dash(char *prefix)
 {
         size_t n = strlen(prefix);
-        while (n && prefix[n - 1] == '-')
-                n--;
+        n -= n && prefix[n - 1] == '-';
         while (n && prefix[n - 1] != '-')
                 n--;
         prefix[n] = 0;
         return n > 0;
 }
 
+/* The prefixes of a template are those of a unit without an instance: so systemd has it. */
 static void add_with_prefixes(const char *prefix, const char *instance, enum unit_type type, struct strings *ret)
 {
         CLEAN_FREE char *cut = xstrdup(prefix);
@@ -101,6 +101,8 @@ static void add_with_prefixes(const char *prefix, const char *instance, enum uni
                 add_once(ret, build(cut, instance, type));
                 if (instance && *instance)
                         add_with_prefixes(cut, "", type, ret);
+                else
+                        instance = NULL;
         } while (cut_to_dash(cut));
 }
 

@@ -88,12 +88,14 @@ static const struct {
         { "a.service", "a.service" },
         { "a-b.service", "a-b.service a-.service" },
         { "a-b-c.service", "a-b-c.service a-b-.service a-.service" },
-        { "a--b.service", "a--b.service a--.service" },
+        { "a--b.service", "a--b.service a--.service a-.service" },
         { "a-.service", "a-.service" },
         { "-.slice", "-.slice" },
         { "a@b-c.service", "a@b-c.service a@.service" },
         { "a@.service", "a@.service" },
-        { "a-b@c.service", "a-b@c.service a-b@.service a-@.service a-@c.service" },
+        { "a-b@c.service", "a-b@c.service a-b@.service a-.service a-@c.service a-@.service" },
+        { "a-b@.service", "a-b@.service a-.service" },
+        { "a-b-c@d.service", "a-b-c@d.service a-b-c@.service a-b-.service a-.service a-b-@d.service a-b-@.service a-@d.service a-@.service" },
 };
 
 static void test_names_of_drop_ins(void **state)
