@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "plan/directive.h"
+#include "plan/specifier.h"
 
 #define ALL ((UINT64_C(1) << 41) - 1)
 #define BIT(n) (UINT64_C(1) << (n))
@@ -170,6 +171,7 @@ static void specifiers(void **state)
                 { "%L", "/var/log" }, { "%E", "/etc" }, { "%T", "/tmp" }, { "%V", "/var/tmp" }, { "%u", "alice" }, { "%U", "1000" },
                 { "%G", "1001" }, { "%h", "/home/alice" }, { "%s", "/bin/zsh" }, { "%b", "b00t" }, { "%m", "mach1ne" },
                 { "%H", "host" }, { "a%i-%ub", "ablue-aliceb" },
+                { "%P", "web/front" }, { "%I", "blue" }, { "%J", "front" }, { "%f", "/blue" },
         };
         (void)state;
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
@@ -178,6 +180,20 @@ static void specifiers(void **state)
                 assert_string_equal(p.environment.items[0], expected);
         }
         assert_mounts(LINES("ReadOnlyPaths=%S/%p /100%%"), "/100% ro; /var/lib/web-front ro");
+        static const struct {
+                const char *unit, *in, *out;
+        } escaped[] = {
+                { "a\\x2db-c\\x20d@e-f\\x2dg.service", "%I|%P|%J|%i|%j|%f", "e/f-g|a-b/c d|c d|e-f\\x2dg|c\\x20d|/e/f-g" },
+                { "a\\x2db-c.service", "%I|%f|%J", "|/a-b/c|c" },
+                { "a@\\q.service", "%I", "\\q" },
+        };
+        for (size_t i = 0; i < ELEMENTS(escaped); i++) {
+                CLEAN_FREE char *expanded = NULL;
+                struct facts own = facts;
+                own.unit = escaped[i].unit;
+                assert_int_equal(specifier_expand(escaped[i].in, &own, &expanded, NULL), 0);
+                assert_string_equal(expanded, escaped[i].out);
+        }
         /* A value with blanks is one word still: words are split before they expand. */
         assert_mounts(LINES("InaccessiblePaths=%h/x"), "/home/alice/x hidden");
 }
