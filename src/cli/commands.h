@@ -11,3 +11,4 @@ int cmd_logs(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
+int cmd_unit(int argc, char **argv);
