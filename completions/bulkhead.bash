@@ -9,7 +9,7 @@ _bulkhead() {
     }
     command=${words[1]-}
     if [ "$cword" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "run explain score ps logs stop kill inspect attach --help --version" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "run explain score ps logs stop kill inspect attach unit --help --version" -- "$cur")
         return
     fi
     local options=""
@@ -70,6 +70,30 @@ _bulkhead() {
         fi ;;
     inspect) options="--help" ;;
     attach) options="-n --no-stdin --help" ;;
+    unit)
+        if [ "$cword" -eq 2 ]; then
+            mapfile -t COMPREPLY < <(compgen -W "cat show verify escape --help" -- "$cur")
+            return
+        fi
+        case $prev in
+        -p | --property)
+            mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete directives 2>/dev/null | cut -d= -f1)" -- "$cur")
+            return ;;
+        --unit-path) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+        esac
+        options="--unit-path --user --system --lenient --help"
+        case ${words[2]} in
+        show) options="$options -p --property -j --json" ;;
+        verify) options="$options -q --quiet" ;;
+        escape) options="-u --unescape --path --help" ;;
+        esac
+        if [[ $cur == */* ]]; then
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return
+        elif [[ $cur != -* && ${words[2]} != escape ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete unit-files 2>/dev/null)" -- "$cur")
+            return
+        fi ;;
     esac
     if [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

@@ -20,6 +20,7 @@ static const struct command {
         { "kill", cmd_kill, "Send a signal to a run" },
         { "inspect", cmd_inspect, "Show all that is known of a run" },
         { "attach", cmd_attach, "Connect the terminal to a run" },
+        { "unit", cmd_unit, "Show and verify systemd's unit files" },
 };
 
 static int usage(FILE *f)

@@ -57,15 +57,15 @@ static void add_usual_folders(bool user_mode, struct strings *l)
         strings_add(l, "/usr/lib/systemd/user");
 }
 
-int unit_folders(bool user_mode, struct strings *ret, struct error *e)
+int unit_folders(const char *given, bool user_mode, struct strings *ret, struct error *e)
 {
-        const char *s = getenv("BULKHEAD_UNIT_PATH");
+        const char *s = given;
         CLEAN_STRINGS struct strings l = { 0 };
         for (; s && *s;) {
                 size_t n = strcspn(s, ":");
                 if (*s != '/' || l.count == UNIT_FOLDERS_MAX) {
-                        error_set(e, EINVAL, "unit.search-path", *s != '/' ? "BULKHEAD_UNIT_PATH names a folder that is not absolute: \"%.80s\""
-                                                                           : "BULKHEAD_UNIT_PATH names too many folders, from \"%.80s\" on", s);
+                        error_set(e, EINVAL, "unit.search-path", *s != '/' ? "the search path of units names a folder that is not absolute: \"%.80s\""
+                                                                           : "the search path of units has too many folders, from \"%.80s\" on", s);
                         return -EINVAL;
                 }
                 strings_take(&l, xstrndup(s, n));
@@ -172,13 +172,16 @@ static enum entry look_at(const struct search *s, const struct folder *in, const
         if (fstatat(in->fd, n->whole, &own, AT_SYMLINK_NOFOLLOW) < 0)
                 return ENTRY_NONE;
         int missing = fstatat(in->fd, n->whole, &st, 0) < 0 ? errno : 0;
-        if (missing)
-                return missing == ELOOP ? ENTRY_CYCLE : S_ISLNK(own.st_mode) ? ENTRY_BROKEN : ENTRY_NONE;
-        if (is_null_device(&st))
+        if (!missing && is_null_device(&st))
                 return ENTRY_MASK;
+        /* A link to another name counts even if no file of that name is in the very folder. */
         enum entry kind = S_ISLNK(own.st_mode) ? read_alias(s, in, n, ret) : ENTRY_FILE;
+        if (kind == ENTRY_NONE && missing == ELOOP)
+                return ENTRY_CYCLE;
         if (kind != ENTRY_FILE)
                 return kind;
+        if (missing)
+                return missing == ELOOP ? ENTRY_CYCLE : S_ISLNK(own.st_mode) ? ENTRY_BROKEN : ENTRY_NONE;
         /* A folder of that name is no unit. */
         return !S_ISREG(st.st_mode) ? ENTRY_NONE : st.st_size == 0 ? ENTRY_MASK : ENTRY_FILE;
 }
@@ -243,18 +246,15 @@ static int fail_at(const struct search *s, const struct found *f)
         const char *folder = f->in->path, *name = f->entry;
         switch (f->kind) {
         case ENTRY_MASK:
-                error_set(s->e, ESHUTDOWN, "unit.masked", "%s is masked: %s/%s is empty or a link to /dev/null", name, folder, name);
-                return -ESHUTDOWN;
+                return error_set(s->e, ESHUTDOWN, "unit.masked", "%s is masked: %s/%s is empty or a link to /dev/null", name, folder, name);
         case ENTRY_CYCLE:
-                error_set(s->e, ELOOP, "unit.cycle", "%s/%s is a link that leads back to itself", folder, name);
-                return -ELOOP;
+                return error_set(s->e, ELOOP, "unit.cycle", "%s/%s is a link that leads back to itself", folder, name);
         case ENTRY_FOREIGN:
                 error_set(s->e, EINVAL, "unit.link", "%s/%s is a link to a name that cannot be another one of this unit", folder, name);
                 error_hint(s->e, "a link's name and its target have the same type, and both or neither are templates");
                 return -EINVAL;
         default:
-                error_set(s->e, ENOENT, "unit.missing", "%s/%s is a link to what is not there", folder, name);
-                return -ENOENT;
+                return error_set(s->e, ENOENT, "unit.missing", "%s/%s is a link to what is not there", folder, name);
         }
 }
 
@@ -285,10 +285,10 @@ static int resolve(const struct search *s, struct unit_name *n, struct found *re
                 }
                 if (f.kind != ENTRY_ALIAS)
                         return fail_at(s, &f);
-                if (strings_has(&seen, f.alias) || seen.count == UNIT_LINKS_MAX) {
-                        error_set(s->e, ELOOP, "unit.cycle", "the names of %s lead back to %s", seen.items[0], f.alias);
-                        return -ELOOP;
-                }
+                if (strings_has(&seen, f.alias))
+                        return error_set(s->e, ELOOP, "unit.cycle", "the names of %s lead back to %s", seen.items[0], f.alias);
+                if (seen.count == UNIT_LINKS_MAX)
+                        return error_set(s->e, ELOOP, "unit.limit", "more than %d links lead from %s to another name", UNIT_LINKS_MAX, seen.items[0]);
                 unit_name_done(n);
                 int r = unit_name_parse(f.alias, n, s->e);
                 if (r < 0)
@@ -536,10 +536,8 @@ static int load(struct search *s, const char *name, size_t above, struct unit *u
         r = gather_names(s, u);
         if (r == 0)
                 r = read_source(s, f.in->fd, f.entry, xprintf("%s/%s", f.in->path, f.entry), u);
-        if (r == 1) {
-                error_set(s->e, ESHUTDOWN, "unit.masked", "%s is masked", name);
-                return -ESHUTDOWN;
-        }
+        if (r == 1)
+                return error_set(s->e, ESHUTDOWN, "unit.masked", "%s is masked", name);
         return r < 0 ? r : read_drop_ins(s, u);
 }
 
@@ -564,6 +562,24 @@ int unit_load(const struct strings *folders, const char *name, bool lenient, str
         *ret = u;
         u = (struct unit){ 0 };
         return 0;
+}
+
+void unit_list_names(const struct strings *folders, struct strings *ret)
+{
+        CLEAN(search_done) struct search s = { 0 };
+        for (size_t i = 0; i < folders->count; i++)
+                (void)add_folder(&s, folders->items[i]);
+        for (size_t i = 0; i < s.count; i++) {
+                CLEAN_STRINGS struct strings names = { 0 };
+                (void)file_list(s.of[i].fd, &names);
+                for (size_t k = 0; k < names.count; k++) {
+                        CLEAN_UNIT_NAME struct unit_name n = { 0 };
+                        if (unit_name_parse(names.items[k], &n, NULL) == 0)
+                                strings_add(ret, names.items[k]);
+                }
+        }
+        if (ret->count)
+                qsort(ret->items, ret->count, sizeof *ret->items, compare_names);
 }
 
 int unit_parse(const struct unit *u, bool lenient, struct unit_file *ret, struct error *e)

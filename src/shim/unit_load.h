@@ -34,10 +34,10 @@ struct unit {
 };
 
 /*
- * The folders in which units are looked for, the most important first: those of BULKHEAD_UNIT_PATH, between colons, where it is
- * set; the usual ones follow if it ends with a colon. -EINVAL, "unit.search-path", when one of them is not absolute.
+ * The folders in which units are looked for, the most important first: those that given names, between colons; if it ends with a
+ * colon, the usual ones follow. given NULL or "": the usual ones. -EINVAL, "unit.search-path", when one of them is not absolute.
  */
-int unit_folders(bool user_mode, struct strings *ret, struct error *e);
+int unit_folders(const char *given, bool user_mode, struct strings *ret, struct error *e);
 
 /*
  * Loads a unit by its name, or by the path of its file if there is a slash in it; the file's folder then comes before all others.
@@ -45,6 +45,8 @@ int unit_folders(bool user_mode, struct strings *ret, struct error *e);
  * "unit.read", "unit.limit".
  */
 int unit_load(const struct strings *folders, const char *name, bool lenient, struct unit *ret, struct error *e);
+/* The names of all files in the folders that are units' names, in the order of the alphabet; more than once, if in many. */
+void unit_list_names(const struct strings *folders, struct strings *ret);
 /* Parses what was loaded. Sections: those of the unit's type. Lenient: see unit_file_parse. */
 int unit_parse(const struct unit *u, bool lenient, struct unit_file *ret, struct error *e);
 void unit_done(struct unit *u);
