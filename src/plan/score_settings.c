@@ -352,18 +352,23 @@ static bool is_credential_name(const char *s)
 
 static bool is_base64(const char *s)
 {
-        size_t digits = 0, padding = 0;
+        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        size_t count = 0, padding = 0, last = 0;
         for (; *s; s++) {
+                const char *digit = strchr(digits, *s);
                 if (isspace((unsigned char)*s))
                         continue;
                 if (*s == '=')
                         padding++;
-                else if (padding || !(isalnum((unsigned char)*s) || *s == '+' || *s == '/'))
+                else if (padding || !digit)
                         return false;
-                else
-                        digits++;
+                else {
+                        last = (size_t)(digit - digits);
+                        count++;
+                }
         }
-        return digits && padding <= 2 && (digits + padding) % 4 == 0;
+        /* The bits that padding leaves over are 0. */
+        return count && padding <= 2 && (count + padding) % 4 == 0 && !(last & (padding == 2 ? 15 : padding == 1 ? 3 : 0));
 }
 
 /* What stands before the colon, expanded; *ret_rest is behind it, NULL without one. */

@@ -174,6 +174,7 @@ static const struct {
         { "PrivateDevices=yes\nLoadCredentialEncrypted=a:/b", "DeviceAllow", 5 },
         { "PrivateDevices=yes\nLoadCredentialEncrypted=a:/b\nLoadCredential=a:/b", "DeviceAllow", 0 },
         { "PrivateDevices=yes\nSetCredentialEncrypted=a: Y Q ==", "DeviceAllow", 5 },
+        { "PrivateDevices=yes\nSetCredentialEncrypted=a:yq==", "DeviceAllow", 0 },
         { "DevicePolicy=closed\nRootImage=/", "DeviceAllow", 5 },
         { "DevicePolicy=closed\nMountImages=/a:/b", "DeviceAllow", 5 },
         { "RootImage=/", "RootDirectoryOrRootImage", 1 },
