@@ -65,11 +65,13 @@ static int bad(struct reading *r, const char *word, const char *what)
 
 /* ---- words ---- */
 
+enum { QUOTES = 1, BACKSLASHES = 2 };
+
 /*
- * The next word; NULL at the end.  With quotes they are taken off; one that is not closed ends the list, and is named in *open.
- * Backslashes stay, so that no list knows a word with one.
+ * The next word; NULL at the end.  With QUOTES they are taken off; one that is not closed ends the list and is named in *open, as
+ * does a backslash at the end.  A backslash makes the next byte one like others; with BACKSLASHES it is one itself.
  */
-static char *next_word(const char **s, bool quotes, bool *open)
+static char *next_word(const char **s, int flags, bool *open)
 {
         CLEAN_TEXT struct text t = { 0 };
         char quote = 0;
@@ -78,7 +80,13 @@ static char *next_word(const char **s, bool quotes, bool *open)
                 return NULL;
         text_add(&t, "");
         for (; **s && (quote || !strchr(" \t\r\n", **s)); (*s)++) {
-                if (quotes && !quote && strchr("\"'", **s))
+                if (**s == '\\' && !(flags & BACKSLASHES)) {
+                        if (!*++(*s)) {
+                                *open = true;
+                                return NULL;
+                        }
+                        text_add_bytes(&t, *s, 1);
+                } else if (flags & QUOTES && !quote && strchr("\"'", **s))
                         quote = **s;
                 else if (quote && **s == quote)
                         quote = 0;
@@ -92,8 +100,8 @@ static char *next_word(const char **s, bool quotes, bool *open)
         return TAKE_PTR(t.data);
 }
 
-#define EACH_WORD(word, rest, quotes, open)                                                                  \
-        for (char *word; ((word) = next_word(&(rest), quotes, open)); free(word))
+#define EACH_WORD(word, rest, flags, open)                                                                   \
+        for (char *word; ((word) = next_word(&(rest), flags, open)); free(word))
 
 /* Specifiers that are not known stay as they are. */
 static char *expand(const struct reading *r, const char *s)
@@ -181,11 +189,11 @@ static int read_delegate(struct reading *r, const struct reader *d, const char *
         if (text_parse_bool(value, &r->s->delegate) == 0)
                 return 0;
         const char *check = value;
-        EACH_WORD(word, check, true, &open)
+        EACH_WORD(word, check, QUOTES, &open)
                 continue;
         if (open)
-                return bad(r, value, "where a quote is not closed");
-        EACH_WORD(word, value, true, &open)
+                return bad(r, value, "where a quote is not closed or a backslash is the last");
+        EACH_WORD(word, value, QUOTES, &open)
                 if (k == 0 && !lookup(controllers, word, &unused))
                         k = bad(r, word, "which is no controller");
         r->s->delegate = true; /* an empty list delegates as well, only no controller */
@@ -225,7 +233,7 @@ static int read_groups(struct reading *r, const struct reader *d, const char *va
         int k = 0;
         if (!*value)
                 r->s->counts[d->index] = 0;
-        EACH_WORD(word, value, false, &open) {
+        EACH_WORD(word, value, 0, &open) {
                 CLEAN_FREE char *name = expand(r, word);
                 if (k == 0 && !is_user_name(*name == '-' ? name + 1 : name))
                         k = refuse(r, word, "which is no group");
@@ -239,7 +247,7 @@ static int read_groups(struct reading *r, const struct reader *d, const char *va
 static int read_root(struct reading *r, const struct reader *d, const char *value)
 {
         CLEAN_FREE char *path = expand(r, value), *normal = NULL;
-        if (*value && path_normalize(path, &normal) < 0)
+        if (*path && path_normalize(path, &normal) < 0)
                 return refuse(r, value, "which is no absolute path");
         free(r->s->paths[d->index]);
         r->s->paths[d->index] = TAKE_PTR(normal);
@@ -274,7 +282,7 @@ static int read_device(struct reading *r, const struct reader *d, const char *va
                 r->s->counts[d->index] = 0;
                 return 0;
         }
-        CLEAN_FREE char *word = next_word(&rest, true, &open), *path = word ? expand(r, word) : NULL;
+        CLEAN_FREE char *word = next_word(&rest, QUOTES, &open), *path = word ? expand(r, word) : NULL;
         rest += strspn(rest, " \t");
         if (!path || !is_device(path))
                 return bad(r, value, "which is no device");
@@ -284,18 +292,18 @@ static int read_device(struct reading *r, const struct reader *d, const char *va
         return 0;
 }
 
-/* The n-th part of a list that colons separate; a backslash keeps one. */
+/* The n-th part of a list that colons separate; NULL where a backslash stands before what is neither an escape of C nor a colon. */
 static char *colon_part(const char *s, unsigned n)
 {
         CLEAN_TEXT struct text t = { 0 };
         text_add(&t, "");
         for (; *s && (*s != ':' || n > 0); s++) {
-                if (*s == ':')
+                bool escaped = *s == '\\';
+                if (escaped && !strchr("abfnrtvsxuU01234567\\\"':", s[1] ? s[1] : ' '))
+                        return NULL;
+                s += escaped;
+                if (*s == ':' && !escaped)
                         n--;
-                else if (*s == '\\' && s[1] && n == 0)
-                        text_add_bytes(&t, ++s, 1);
-                else if (*s == '\\' && s[1])
-                        s++;
                 else if (n == 0)
                         text_add_bytes(&t, s, 1);
         }
@@ -314,14 +322,14 @@ static int read_images(struct reading *r, const struct reader *d, const char *va
         int k = 0;
         if (!*value)
                 r->s->counts[d->index] = 0;
-        EACH_WORD(word, value, true, &open) {
+        EACH_WORD(word, value, QUOTES | BACKSLASHES, &open) {
                 CLEAN_FREE char *from = colon_part(word, 0), *to = colon_part(word, 1);
-                if (is_expanded_path(r, from + (*from == '-')) && is_expanded_path(r, to))
+                if (from && to && is_expanded_path(r, from + (*from == '-')) && is_expanded_path(r, to))
                         r->s->counts[d->index]++;
                 else if (k == 0)
                         k = bad(r, word, "which does not name an image and a folder");
         }
-        return k == 0 && open ? bad(r, value, "where a quote is not closed") : k;
+        return k == 0 && open ? bad(r, value, "where a quote is not closed or a backslash is the last") : k;
 }
 
 /* ---- credentials: only the encrypted ones count, for they need a device ---- */
@@ -344,18 +352,36 @@ static bool is_credential_name(const char *s)
 
 static bool is_base64(const char *s)
 {
-        size_t digits = 0, padding = 0;
+        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        size_t count = 0, padding = 0, last = 0;
         for (; *s; s++) {
+                const char *digit = strchr(digits, *s);
                 if (isspace((unsigned char)*s))
                         continue;
                 if (*s == '=')
                         padding++;
-                else if (padding || !(isalnum((unsigned char)*s) || *s == '+' || *s == '/'))
+                else if (padding || !digit)
                         return false;
-                else
-                        digits++;
+                else {
+                        last = (size_t)(digit - digits);
+                        count++;
+                }
         }
-        return digits && padding <= 2 && (digits + padding) % 4 == 0;
+        /* The bits that padding leaves over are 0. */
+        return count && padding <= 2 && (count + padding) % 4 == 0 && !(last & (padding == 2 ? 15 : padding == 1 ? 3 : 0));
+}
+
+/* What stands before the colon, expanded; *ret_rest is behind it, NULL without one. */
+static char *credential_name(const struct reading *r, const char *value, const char **ret_rest)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, "");
+        for (; *value && *value != ':'; value++) {
+                value += *value == '\\' && value[1];
+                text_add_bytes(&t, value, 1);
+        }
+        *ret_rest = *value ? value + 1 : NULL;
+        return expand(r, t.data);
 }
 
 /* index: whether it is encrypted. */
@@ -365,11 +391,11 @@ static int read_load(struct reading *r, const struct reader *d, const char *valu
                 strings_clear(&r->s->loaded_encrypted);
                 return 0;
         }
-        const char *colon = strchr(value, ':');
-        CLEAN_FREE char *word = colon ? xstrndup(value, (size_t)(colon - value)) : xstrdup(value), *name = expand(r, word);
+        const char *source;
+        CLEAN_FREE char *name = credential_name(r, value, &source);
         if (!is_credential_name(name))
                 return bad(r, value, "which is no name of a credential");
-        if (colon && colon[1] && !is_expanded_path(r, colon + 1) && !is_credential_name(colon + 1))
+        if (source && *source && !is_expanded_path(r, source) && !is_credential_name(source))
                 return bad(r, value, "where the source is neither a path nor a name");
         forget(&r->s->loaded_encrypted, name);
         if (d->index)
@@ -383,11 +409,11 @@ static int read_given(struct reading *r, const struct reader *d, const char *val
                 strings_clear(&r->s->given_encrypted);
                 return 0;
         }
-        const char *colon = strchr(value, ':');
-        CLEAN_FREE char *word = colon ? xstrndup(value, (size_t)(colon - value)) : xstrdup(""), *name = expand(r, word);
-        if (!is_credential_name(name))
-                return bad(r, value, "which is no name of a credential");
-        if (d->index && !is_base64(colon + 1))
+        const char *data;
+        CLEAN_FREE char *name = credential_name(r, value, &data);
+        if (!data || !is_credential_name(name))
+                return bad(r, value, "which is no name of a credential with a value");
+        if (d->index && !is_base64(data))
                 return bad(r, value, "where the data is no Base64");
         forget(&r->s->given_encrypted, name);
         if (d->index)
@@ -419,14 +445,14 @@ static int read_capabilities(struct reading *r, uint64_t *set, uint64_t initial,
         const char *rest = value + invert;
         uint64_t sum = 0, one;
         int k = 0;
-        EACH_WORD(word, rest, true, &open) {
+        EACH_WORD(word, rest, QUOTES, &open) {
                 if (capability_bit(word, &one))
                         sum |= one;
                 else if (k == 0)
                         k = bad(r, word, "which is no capability");
         }
         if (k == 0 && open)
-                k = bad(r, value, "where a quote is not closed");
+                k = bad(r, value, "where a quote is not closed or a backslash is the last");
         if (k < 0)
                 return k;
         if (!sum || *set == initial)
@@ -468,7 +494,7 @@ static int read_namespaces(struct reading *r, const struct reader *d, const char
                 return 0;
         }
         bool known = true;
-        EACH_WORD(word, rest, false, &open) {
+        EACH_WORD(word, rest, 0, &open) {
                 if (lookup(names, word, &one))
                         named |= (unsigned)one;
                 else {
@@ -517,7 +543,7 @@ static int read_families(struct reading *r, const struct reader *d, const char *
         if (!r->s->families.set)
                 r->s->families.allow = !invert;
         r->s->families.set = true;
-        EACH_WORD(word, rest, true, &open) {
+        EACH_WORD(word, rest, QUOTES, &open) {
                 const struct word *w = family_names;
                 while (w->word && strcasecmp(w->word, word) != 0)
                         w++;
@@ -528,7 +554,7 @@ static int read_families(struct reading *r, const struct reader *d, const char *
                 else
                         r->s->families.listed &= ~BIT(w->number);
         }
-        return k == 0 && open ? bad(r, value, "where a quote is not closed") : k;
+        return k == 0 && open ? bad(r, value, "where a quote is not closed or a backslash is the last") : k;
 }
 
 static int read_architectures(struct reading *r, const struct reader *d, const char *value)
@@ -543,13 +569,13 @@ static int read_architectures(struct reading *r, const struct reader *d, const c
         (void)d;
         if (!*value)
                 r->s->architectures = 0;
-        EACH_WORD(word, value, true, &open) {
+        EACH_WORD(word, value, QUOTES, &open) {
                 if (lookup(names, word, &one))
                         r->s->architectures |= 1U << one;
                 else
                         k = k ? k : bad(r, word, "which is no architecture");
         }
-        return k == 0 && open ? bad(r, value, "where a quote is not closed") : k;
+        return k == 0 && open ? bad(r, value, "where a quote is not closed or a backslash is the last") : k;
 }
 
 /* ---- system calls ---- */
@@ -572,7 +598,7 @@ static int add_call(struct reading *r, const char *word, bool invert)
         size_t length = colon ? (size_t)(colon - word) : strlen(word);
         if (colon && (!invert || !is_filter_error(colon + 1)))
                 return bad(r, word, invert ? "where the error cannot be used" : "where what is allowed has an error");
-        if (word[strcspn(word, "\"'\\")])
+        if (word[strcspn(word, " \t\"'\\")])
                 return bad(r, word, "which is no system call or group");
         /* Which error it is does not matter for the number. */
         CLEAN_FREE char *entry = xprintf("%s%.*s%s", invert ? "~" : "", (int)length, word, colon ? ":EPERM" : "");
@@ -593,7 +619,7 @@ static int read_calls(struct reading *r, const struct reader *d, const char *val
         (void)d;
         /* Begins the list even if no word of it is known. */
         int k = filter_add(&r->s->filter, !*value ? "" : invert ? "~" : " ", r->lenient, NULL, r->e);
-        EACH_WORD(word, rest, false, &open)
+        EACH_WORD(word, rest, 0, &open)
                 k = k < 0 ? k : add_call(r, word, invert);
         return k;
 }
@@ -648,7 +674,7 @@ static int read_deny(struct reading *r, const struct reader *d, const char *valu
         (void)d;
         if (!*value)
                 r->s->deny_v4 = r->s->deny_v6 = false;
-        EACH_WORD(word, value, false, &open) {
+        EACH_WORD(word, value, 0, &open) {
                 bool any = text_equal(word, "any");
                 bool name = any || is_localhost_name(word) || text_equal(word, "link-local") || text_equal(word, "multicast");
                 if (!name && !parse_prefix(word, &p))
@@ -669,7 +695,7 @@ static int read_allow(struct reading *r, const struct reader *d, const char *val
         (void)d;
         if (!*value)
                 r->s->allow_localhost = r->s->allow_other = false;
-        EACH_WORD(word, value, false, &open) {
+        EACH_WORD(word, value, 0, &open) {
                 if (is_localhost_name(word))
                         r->s->allow_localhost = true;
                 else if (text_equal(word, "any") || text_equal(word, "link-local") || text_equal(word, "multicast"))
