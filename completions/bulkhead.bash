@@ -21,7 +21,7 @@ _bulkhead() {
             --)
                 i=$((i + 1))
                 break ;;
-            -p | -u | -E | --property | --unit | --description | --uid | --gid | --setenv | --working-directory | \
+            -p | -u | -E | --property | --like | --unit | --description | --uid | --gid | --setenv | --working-directory | \
                 --expand-environment | --seal) i=$((i + 1)) ;;
             -*) ;;
             *) break ;;
@@ -40,11 +40,12 @@ _bulkhead() {
         --gid) mapfile -t COMPREPLY < <(compgen -g -- "$cur"); return ;;
         -E | --setenv) mapfile -t COMPREPLY < <(compgen -v -- "$cur"); return ;;
         --working-directory) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+        --like) mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete unit-files 2>/dev/null)" -- "$cur"); return ;;
         --seal) mapfile -t COMPREPLY < <(compgen -W "auto landlock userns off" -- "$cur"); return ;;
         --expand-environment) mapfile -t COMPREPLY < <(compgen -W "yes no" -- "$cur"); return ;;
         -u | --unit | --description) return ;;
         esac
-        options="-p --property -t --pty -P --pipe -S --shell --wait -G --collect -q --quiet -u --unit --description --uid
+        options="-p --property --like -t --pty -P --pipe -S --shell --wait -G --collect -q --quiet -u --unit --description --uid
             --gid -E --setenv -d --same-dir --working-directory --expand-environment --user --system --lenient --report-denials --seal --help"
         [ "$command" = run ] || options="$options --json"
         if [[ $cur != -* ]]; then

@@ -16,6 +16,7 @@ complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a attach -d
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a unit -d 'Show and verify systemd\'s unit files'
 
 set -l run "__fish_seen_subcommand_from run explain"
+complete -c bulkhead -n "$run" -l like -x -a '(bulkhead __complete unit-files 2>/dev/null)' -d "The sandbox of a unit's file"
 complete -c bulkhead -n "$run" -s p -l property -x -a '(bulkhead __complete directives 2>/dev/null)' -d 'Set a sandbox directive'
 complete -c bulkhead -n "$run" -s t -l pty -d 'Run on a terminal of its own'
 complete -c bulkhead -n "$run" -s P -l pipe -d 'Pass standard input, output and error on'

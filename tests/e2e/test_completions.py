@@ -11,7 +11,7 @@ from conftest import SOURCE, Terminal, binary
 COMPLETIONS = SOURCE / "completions"
 CASES = [("bulkhead run -p MemoryM", "MemoryMax="), ("bulkhead run --work", "--working-directory"), ("bulkhead insp", "inspect"),
          ("bulkhead unit ver", "verify"), ("bulkhead unit show --prop", "--property"),
-         ("bulkhead unit cat ssh-odd-na", "ssh-odd-name.service"),
+         ("bulkhead unit cat ssh-odd-na", "ssh-odd-name.service"), ("bulkhead run --like ssh-odd-na", "ssh-odd-name.service"),
          ("bulkhead run -p ProtectSys", "ProtectSystem="), ("bulkhead explain --js", "--json"), ("bulkhead score --thr", "--threshold"), ("bulkhead sco", "score"),
          ("bulkhead-oci chec", "checkpoint"), ("bulkhead-oci create --console", "--console-socket"), ("bulkhead-oci exec --proc", "--process")]
 BASH = """. {folder}/{program}.bash
