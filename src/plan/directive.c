@@ -60,17 +60,12 @@ static int read_bool(const struct reader *r, const char *value, struct error *e)
         return 0;
 }
 
-/* One of row->words; booleans stand for the first two words. */
-static int read_word(const struct reader *r, const char *value, struct error *e)
+/* One of row->words. */
+static int read_name(const struct reader *r, const char *value, struct error *e)
 {
         CLEAN_TEXT struct text known = { 0 };
-        bool b;
         if (!*value) {
                 r->v->set = false;
-                return 0;
-        }
-        if (text_parse_bool(value, &b) == 0) {
-                set_number(r, b);
                 return 0;
         }
         for (unsigned i = 0; r->row->words[i]; i++) {
@@ -81,6 +76,16 @@ static int read_word(const struct reader *r, const char *value, struct error *e)
                 text_addf(&known, "%s%s", i ? ", " : "", r->row->words[i]);
         }
         return bad_value(e, value, known.data);
+}
+
+/* The same; booleans stand for the first two words. */
+static int read_word(const struct reader *r, const char *value, struct error *e)
+{
+        bool b;
+        if (text_parse_bool(value, &b) < 0)
+                return read_name(r, value, e);
+        set_number(r, b);
+        return 0;
 }
 
 static void add_value(const struct reader *r, char *text)
@@ -601,12 +606,117 @@ COMPILER(compile_private_ipc)
         return 0;
 }
 
+/* Several directives want a /proc of the run's own: it is one mount, which carries all their names. */
+static void add_proc(struct plan *p, const char *origin)
+{
+        for (size_t i = 0; i < p->mount_count; i++)
+                if (p->mounts[i].kind == PLAN_PROC) {
+                        p->mounts[i].origin = plan_keep(p, xprintf("%.400s, %s", p->mounts[i].origin, origin));
+                        return;
+                }
+        plan_add_mount(p, PLAN_PROC, "/proc", origin);
+}
+
 COMPILER(compile_private_pids)
 {
         if (!v->number)
                 return 0;
         plan_need_namespace(p, CLONE_NEWPID, v->origin);
-        plan_add_mount(p, PLAN_PROC, "/proc", v->origin);
+        add_proc(p, v->origin);
+        return 0;
+}
+
+COMPILER(compile_protect_proc)
+{
+        p->proc_access = (enum plan_proc_access)v->number;
+        if (v->number)
+                add_proc(p, v->origin);
+        return 0;
+}
+
+COMPILER(compile_proc_subset)
+{
+        p->proc_processes_only = v->number;
+        if (v->number)
+                add_proc(p, v->origin);
+        return 0;
+}
+
+COMPILER(compile_protect_kernel_tunables)
+{
+        static const struct fixed_path rows[] = {
+                { "/proc/acpi", PLAN_READ_ONLY, true },       { "/proc/apm", PLAN_READ_ONLY, true },
+                { "/proc/asound", PLAN_READ_ONLY, true },     { "/proc/bus", PLAN_READ_ONLY, true },
+                { "/proc/fs", PLAN_READ_ONLY, true },         { "/proc/irq", PLAN_READ_ONLY, true },
+                { "/proc/kallsyms", PLAN_INACCESSIBLE, true }, { "/proc/kcore", PLAN_INACCESSIBLE, true },
+                { "/proc/latency_stats", PLAN_READ_ONLY, true }, { "/proc/mtrr", PLAN_READ_ONLY, true },
+                { "/proc/scsi", PLAN_READ_ONLY, true },       { "/proc/sys", PLAN_READ_ONLY, true },
+                { "/proc/sysrq-trigger", PLAN_READ_ONLY, true }, { "/proc/timer_stats", PLAN_READ_ONLY, true },
+                { "/sys", PLAN_READ_ONLY, false },            { "/sys/fs/bpf", PLAN_READ_ONLY, true },
+                { "/sys/fs/cgroup", PLAN_READ_WRITE_IMPLICIT, true }, /* ProtectControlGroups='s business */
+                { "/sys/fs/selinux", PLAN_READ_WRITE_IMPLICIT, true },
+                { "/sys/kernel/debug", PLAN_READ_ONLY, true }, { "/sys/kernel/tracing", PLAN_READ_ONLY, true }, { 0 } };
+        if (!v->number)
+                return 0;
+        add_fixed(p, rows, v->origin);
+        plan_add_denial(p, "_sysctl", EPERM, v->origin);
+        return 0;
+}
+
+COMPILER(compile_protect_kernel_modules)
+{
+        static const struct fixed_path rows[] = { { "/usr/lib/modules", PLAN_INACCESSIBLE, true }, { 0 } };
+        if (!v->number)
+                return 0;
+        add_fixed(p, rows, v->origin);
+        plan_drop_capability(p, CAP_SYS_MODULE, v->origin);
+        plan_add_denial(p, "@module", EPERM, v->origin);
+        return 0;
+}
+
+COMPILER(compile_protect_kernel_logs)
+{
+        static const struct fixed_path rows[] = { { "/proc/kmsg", PLAN_INACCESSIBLE, true },
+                                                  { "/dev/kmsg", PLAN_INACCESSIBLE, true }, { 0 } };
+        if (!v->number)
+                return 0;
+        add_fixed(p, rows, v->origin);
+        plan_drop_capability(p, CAP_SYSLOG, v->origin);
+        plan_add_denial(p, "syslog", EPERM, v->origin);
+        return 0;
+}
+
+COMPILER(compile_protect_clock)
+{
+        if (!v->number)
+                return 0;
+        plan_drop_capability(p, CAP_SYS_TIME, v->origin);
+        plan_drop_capability(p, CAP_WAKE_ALARM, v->origin);
+        plan_add_denial(p, "@clock", EPERM, v->origin);
+        return 0;
+}
+
+enum groups_word { GROUPS_NO, GROUPS_YES, GROUPS_PRIVATE, GROUPS_STRICT };
+
+/* A namespace of v2 groups cannot hide those of v1: there the weaker words are what can be had. */
+static enum groups_word weaken_groups(struct plan *p, enum groups_word word, const char *origin)
+{
+        static const char *const words[] = { [GROUPS_PRIVATE] = "no", [GROUPS_STRICT] = "yes" };
+        strings_take(&p->notes, xprintf("%s: this host's control groups are not v2 alone; taken as %s", origin, words[word]));
+        return word == GROUPS_STRICT ? GROUPS_YES : GROUPS_NO;
+}
+
+COMPILER(compile_protect_control_groups)
+{
+        enum groups_word word = (enum groups_word)v->number;
+        if (word >= GROUPS_PRIVATE && !facts->unified_cgroups)
+                word = weaken_groups(p, word, v->origin);
+        if (word == GROUPS_YES)
+                plan_add_mount(p, PLAN_READ_ONLY, "/sys/fs/cgroup", v->origin);
+        if (word < GROUPS_PRIVATE)
+                return 0;
+        plan_need_namespace(p, CLONE_NEWCGROUP, v->origin);
+        plan_add_mount(p, PLAN_CGROUP, "/sys/fs/cgroup", v->origin)->read_only = word == GROUPS_STRICT;
         return 0;
 }
 
@@ -746,6 +856,9 @@ static const char *const words_private_tmp[] = { "no", "yes", "disconnected", NU
 static const char *const words_private_users[] = { "no", "self", "identity", "full", NULL };
 static const char *const words_protect_system[] = { "no", "yes", "full", "strict", NULL };
 static const char *const words_protect_home[] = { "no", "yes", "read-only", "tmpfs", NULL };
+static const char *const words_protect_control_groups[] = { "no", "yes", "private", "strict", NULL };
+static const char *const words_protect_proc[] = { "default", "noaccess", "invisible", "ptraceable", NULL };
+static const char *const words_proc_subset[] = { "all", "pid", NULL };
 
 static const struct directive table[DIRECTIVE_COUNT] = {
         [D_DYNAMIC_USER] = { "DynamicUser", read_bool, NULL, compile_dynamic_user, "run as a user that exists only while it runs" },
@@ -784,6 +897,16 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_UMASK] = { "UMask", read_umask, NULL, compile_umask, "file mode mask" },
         [D_NO_NEW_PRIVILEGES] = { "NoNewPrivileges", read_bool, NULL, compile_no_new_privileges, "exec never gains privileges" },
         [D_RESTRICT_SUID_SGID] = { "RestrictSUIDSGID", read_bool, NULL, compile_restrict_suid_sgid, "no set-id files can be made" },
+        [D_PROTECT_KERNEL_TUNABLES] = { "ProtectKernelTunables", read_bool, NULL, compile_protect_kernel_tunables,
+                                        "kernel settings read-only" },
+        [D_PROTECT_KERNEL_MODULES] = { "ProtectKernelModules", read_bool, NULL, compile_protect_kernel_modules,
+                                       "no kernel modules can be loaded" },
+        [D_PROTECT_KERNEL_LOGS] = { "ProtectKernelLogs", read_bool, NULL, compile_protect_kernel_logs, "the kernel's log hidden" },
+        [D_PROTECT_CONTROL_GROUPS] = { "ProtectControlGroups", read_word, words_protect_control_groups,
+                                       compile_protect_control_groups, "control groups read-only, or its own" },
+        [D_PROTECT_CLOCK] = { "ProtectClock", read_bool, NULL, compile_protect_clock, "the clock cannot be set" },
+        [D_PROTECT_PROC] = { "ProtectProc", read_name, words_protect_proc, compile_protect_proc, "processes of others hidden in /proc" },
+        [D_PROC_SUBSET] = { "ProcSubset", read_name, words_proc_subset, compile_proc_subset, "/proc with processes only" },
         [D_REMOVE_IPC] = { "RemoveIPC", read_bool, NULL, compile_remove_ipc, "IPC objects of its user are removed at the end" },
         [D_SYSTEM_CALL_FILTER] = { "SystemCallFilter", read_filter, NULL, compile_filter, "system calls allowed, or with ~ denied" },
         [D_SYSTEM_CALL_ERROR_NUMBER] = { "SystemCallErrorNumber", read_errno, NULL, NULL, "what a denied call returns" },

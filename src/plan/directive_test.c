@@ -46,7 +46,7 @@ static int compile(struct plan *p, bool lenient, struct error *e, const char *co
 /* "path kind[,flags]" for each mount, in order. */
 static char *mounts_text(const struct plan *p)
 {
-        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "file", "tmp", "dev", "proc",   "sys",
+        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "file", "tmp", "dev", "proc",   "sys", "cgroup",
                                                              "mqueue", "tmpfs", "ro", "rw", "rw?", "noexec", "exec" };
         CLEAN_TEXT struct text t = { 0 };
         text_add(&t, "");
@@ -98,7 +98,9 @@ static void bad_values(void **state)
                 "Environment=A", "UMask=8", "UMask=1000", "UMask=", "MemoryMax=0", "MemoryMax=-1", "MemoryMax=1X",
                 "TasksMax=0", "TasksMax=1K", "TasksMax=0%", "CPUQuota=20", "CPUQuota=0%", "CPUQuota=%", "CPUQuota=1.234%",
                 "CPUQuota=.5%", "CPUQuota=infinity", "SystemCallErrorNumber=ENOTHING", "SystemCallErrorNumber=0",
-                "SystemCallErrorNumber=4096",
+                "SystemCallErrorNumber=4096", "ProtectKernelTunables=maybe", "ProtectKernelModules=2", "ProtectKernelLogs=-",
+                "ProtectClock=strict", "ProtectControlGroups=full", "ProtectProc=yes", "ProtectProc=hidden", "ProtectProc=Invisible",
+                "ProcSubset=no", "ProcSubset=none",
         };
         (void)state;
         for (size_t i = 0; i < ELEMENTS(lines); i++)
@@ -342,6 +344,88 @@ static void dynamic_user_own_words(void **state)
         assert_false(off.dynamic_user || off.root_read_only || off.no_new_privileges);
 }
 
+static bool has_denial(const struct plan *p, const char *calls, const char *origin)
+{
+        for (size_t i = 0; i < p->denial_count; i++)
+                if (text_equal(p->denials[i].calls, calls) && text_equal(p->denials[i].origin, origin) && p->denials[i].error == EPERM)
+                        return true;
+        return false;
+}
+
+static void the_kernel_protected(void **state)
+{
+        PLAN("ProtectKernelModules=yes", "ProtectKernelLogs=yes", "ProtectClock=yes", "CapabilityBoundingSet=CAP_SYS_MODULE CAP_SYSLOG CAP_SYS_TIME CAP_KILL");
+        (void)state;
+        assert_int_equal(p.bounding, BIT(CAP_KILL));
+        assert_true(has_denial(&p, "@module", "ProtectKernelModules=yes") && has_denial(&p, "syslog", "ProtectKernelLogs=yes") &&
+                    has_denial(&p, "@clock", "ProtectClock=yes"));
+        CLEAN_FREE char *got = mounts_text(&p);
+        assert_string_equal(got, "/dev/kmsg hidden,optional; /proc/kmsg hidden,optional; /usr/lib/modules hidden,optional");
+        assert_int_equal(p.namespaces, CLONE_NEWNS);
+        assert_mounts(LINES("ProtectKernelModules=no", "ProtectKernelLogs=no", "ProtectClock=yes"), "");
+        assert_mounts(LINES("ProtectKernelTunables=no", "ProtectControlGroups=no", "ProtectProc=default", "ProcSubset=all"), "");
+}
+
+static void kernel_tunables(void **state)
+{
+        PLAN("ProtectKernelTunables=yes", "ReadWritePaths=/proc/sys/net");
+        (void)state;
+        assert_true(has_denial(&p, "_sysctl", "ProtectKernelTunables=yes"));
+        assert_int_equal(mount_at(&p, "/sys")->kind, PLAN_READ_ONLY);
+        assert_string_equal(mount_at(&p, "/sys")->origin, "ProtectKernelTunables=yes");
+        assert_int_equal(mount_at(&p, "/proc/sys")->kind, PLAN_READ_ONLY);
+        assert_int_equal(mount_at(&p, "/proc/kcore")->kind, PLAN_INACCESSIBLE);
+        assert_int_equal(mount_at(&p, "/sys/fs/cgroup")->kind, PLAN_READ_WRITE_IMPLICIT);
+        assert_int_equal(mount_at(&p, "/proc/sys/net")->kind, PLAN_READ_WRITE);
+        assert_mounts(LINES("ProtectControlGroups=yes"), "/sys/fs/cgroup ro");
+        CLEAN_PLAN struct plan q = { 0 };
+        assert_int_equal(compile(&q, false, &e, LINES("ProtectKernelTunables=yes", "PrivateNetwork=yes")), 0);
+        assert_true(mount_at(&q, "/sys")->kind == PLAN_SYSFS && mount_at(&q, "/sys")->made_read_only);
+}
+
+static void assert_groups(bool unified, const char *line, const char *expected, bool own, const char *note)
+{
+        CLEAN_PLAN struct plan p = { 0 };
+        CLEAN_SETTINGS struct settings s = { 0 };
+        struct facts here = facts;
+        struct error e = { 0 };
+        here.unified_cgroups = unified;
+        assert_int_equal(settings_assign(&s, &here, line, &e), 0);
+        assert_int_equal(settings_compile(&s, &here, &p, &e), 0);
+        CLEAN_FREE char *got = mounts_text(&p);
+        assert_string_equal(got, expected);
+        assert_int_equal(!!(p.namespaces & CLONE_NEWCGROUP), own);
+        assert_int_equal(p.notes.count, !!note);
+        if (note)
+                assert_string_equal(p.notes.items[0], note);
+}
+
+static void control_groups(void **state)
+{
+        (void)state;
+        assert_groups(true, "ProtectControlGroups=on", "/sys/fs/cgroup ro", false, NULL);
+        assert_groups(true, "ProtectControlGroups=private", "/sys/fs/cgroup cgroup", true, NULL);
+        assert_groups(true, "ProtectControlGroups=strict", "/sys/fs/cgroup cgroup,ro", true, NULL);
+        assert_groups(false, "ProtectControlGroups=private", "", false,
+                      "ProtectControlGroups=private: this host's control groups are not v2 alone; taken as no");
+        assert_groups(false, "ProtectControlGroups=strict", "/sys/fs/cgroup ro", false,
+                      "ProtectControlGroups=strict: this host's control groups are not v2 alone; taken as yes");
+}
+
+static void processes_in_proc(void **state)
+{
+        PLAN("ProtectProc=ptraceable", "ProcSubset=pid", "PrivatePIDs=yes", "ReadOnlyPaths=/proc");
+        (void)state;
+        assert_int_equal(p.proc_access, PLAN_PROC_PTRACEABLE);
+        assert_true(p.proc_processes_only);
+        CLEAN_FREE char *got = mounts_text(&p);
+        assert_string_equal(got, "/proc proc,ro");
+        assert_string_equal(mount_at(&p, "/proc")->origin, "PrivatePIDs=yes, ProtectProc=ptraceable, ProcSubset=pid");
+        CLEAN_PLAN struct plan q = { 0 };
+        assert_int_equal(compile(&q, false, &e, LINES("ProtectProc=invisible", "ProtectProc=", "ProcSubset=pid", "ProcSubset=")), 0);
+        assert_true(!q.namespaces && !q.mount_count);
+}
+
 static void limits(void **state)
 {
         static const struct {
@@ -469,7 +553,8 @@ int main(void)
                 cmocka_unit_test(private_parts), cmocka_unit_test(capabilities), cmocka_unit_test(dynamic_user),
                 cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_settings),
                 cmocka_unit_test(folders), cmocka_unit_test(filters), cmocka_unit_test(lenient), cmocka_unit_test(bounds),
-                cmocka_unit_test(names),
+                cmocka_unit_test(names), cmocka_unit_test(the_kernel_protected), cmocka_unit_test(kernel_tunables),
+                cmocka_unit_test(control_groups), cmocka_unit_test(processes_in_proc),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

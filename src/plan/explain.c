@@ -35,7 +35,8 @@ static const struct mount_row {
         [PLAN_FILE] = { "file", "a file of the plan's", false, false },
         [PLAN_PRIVATE_TMP] = { "private-tmp", "its own", true, true },
         [PLAN_PRIVATE_DEV] = { "private-devices", "no hardware, read-only", false, true },
-        [PLAN_PROC] = { "proc", "its own processes", true, false },
+        [PLAN_PROC] = { "proc", "a new one", true, false },
+        [PLAN_CGROUP] = { "cgroup", "its own control group", true, false },
         [PLAN_MQUEUE] = { "mqueue", "its own message queues", true, false },
         [PLAN_SYSFS] = { "sysfs", "for its network", true, false },
         [PLAN_TMPFS] = { "tmpfs", "empty, in memory", true, true },
@@ -193,13 +194,13 @@ static const struct open_row {
         { open_devices, "raw devices can be read and written", "PrivateDevices=yes" },
         { open_nodes, "device nodes can be made", "PrivateDevices=yes" },
         { open_ports, "I/O ports can be used", "PrivateDevices=yes" },
-        { open_sysctl, "kernel settings below /proc/sys can be changed", "ReadOnlyPaths=/proc/sys" },
-        { open_sysfs, "devices and the kernel can be changed through /sys", "ReadOnlyPaths=/sys" },
-        { open_modules, "kernel modules can be loaded", "CapabilityBoundingSet=~CAP_SYS_MODULE" },
+        { open_sysctl, "kernel settings below /proc/sys can be changed", "ProtectKernelTunables=yes" },
+        { open_sysfs, "devices and the kernel can be changed through /sys", "ProtectKernelTunables=yes" },
+        { open_modules, "kernel modules can be loaded", "ProtectKernelModules=yes" },
         { open_boot, "the machine can be rebooted", "CapabilityBoundingSet=~CAP_SYS_BOOT" },
         { open_kexec, "another kernel can be started", "CapabilityBoundingSet=~CAP_SYS_BOOT" },
-        { open_clock, "the clock can be set", "CapabilityBoundingSet=~CAP_SYS_TIME" },
-        { open_log, "the kernel's log can be read and cleared", "CapabilityBoundingSet=~CAP_SYSLOG" },
+        { open_clock, "the clock can be set", "ProtectClock=yes" },
+        { open_log, "the kernel's log can be read and cleared", "ProtectKernelLogs=yes" },
         { open_bpf, "BPF programs can be loaded into the kernel", "SystemCallFilter=~bpf" },
         { open_handles, "hidden files can be opened by their handles", "CapabilityBoundingSet=~CAP_DAC_READ_SEARCH" },
         { open_undo, "the mounts of this plan can be undone", "--seal=auto" },
@@ -246,12 +247,24 @@ static void text_namespaces(const struct view *v)
                              v->p->namespace_origin[plan_namespace_slot(namespaces[i].flag)]);
 }
 
+static void add_proc_words(const struct plan *p, struct text *words)
+{
+        static const char *const access[] = { [PLAN_PROC_DEFAULT] = "", [PLAN_PROC_NO_ACCESS] = ", others' processes closed",
+                                              [PLAN_PROC_INVISIBLE] = ", others' processes hidden",
+                                              [PLAN_PROC_PTRACEABLE] = ", only processes that it may trace" };
+        text_addf(words, "%s%s%s", p->namespaces & CLONE_NEWPID ? "its own processes" : "a new one", access[p->proc_access],
+                  p->proc_processes_only ? ", nothing but processes" : "");
+}
+
 static void text_mounts(const struct view *v)
 {
         for (size_t i = 0; i < v->p->mount_count; i++) {
                 const struct plan_mount *m = &v->p->mounts[i];
                 CLEAN_TEXT struct text words = { 0 };
-                text_add(&words, mount_rows[m->kind].words);
+                if (m->kind == PLAN_PROC)
+                        add_proc_words(v->p, &words);
+                else
+                        text_add(&words, mount_rows[m->kind].words);
                 if (m->kind == PLAN_BIND)
                         text_addf(&words, " %s", m->source);
                 else if (m->kind == PLAN_TMPFS && m->source && *m->source)
@@ -495,15 +508,21 @@ static void json_namespaces(const struct view *v)
         text_add(v->t, "]");
 }
 
-static void json_mount(struct text *t, const struct plan_mount *m)
+static const char *const proc_access_options[] = { [PLAN_PROC_NO_ACCESS] = "hidepid=noaccess", [PLAN_PROC_INVISIBLE] = "hidepid=invisible",
+                                                   [PLAN_PROC_PTRACEABLE] = "hidepid=ptraceable" };
+
+static void json_mount(struct text *t, const struct plan *p, const struct plan_mount *m)
 {
+        bool proc = m->kind == PLAN_PROC;
         const struct {
                 bool on;
                 const char *word;
         } options[] = { { m->optional, "optional" },
                         { m->read_only || m->read_only_above, "read-only" },
                         { m->no_exec || m->no_exec_above, "no-exec" },
-                        { m->recursive, "recursive" } };
+                        { m->recursive, "recursive" },
+                        { proc && p->proc_access, proc_access_options[p->proc_access] },
+                        { proc && p->proc_processes_only, "subset=pid" } };
         CLEAN_STRINGS struct strings words = { 0 };
         for (size_t i = 0; i < ELEMENTS(options); i++)
                 if (options[i].on)
@@ -523,7 +542,7 @@ static void json_mounts(const struct view *v)
         text_add(v->t, "[");
         for (size_t i = 0; i < v->p->mount_count; i++) {
                 next(v->t);
-                json_mount(v->t, &v->p->mounts[i]);
+                json_mount(v->t, v->p, &v->p->mounts[i]);
         }
         text_add(v->t, "]");
 }

@@ -26,6 +26,7 @@ enum plan_mount_kind {
         PLAN_PRIVATE_DEV,
         PLAN_PROC,
         PLAN_SYSFS,
+        PLAN_CGROUP,       /* cgroup v2, from the run's own group down */
         PLAN_MQUEUE,
         PLAN_TMPFS,
         PLAN_READ_ONLY,
@@ -44,6 +45,7 @@ struct plan_mount {
         bool read_only;
         bool no_exec;
         bool exec;         /* an EXEC entry of the same path lost against this one */
+        bool made_read_only; /* likewise a READ_ONLY entry: it stays even where this one is left out */
         bool recursive;    /* BIND: with what is mounted below */
         /* Found by plan_normalize_mounts: what an entry that is silent about it takes over from those above. */
         bool read_only_above, no_exec_above;
@@ -51,6 +53,7 @@ struct plan_mount {
 };
 
 enum plan_users { PLAN_USERS_HOST, PLAN_USERS_SELF, PLAN_USERS_IDENTITY, PLAN_USERS_FULL };
+enum plan_proc_access { PLAN_PROC_DEFAULT, PLAN_PROC_NO_ACCESS, PLAN_PROC_INVISIBLE, PLAN_PROC_PTRACEABLE };
 enum plan_tmp { PLAN_TMP_HOST, PLAN_TMP_HOST_FOLDERS, PLAN_TMP_DISCONNECTED };
 enum plan_folder_kind { PLAN_RUNTIME_FOLDER, PLAN_STATE_FOLDER, PLAN_CACHE_FOLDER, PLAN_LOGS_FOLDER, PLAN_CONFIGURATION_FOLDER,
                         PLAN_FOLDER_KINDS };
@@ -86,6 +89,8 @@ struct plan {
         struct plan_mount *redundant;
         size_t redundant_count, redundant_room;
         enum plan_tmp tmp;
+        enum plan_proc_access proc_access; /* of a PLAN_PROC: how much it shows of others' processes */
+        bool proc_processes_only;          /* of a PLAN_PROC: nothing but processes */
         bool root_read_only; /* "/" is read-only: the writable places form an allow list, so Landlock backs it */
 
         char *user, *group; /* name or number; NULL: unchanged */

@@ -104,7 +104,15 @@ static int stage_cgroup(struct child *c, struct error *e)
         if (c->s->joined)
                 return 0; /* born there */
         int r = cgroup_enter(&c->s->cgroup);
-        return r < 0 ? error_errno(e, r, "cgroup.refused", "entering the control group") : 0;
+        if (r < 0)
+                return error_errno(e, r, "cgroup.refused", "entering the control group");
+        /* It begins at the group that we are in, so it could not be made by clone. */
+        if (!is_container(c) && c->s->plan->namespaces & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0) {
+                error_errno(e, errno, "namespace.refused", "making a namespace of control groups");
+                error_status(e, STATUS_NAMESPACE);
+                return error_while(e, "applying %s", c->s->plan->namespace_origin[plan_namespace_slot(CLONE_NEWCGROUP)]);
+        }
+        return 0;
 }
 
 /* In the child: a descriptor of the parent's would name the parent's mounts. */

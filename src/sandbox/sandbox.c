@@ -362,7 +362,7 @@ static int make_cgroup(struct sandbox *s, struct error *e)
         if (closed)
                 add_closed_devices(&r);
         /* A pid namespace is a better tracker: the kernel ends what is in it. */
-        bool track = s->host->track && !(p->namespaces & CLONE_NEWPID);
+        bool track = (s->host->track && !(p->namespaces & CLONE_NEWPID)) || p->namespaces & CLONE_NEWCGROUP;
         /* Another owner of runs, with a state folder of its own, may have a run of the same name. */
         CLEAN_FREE char *path = xprintf("bulkhead/%.200s-%.8s", p->unit, s->host->invocation_id);
         const struct cgroup_wish wish = { .path = path, .track = track, .v2_at_top = geteuid() == 0, .resources = &r,
@@ -579,7 +579,8 @@ static void live(void *data)
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e)
 {
         const struct plan *p = s->plan;
-        uint64_t flags = p->container ? container_clone_flags(s) : p->namespaces | (s->users_first ? CLONE_NEWUSER : 0);
+        uint64_t flags = p->container ? container_clone_flags(s)
+                                      : (p->namespaces & ~(uint64_t)CLONE_NEWCGROUP) | (s->users_first ? CLONE_NEWUSER : 0);
         int status[2], sync[2] = { -EBADF, -EBADF };
         if (p->container && container_plan_birth(s, e) < 0)
                 return e ? e->code : -EIO;

@@ -21,6 +21,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -39,6 +40,7 @@ static int attempt(int fd)
 static void print_access(const char *path)
 {
         struct stat st;
+        struct statvfs fs;
         if (lstat(path, &st) < 0) {
                 printf("{\"stat\":%d}", errno);
                 return;
@@ -49,6 +51,7 @@ static void print_access(const char *path)
         }
         printf("{\"stat\":0,\"type\":%u,\"mode\":%u,\"uid\":%u,\"dev\":%lu,\"ino\":%lu", st.st_mode >> 12, st.st_mode & 07777, st.st_uid,
                (unsigned long)st.st_dev, (unsigned long)st.st_ino);
+        printf(",\"read_only\":%d", statvfs(path, &fs) == 0 && fs.f_flag & ST_RDONLY);
         if (S_ISDIR(st.st_mode)) {
                 DIR *d = opendir(path);
                 int n = 0;
@@ -319,17 +322,18 @@ static int call(const char *name, char *low)
                 { "sethostname", 170, 74, -1, 10, 0 }, { "setdomainname", 171, 121, -1, 0, 0 }, { "iopl", 172, 110, 0, 0, 0 },
                 { "ioperm", 173, 101, 0x80, 1, 0 },    { "chmod_suid", 90, 15, -1, 04755, 0 }, { "uname", 63, 122, -1, 0, 0 },
                 { "mkdir", 83, 39, -1, 0755, 0 },      { "reboot", 169, 88, 0, 0, 0 },      { "swapoff", 168, 115, -1, 0, 0 },
+                { "adjtimex", 159, 124, 0, 0, 0 },      { "init_module", 175, 128, -1, 0, -1 }, { "syslog", 103, 103, 10, 0, 0 },
                 { "sync", 162, 36, 0, 0, 0 },          { "umask", 95, 60, 022, 0, 0 },      { "getpgrp", 111, 65, 0, 0, 0 },
         };
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
                 if (strcmp(rows[i].name, name))
                         continue;
-                long a = rows[i].a == -1 ? (long)low : rows[i].a;
+                long a = rows[i].a == -1 ? (long)low : rows[i].a, c = rows[i].c == -1 ? (long)low : rows[i].c;
                 if (old) {
-                        long r = call32(rows[i].nr32, a, rows[i].b, rows[i].c);
+                        long r = call32(rows[i].nr32, a, rows[i].b, c);
                         return r < 0 && r > -4096 ? (int)-r : 0;
                 }
-                return RESULT(syscall(rows[i].nr64, a, rows[i].b, rows[i].c));
+                return RESULT(syscall(rows[i].nr64, a, rows[i].b, c));
         }
         return 4095;
 }

@@ -120,6 +120,21 @@ STOPS = [
     ("RestrictSUIDSGID=yes", "", "chmod 2755 {d}/keep"),
     ("RestrictSUIDSGID=yes", "", "cd /tmp; {probe} call chmod_suid | grep -v ':1[,}]'"),
     ("RestrictSUIDSGID=yes", "", "cd /tmp; {probe} call 32:chmod_suid | grep -v ':1[,}]'"),
+    ("ProtectKernelTunables=yes", "", READ_ONLY + " /proc/sys"),
+    ("ProtectKernelTunables=yes", "", READ_ONLY + " /sys"),
+    ("ProtectKernelTunables=yes", "", "grep -q . /proc/kallsyms"),
+    ("ProtectKernelTunables=yes\nPrivateNetwork=yes", "PrivateNetwork=yes", READ_ONLY + " /sys"),
+    ("ProtectControlGroups=yes", "ProtectKernelTunables=yes", READ_ONLY + " /sys/fs/cgroup"),
+    ("ProtectControlGroups=yes\nProtectKernelTunables=yes", "", READ_ONLY + " /sys/fs/cgroup"),
+    ("ProtectKernelModules=yes", "", "capsh --has-b=cap_sys_module"),
+    ("ProtectKernelLogs=yes", "", "capsh --has-b=cap_syslog"),
+    ("ProtectKernelLogs=yes", "", "test $(stat -c %a /proc/kmsg) != 0"),
+    ("ProtectKernelLogs=yes", "", "test $(stat -c %a /dev/kmsg) != 0"),
+    ("ProtectClock=yes", "", "capsh --has-b=cap_sys_time"),
+    ("ProtectClock=yes", "", "capsh --has-b=cap_wake_alarm"),
+    ("ProtectClock=yes", "", "{probe} call adjtimex | grep -v ':1[,}]'"),
+    ("ProtectClock=yes", "", "{probe} call 32:adjtimex | grep -v ':1[,}]'"),
+    ("PrivatePIDs=yes\nProcSubset=pid", "PrivatePIDs=yes", "cat /proc/cpuinfo"),
     ("SystemCallFilter=~uname", "", "uname"),
     ("SystemCallFilter=~uname\nSystemCallErrorNumber=EPERM", "", "{probe} call uname | grep -q ':0'"),
     ("SystemCallFilter=~uname", "", "{probe} call 32:uname"),
@@ -135,6 +150,16 @@ STOPS = [
 ROOT_STOPS = [
     ("SystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM", "", "{probe} call sync reboot swapoff | grep -vE 'reboot\":1,\"swapoff\":1'"),
     ("SystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM", "", "{probe} call sync 32:reboot 32:swapoff | grep -vE '32:reboot\":1,\"32:swapoff\":1'"),
+    ("ProtectKernelTunables=yes", "", "echo $(cat /proc/sys/vm/swappiness) >/proc/sys/vm/swappiness"),
+    ("ProtectKernelModules=yes", "", "{probe} call init_module | grep -v ':1[,}]'"),
+    ("ProtectKernelModules=yes", "", "{probe} call 32:init_module | grep -v ':1[,}]'"),
+    ("ProtectKernelLogs=yes", "", "{probe} call syslog | grep -v ':1[,}]'"),
+    ("ProtectKernelLogs=yes", "", "{probe} call 32:syslog | grep -v ':1[,}]'"),
+    ("ProtectProc=noaccess\nUser=daemon", "User=daemon", "cat /proc/{pid}/stat"),
+    ("ProtectProc=noaccess\nUser=daemon", "ProtectProc=noaccess", "cat /proc/{pid}/stat"),
+    ("ProtectProc=invisible\nUser=daemon", "ProtectProc=noaccess\nUser=daemon", "test -d /proc/{pid}"),
+    ("ProtectProc=ptraceable\nUser=daemon", "ProtectProc=default\nUser=daemon", "test -d /proc/{pid}"),
+    ("ProcSubset=pid", "ProcSubset=all", "cat /proc/cpuinfo"),
     ("User=daemon", "", "test $(id -u) = 0"),
     ("Group=daemon", "", "test $(id -g) = 0"),
     ("User=daemon\nSupplementaryGroups=sys", "User=daemon", "! id -Gn | grep -q sys"),
@@ -212,6 +237,64 @@ def test_message_queues(box, properties, seen):
     script = QUEUES.format(d=box.data, program=binary(), properties=properties)
     r = subprocess.run(["unshare", "-m", "-i", "sh", "-ec", script], capture_output=True, text=True, env=dict(os.environ, BULKHEAD_RUNTIME_DIR=str(box.runtime)))
     assert (r.returncode, r.stdout.strip()) == (0, seen), r
+
+
+def in_place(box, script):
+    """Runs a shell script in a mount namespace of the test's own."""
+    r = subprocess.run(["unshare", "-m", "sh", "-ec", script], capture_output=True, text=True, env=dict(os.environ, BULKHEAD_RUNTIME_DIR=str(box.runtime)))
+    assert r.returncode == 0, r
+    return r
+
+
+@pytest.mark.parametrize("properties, seen", [("-p PrivateMounts=yes", "/usr/lib/modules/version"), ("-p ProtectKernelModules=yes", "/usr/lib/modules/*")])
+def test_kernel_modules_are_hidden(box, properties, seen):
+    (box.data / "upper/modules/version").mkdir(parents=True)
+    (box.data / "work").mkdir()
+    r = in_place(box, f"mount -t overlay overlay -o lowerdir=/usr/lib,upperdir={box.data}/upper,workdir={box.data}/work /usr/lib\n"
+                 f"{binary()} run -q -P {properties} -- sh -c 'echo /usr/lib/modules/*'")
+    assert r.stdout.strip() == seen
+
+
+# Of a host with v2 alone: the payload sees its own group as the top.
+OWN_GROUP = "grep -q ^0::/$ /proc/self/cgroup && test -e /sys/fs/cgroup/cgroup.type && ! test -e /sys/fs/cgroup/unified"
+NEW_GROUP = "mkdir /sys/fs/cgroup/new && rmdir /sys/fs/cgroup/new"
+
+
+@pytest.mark.parametrize("word, script, works", [("no", OWN_GROUP, False), ("private", OWN_GROUP, True), ("strict", OWN_GROUP, True), ("no", NEW_GROUP, True),
+                                                 ("yes", NEW_GROUP, False), ("private", NEW_GROUP, True), ("strict", NEW_GROUP, False),
+                                                 ("strict -p PrivateNetwork=yes", NEW_GROUP, False)])
+def test_control_groups_of_its_own(box, word, script, works):
+    r = in_place(box, f"mount -t cgroup2 none /sys/fs/cgroup\n{binary()} run -q -P -p ProtectControlGroups={word} -- sh -c '{script}' && echo it works || echo it is stopped")
+    assert r.stdout.strip() == ("it works" if works else "it is stopped"), r
+
+
+@pytest.mark.parametrize("word, taken", [("private", "no"), ("strict", "yes")])
+def test_control_groups_beside_v1_are_protected_as_far_as_can_be(box, word, taken):
+    r = in_place(box, f"umount -l /sys/fs/cgroup; mount -t tmpfs none /sys/fs/cgroup\n{binary()} run -P -p ProtectControlGroups={word} -- sh -c '{NEW_GROUP}' || true")
+    assert f"taken as {taken}" in r.stderr and ("Read-only" in r.stderr) == (taken == "yes"), r
+
+
+def test_a_private_proc_shows_what_is_ones_own(box):
+    out = box.good("ProtectProc=invisible\nProcSubset=pid\nUser=daemon", "sh", "-c", "cat /proc/self/comm /proc/$$/comm; ls /proc | grep -v '[0-9]'")
+    assert out.split() == ["cat", "sh", "self", "thread-self"]
+    # What another directive protects in /proc may be gone with the rest of it.
+    assert box.shell("ProcSubset=pid\nProtectKernelTunables=yes\nProtectKernelLogs=yes\nProtectHostname=yes", "test ! -e /proc/sys").status == 0
+
+
+def test_a_user_has_a_private_proc_with_processes_of_its_own(user_box):
+    for p in ("ProtectProc=invisible", "ProcSubset=pid"):
+        r = user_box.shell(p, "true")
+        assert r.status == 226 and p in r.err and "PrivatePIDs=yes" in r.err
+        assert user_box.shell(f"{p}\nPrivatePIDs=yes", "test -e /proc/self").status == 0
+        lenient = user_box.call("run", "--lenient", "-P", "-p", p, "sh", "-c", "test -e /proc/cpuinfo")
+        assert lenient.status == 0 and f"note: {p}: not applied" in lenient.err
+
+
+def test_a_rule_outlives_what_won_over_it_and_is_not_there(box):
+    """A bind whose source is missing leaves the read-only rule of the same path."""
+    p = f"BindPaths=-/nonexist:{box.data}\nReadOnlyPaths={box.data}"
+    assert "Read-only" in box.shell(p, f"touch {box.data}/x").err
+    assert box.shell(f"BindReadOnlyPaths=-/nonexist:{box.data}", f"touch {box.data}/x").status == 0
 
 
 FOLDERS = {"RuntimeDirectory": "/run", "StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "LogsDirectory": "/var/log", "ConfigurationDirectory": "/etc"}
