@@ -446,6 +446,93 @@ static int read_capabilities(const struct reader *r, const char *value, struct e
         return 0;
 }
 
+typedef int (*bit_finder)(const char *name, uint64_t *ret);
+
+/* The bits of all words; with lenient, of those that are known. */
+static int read_bits(const struct reader *r, const char *value, bit_finder find, const char *expected, uint64_t *ret, struct error *e)
+{
+        CLEAN_STRINGS struct strings words = { 0 };
+        *ret = 0;
+        if (text_split_words(value, &words) < 0)
+                return bad_value(e, value, expected);
+        for (size_t i = 0; i < words.count; i++) {
+                uint64_t bits = 0;
+                if (find(words.items[i], &bits) < 0 && !r->all->lenient)
+                        return bad_value(e, words.items[i], expected);
+                if (!bits)
+                        strings_take(&r->all->notes, xprintf("%s: \"%s\" is not known; ignored", r->origin, words.items[i]));
+                *ret |= bits;
+        }
+        return 0;
+}
+
+/* As set_number, of a value that the one before is part of. */
+static void merge_number(const struct reader *r, bool merged, uint64_t n)
+{
+        const char *before = merged && r->v->set ? r->v->origin : NULL;
+        set_number(r, n);
+        if (before)
+                r->v->origin = join_origins(r->all, before, r->origin);
+}
+
+/* The types that may be made: the first line sets, plain ones add, "~" ones take away; a boolean stands for all or none. */
+static int read_namespaces(const struct reader *r, const char *value, struct error *e)
+{
+        static const char expected[] = "a boolean, or some of cgroup, ipc, net, mnt, pid, user, uts, time, with an optional ~ before them";
+        bool none, invert = *value == '~';
+        uint64_t bits, had = r->v->set ? r->v->number : invert ? RESTRICTION_NAMESPACES_ALL : 0;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        if (text_parse_bool(value, &none) == 0) {
+                set_number(r, none ? 0 : RESTRICTION_NAMESPACES_ALL);
+                return 0;
+        }
+        int k = read_bits(r, value + invert, restriction_namespace, expected, &bits, e);
+        if (k == 0)
+                merge_number(r, true, invert ? had & ~bits : had | bits);
+        return k;
+}
+
+/* Of the number of RestrictAddressFamilies=, beside the families. */
+#define FAMILIES_ALLOWED (UINT64_C(1) << 63) /* a list of what is allowed */
+#define FAMILIES_LISTED (UINT64_C(1) << 62)  /* there was a line with families */
+
+/* The first line with families decides which kind of list it is; "none" is one of what is allowed, and empty. */
+static int read_families(const struct reader *r, const char *value, struct error *e)
+{
+        bool invert = *value == '~', none = text_equal(value, "none");
+        uint64_t bits = 0, had = r->v->set ? r->v->number : 0;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        int k = none ? 0 : read_bits(r, value + invert, restriction_family, "address families such as AF_UNIX, with an optional ~ before them, or none", &bits, e);
+        if (k < 0)
+                return k;
+        if (none)
+                had = FAMILIES_ALLOWED;
+        else if (!(had & FAMILIES_LISTED))
+                had = FAMILIES_LISTED | (invert ? 0 : FAMILIES_ALLOWED);
+        bool adds = invert != !!(had & FAMILIES_ALLOWED);
+        merge_number(r, !none, adds ? had | bits : had & ~bits);
+        return 0;
+}
+
+static int read_architectures(const struct reader *r, const char *value, struct error *e)
+{
+        uint64_t bits;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        int k = read_bits(r, value, restriction_architecture, "architectures such as native, x86, x86-64, x32, arm, arm64", &bits, e);
+        if (k == 0)
+                merge_number(r, true, (r->v->set ? r->v->number : 0) | bits);
+        return k;
+}
+
 /* Filter lines are kept as they are; the compiler reads them in order. */
 static int read_filter(const struct reader *r, const char *value, struct error *e)
 {
@@ -829,6 +916,54 @@ COMPILER(compile_restrict_suid_sgid)
         return 0;
 }
 
+static void restrict_by(struct plan *p, enum restriction_kind kind, uint64_t mask, bool allow_list, const char *origin)
+{
+        p->restrictions[kind] = (struct plan_restriction){ true, { kind, mask, allow_list }, origin };
+}
+
+COMPILER(compile_restrict_namespaces)
+{
+        if (v->number != RESTRICTION_NAMESPACES_ALL)
+                restrict_by(p, RESTRICTION_NAMESPACES, v->number, true, v->origin);
+        return 0;
+}
+
+COMPILER(compile_restrict_realtime)
+{
+        if (v->number)
+                restrict_by(p, RESTRICTION_REALTIME, 0, false, v->origin);
+        return 0;
+}
+
+COMPILER(compile_lock_personality)
+{
+        if (v->number)
+                restrict_by(p, RESTRICTION_PERSONALITY, 0, false, v->origin);
+        return 0;
+}
+
+COMPILER(compile_restrict_families)
+{
+        bool allow_list = v->number & FAMILIES_ALLOWED;
+        uint64_t mask = v->number & ~(FAMILIES_ALLOWED | FAMILIES_LISTED);
+        if (allow_list || mask)
+                restrict_by(p, RESTRICTION_FAMILIES, mask, allow_list, v->origin);
+        return 0;
+}
+
+COMPILER(compile_architectures)
+{
+        restrict_by(p, RESTRICTION_ARCHITECTURES, v->number, true, v->origin);
+        return 0;
+}
+
+COMPILER(compile_deny_write_execute)
+{
+        if (v->number)
+                restrict_by(p, RESTRICTION_MEMORY, 0, false, v->origin);
+        return 0;
+}
+
 COMPILER(compile_remove_ipc) { p->remove_ipc = v->number; return 0; }
 
 COMPILER(compile_filter)
@@ -907,6 +1042,16 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_PROTECT_CLOCK] = { "ProtectClock", read_bool, NULL, compile_protect_clock, "the clock cannot be set" },
         [D_PROTECT_PROC] = { "ProtectProc", read_name, words_protect_proc, compile_protect_proc, "processes of others hidden in /proc" },
         [D_PROC_SUBSET] = { "ProcSubset", read_name, words_proc_subset, compile_proc_subset, "/proc with processes only" },
+        [D_RESTRICT_NAMESPACES] = { "RestrictNamespaces", read_namespaces, NULL, compile_restrict_namespaces,
+                                    "namespaces that may be made and entered" },
+        [D_RESTRICT_REALTIME] = { "RestrictRealtime", read_bool, NULL, compile_restrict_realtime, "no realtime scheduling" },
+        [D_LOCK_PERSONALITY] = { "LockPersonality", read_bool, NULL, compile_lock_personality, "the execution domain stays" },
+        [D_RESTRICT_ADDRESS_FAMILIES] = { "RestrictAddressFamilies", read_families, NULL, compile_restrict_families,
+                                          "kinds of sockets allowed, or with ~ denied" },
+        [D_SYSTEM_CALL_ARCHITECTURES] = { "SystemCallArchitectures", read_architectures, NULL, compile_architectures,
+                                          "architectures whose system calls may be used" },
+        [D_MEMORY_DENY_WRITE_EXECUTE] = { "MemoryDenyWriteExecute", read_bool, NULL, compile_deny_write_execute,
+                                          "no memory that is writable and executable" },
         [D_REMOVE_IPC] = { "RemoveIPC", read_bool, NULL, compile_remove_ipc, "IPC objects of its user are removed at the end" },
         [D_SYSTEM_CALL_FILTER] = { "SystemCallFilter", read_filter, NULL, compile_filter, "system calls allowed, or with ~ denied" },
         [D_SYSTEM_CALL_ERROR_NUMBER] = { "SystemCallErrorNumber", read_errno, NULL, NULL, "what a denied call returns" },

@@ -100,7 +100,10 @@ static void bad_values(void **state)
                 "CPUQuota=.5%", "CPUQuota=infinity", "SystemCallErrorNumber=ENOTHING", "SystemCallErrorNumber=0",
                 "SystemCallErrorNumber=4096", "ProtectKernelTunables=maybe", "ProtectKernelModules=2", "ProtectKernelLogs=-",
                 "ProtectClock=strict", "ProtectControlGroups=full", "ProtectProc=yes", "ProtectProc=hidden", "ProtectProc=Invisible",
-                "ProcSubset=no", "ProcSubset=none",
+                "ProcSubset=no", "ProcSubset=none", "RestrictNamespaces=mount", "RestrictNamespaces=net yes", "RestrictNamespaces=~~net",
+                "RestrictNamespaces=\"net", "RestrictRealtime=rr", "LockPersonality=x86", "RestrictAddressFamilies=unix",
+                "RestrictAddressFamilies=AF_UNIX none", "RestrictAddressFamilies=~none", "RestrictAddressFamilies=AF_UNIX,AF_INET",
+                "RestrictAddressFamilies=AF_MAX", "SystemCallArchitectures=i386", "SystemCallArchitectures=~x86", "MemoryDenyWriteExecute=rx",
         };
         (void)state;
         for (size_t i = 0; i < ELEMENTS(lines); i++)
@@ -426,6 +429,75 @@ static void processes_in_proc(void **state)
         assert_true(!q.namespaces && !q.mount_count);
 }
 
+static void assert_restriction(enum restriction_kind kind, const char *const *lines, bool set, uint64_t mask, bool allow_list)
+{
+        CLEAN_PLAN struct plan p = { 0 };
+        struct error e;
+        assert_int_equal(compile(&p, false, &e, lines), 0);
+        assert_int_equal(p.restrictions[kind].set, set);
+        if (set) {
+                assert_int_equal(p.restrictions[kind].what.mask, mask);
+                assert_int_equal(p.restrictions[kind].what.allow_list, allow_list);
+        }
+}
+
+static void restricted_namespaces(void **state)
+{
+        const enum restriction_kind k = RESTRICTION_NAMESPACES;
+        const uint64_t all = RESTRICTION_NAMESPACES_ALL;
+        (void)state;
+        assert_int_equal(all, CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | 0x80);
+        assert_restriction(k, LINES("RestrictNamespaces=yes"), true, 0, true);
+        assert_restriction(k, LINES("RestrictNamespaces=no"), false, 0, true);
+        assert_restriction(k, LINES("RestrictNamespaces=net ipc"), true, CLONE_NEWNET | CLONE_NEWIPC, true);
+        assert_restriction(k, LINES("RestrictNamespaces=~net time"), true, all & ~(uint64_t)(CLONE_NEWNET | 0x80), true);
+        assert_restriction(k, LINES("RestrictNamespaces=net ipc", "RestrictNamespaces=~ipc", "RestrictNamespaces=uts"), true, CLONE_NEWNET | CLONE_NEWUTS, true);
+        assert_restriction(k, LINES("RestrictNamespaces=yes", "RestrictNamespaces=net"), true, CLONE_NEWNET, true);
+        assert_restriction(k, LINES("RestrictNamespaces=no", "RestrictNamespaces=~mnt"), true, all & ~(uint64_t)CLONE_NEWNS, true);
+        assert_restriction(k, LINES("RestrictNamespaces=yes", "RestrictNamespaces="), false, 0, true);
+        assert_restriction(k, LINES("RestrictNamespaces=net", "RestrictNamespaces=", "RestrictNamespaces=~user"), true, all & ~(uint64_t)CLONE_NEWUSER, true);
+        PLAN("RestrictNamespaces=net", "RestrictNamespaces=uts");
+        assert_string_equal(p.restrictions[k].origin, "RestrictNamespaces=net, RestrictNamespaces=uts");
+}
+
+static void restricted_families(void **state)
+{
+        const enum restriction_kind k = RESTRICTION_FAMILIES;
+        (void)state;
+        assert_restriction(k, LINES("RestrictAddressFamilies=none"), true, 0, true);
+        assert_restriction(k, LINES("RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies=AF_INET"), true, BIT(1) | BIT(2), true);
+        assert_restriction(k, LINES("RestrictAddressFamilies=AF_UNIX AF_INET", "RestrictAddressFamilies=~AF_INET"), true, BIT(1), true);
+        assert_restriction(k, LINES("RestrictAddressFamilies=~AF_PACKET"), true, BIT(17), false);
+        assert_restriction(k, LINES("RestrictAddressFamilies=~AF_PACKET AF_INET", "RestrictAddressFamilies=AF_INET"), true, BIT(17), false);
+        assert_restriction(k, LINES("RestrictAddressFamilies=~AF_PACKET", "RestrictAddressFamilies=AF_PACKET"), false, 0, false);
+        assert_restriction(k, LINES("RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies=none"), true, 0, true);
+        assert_restriction(k, LINES("RestrictAddressFamilies=none", "RestrictAddressFamilies=AF_LOCAL"), true, BIT(1), true);
+        assert_restriction(k, LINES("RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies="), false, 0, false);
+        assert_restriction(k, LINES("RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies=~AF_UNIX"), true, 0, true);
+}
+
+static void other_restrictions(void **state)
+{
+        uint64_t x86 = 0, x32 = 0;
+        (void)state;
+        assert_int_equal(restriction_architecture("x86", &x86) | restriction_architecture("x32", &x32), 0);
+        assert_restriction(RESTRICTION_ARCHITECTURES, LINES("SystemCallArchitectures=native"), true, 1, true);
+        assert_restriction(RESTRICTION_ARCHITECTURES, LINES("SystemCallArchitectures=x86", "SystemCallArchitectures=x32 s390x"), true,
+                           x86 | x32 | BIT(21), true);
+        assert_restriction(RESTRICTION_ARCHITECTURES, LINES("SystemCallArchitectures=x86", "SystemCallArchitectures="), false, 0, true);
+        assert_restriction(RESTRICTION_REALTIME, LINES("RestrictRealtime=yes"), true, 0, false);
+        assert_restriction(RESTRICTION_REALTIME, LINES("RestrictRealtime=yes", "RestrictRealtime=no"), false, 0, false);
+        assert_restriction(RESTRICTION_PERSONALITY, LINES("LockPersonality=yes"), true, 0, false);
+        assert_restriction(RESTRICTION_MEMORY, LINES("MemoryDenyWriteExecute=yes"), true, 0, false);
+        assert_restriction(RESTRICTION_MEMORY, LINES("MemoryDenyWriteExecute=no"), false, 0, false);
+        CLEAN_PLAN struct plan p = { 0 };
+        struct error e;
+        assert_int_equal(compile(&p, true, &e, LINES("RestrictNamespaces=net mount", "RestrictAddressFamilies=AF_UNIX AF_X")), 0);
+        assert_int_equal(p.restrictions[RESTRICTION_NAMESPACES].what.mask, CLONE_NEWNET);
+        assert_int_equal(p.restrictions[RESTRICTION_FAMILIES].what.mask, BIT(1));
+        assert_int_equal(p.notes.count, 2);
+}
+
 static void limits(void **state)
 {
         static const struct {
@@ -554,7 +626,8 @@ int main(void)
                 cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_settings),
                 cmocka_unit_test(folders), cmocka_unit_test(filters), cmocka_unit_test(lenient), cmocka_unit_test(bounds),
                 cmocka_unit_test(names), cmocka_unit_test(the_kernel_protected), cmocka_unit_test(kernel_tunables),
-                cmocka_unit_test(control_groups), cmocka_unit_test(processes_in_proc),
+                cmocka_unit_test(control_groups), cmocka_unit_test(processes_in_proc), cmocka_unit_test(restricted_namespaces),
+                cmocka_unit_test(restricted_families), cmocka_unit_test(other_restrictions),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

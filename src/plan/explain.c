@@ -334,6 +334,27 @@ static char *action_words(int error)
                          : xstrdup("ends the process");
 }
 
+static const struct restriction_row {
+        const char *kind, *subject;
+} restriction_rows[RESTRICTION_KINDS] = {
+        [RESTRICTION_NAMESPACES] = { "namespaces", "namespaces" },
+        [RESTRICTION_REALTIME] = { "realtime", "realtime scheduling" },
+        [RESTRICTION_PERSONALITY] = { "personality", "execution domain" },
+        [RESTRICTION_FAMILIES] = { "address-families", "sockets" },
+        [RESTRICTION_ARCHITECTURES] = { "architectures", "architectures" },
+        [RESTRICTION_MEMORY] = { "memory", "memory" },
+};
+
+static void text_restrictions(const struct view *v)
+{
+        for (size_t i = 0; i < RESTRICTION_KINDS; i++) {
+                const struct plan_restriction *r = &v->p->restrictions[i];
+                CLEAN_FREE char *words = r->set ? restriction_words(&r->what) : NULL;
+                if (r->set)
+                        line(v, "restricted", restriction_rows[i].subject, words, r->origin);
+        }
+}
+
 static void text_calls(const struct view *v)
 {
         const struct filter *f = &v->p->filter;
@@ -446,8 +467,9 @@ static void text_open(const struct view *v)
 void explain_text(const struct plan *p, const struct explain_host *host, struct text *t)
 {
         static void (*const sections[])(const struct view *) = {
-                text_unit,    text_identity, text_namespaces, text_mounts, text_capabilities, text_calls,
-                text_limits,  text_folders,  text_process,    text_seal,   text_notes,        text_open,
+                text_unit,         text_identity, text_namespaces, text_mounts,  text_capabilities, text_calls,
+                text_restrictions, text_limits,   text_folders,    text_process, text_seal,         text_notes,
+                text_open,
         };
         /* Of a container the configuration says what a unit's directives and defaults say of a run. */
         static void (*const container_sections[])(const struct view *) = {
@@ -626,6 +648,26 @@ static void json_calls(const struct view *v)
         text_add(t, "]}");
 }
 
+static void json_restrictions(const struct view *v)
+{
+        struct text *t = v->t;
+        key(t, "restrictions");
+        text_add(t, "[");
+        for (size_t i = 0; i < RESTRICTION_KINDS; i++) {
+                const struct plan_restriction *r = &v->p->restrictions[i];
+                CLEAN_FREE char *words = r->set ? restriction_words(&r->what) : NULL;
+                if (!r->set)
+                        continue;
+                next(t);
+                text_add(t, "{");
+                json_string(t, "kind", restriction_rows[i].kind);
+                json_string(t, "words", words);
+                json_string(t, "origin", r->origin);
+                text_add(t, "}");
+        }
+        text_add(t, "]");
+}
+
 /* No limit is null. */
 static void json_limit(struct text *t, const char *name, uint64_t value, const char *origin)
 {
@@ -711,9 +753,9 @@ static void json_open(const struct view *v)
 void explain_json(const struct plan *p, const struct explain_host *host, struct text *t)
 {
         static void (*const sections[])(const struct view *) = {
-                json_unit,   json_identity, json_namespaces, json_mounts,  json_capabilities, json_privileges,
-                json_calls,  json_limits,   json_folders,    json_process, json_seal,         json_open,
-                explain_container_json,
+                json_unit,   json_identity,     json_namespaces, json_mounts,  json_capabilities, json_privileges,
+                json_calls,  json_restrictions, json_limits,     json_folders, json_process,      json_seal,
+                json_open,   explain_container_json,
         };
         const struct view v = { p, host, t };
         text_add(t, "{");

@@ -131,6 +131,24 @@ static void the_kernel_and_proc(void **state)
                                      "\"origin\":\"ProtectProc=ptraceable, ProcSubset=pid\"}"));
 }
 
+static void restrictions(void **state)
+{
+        (void)state;
+        CLEAN_FREE char *got = explain(explain_text, &root_host, false,
+                                       LINES("RestrictNamespaces=net", "RestrictRealtime=yes", "LockPersonality=yes", "RestrictAddressFamilies=~AF_PACKET",
+                                             "SystemCallArchitectures=native", "MemoryDenyWriteExecute=yes"));
+        CLEAN_FREE char *text = squeeze(got);
+        assert_non_null(strstr(text, "restricted namespaces only of these can be made: net RestrictNamespaces=net\n"
+                                     "restricted realtime scheduling cannot be had RestrictRealtime=yes\n"
+                                     "restricted execution domain stays as it is LockPersonality=yes\n"
+                                     "restricted sockets none of these: AF_PACKET RestrictAddressFamilies=~AF_PACKET\n"
+                                     "restricted architectures only of these: native SystemCallArchitectures=native\n"
+                                     "restricted memory never writable and executable MemoryDenyWriteExecute=yes\n"));
+        CLEAN_FREE char *json = explain(explain_json, &root_host, false, LINES("RestrictRealtime=yes", "RestrictAddressFamilies=none"));
+        assert_non_null(strstr(json, "\"restrictions\":[{\"kind\":\"realtime\",\"words\":\"cannot be had\",\"origin\":\"RestrictRealtime=yes\"},"
+                                     "{\"kind\":\"address-families\",\"words\":\"none can be opened\",\"origin\":\"RestrictAddressFamilies=none\"}]"));
+}
+
 static void plain_root(void **state)
 {
         (void)state;
@@ -285,7 +303,7 @@ static void json_empty(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(dynamic), cmocka_unit_test(the_kernel_and_proc), cmocka_unit_test(plain_root), cmocka_unit_test(ordinary_user), cmocka_unit_test(open_ends),
+                cmocka_unit_test(dynamic), cmocka_unit_test(the_kernel_and_proc), cmocka_unit_test(restrictions), cmocka_unit_test(plain_root), cmocka_unit_test(ordinary_user), cmocka_unit_test(open_ends),
                 cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "plan/container.h"
 #include "plan/filter.h"
+#include "plan/restriction.h"
 
 enum plan_mount_kind {
         /* By strength, strongest first: of two entries on one path the first wins. */
@@ -73,6 +74,13 @@ struct plan_denial {
         const char *origin;
 };
 
+/* A filter of its own that looks at arguments, for one directive. */
+struct plan_restriction {
+        bool set;
+        struct restriction what;
+        const char *origin;
+};
+
 struct plan {
         char *unit;
         bool user_mode; /* an ordinary user: the user namespace comes first */
@@ -112,6 +120,7 @@ struct plan {
         const char *filter_origin;
         struct plan_denial *denials;
         size_t denial_count, denial_room;
+        struct plan_restriction restrictions[RESTRICTION_KINDS];
 
         uint64_t memory_max_bytes, tasks_max; /* UINT64_MAX: no limit */
         uint64_t cpu_quota_permille;          /* of one CPU; UINT64_MAX: none */

@@ -21,6 +21,7 @@
 
 #include "base/exit_status.h"
 #include "base/mutant.h"
+#include "os/attributes.h"
 #include "os/capability.h"
 #include "os/file.h"
 #include "os/keyring.h"
@@ -392,6 +393,11 @@ static int stage_filters(struct child *c, struct error *e)
                 (void)send(c->status_fd, &executing, sizeof executing, MSG_NOSIGNAL);
         if (MUTANT("no-seccomp") || (MUTANT("exec-no-seccomp") && c->s->joined))
                 return 0;
+        int denied = c->s->kernel_keeps_code ? attributes_deny_write_execute() : 0;
+        if (denied < 0) {
+                error_errno(e, denied, "seccomp.refused", "denying memory that is writable and executable");
+                return error_while(e, "applying %s", c->s->plan->restrictions[RESTRICTION_MEMORY].origin);
+        }
         for (size_t i = 0; i < c->s->filter_count; i++) {
                 int r = seccomp_install(c->s->filters[i].code, c->s->filters[i].count, false);
                 if (r < 0)

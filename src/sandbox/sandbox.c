@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "base/exit_status.h"
+#include "os/attributes.h"
 #include "os/capability.h"
 #include "os/file.h"
 #include "os/landlock.h"
@@ -291,6 +292,24 @@ static int add_program(struct sandbox *s, const struct filter *f, struct error *
         return r;
 }
 
+static int add_restriction(struct sandbox *s, struct plan_restriction *p, struct error *e)
+{
+        struct restriction *r = &p->what;
+        s->kernel_keeps_code |= r->kind == RESTRICTION_MEMORY && attributes_can_deny_write_execute();
+        if (r->kind == RESTRICTION_PERSONALITY)
+                r->mask = attributes_personality();
+        else if (r->kind == RESTRICTION_MEMORY)
+                r->mask = s->kernel_keeps_code;
+        if (s->report_fd >= 0 && restriction_calls(r))
+                return restriction_compile(r, &s->reported[r->kind], e);
+        if (s->filter_count == SANDBOX_FILTERS_MAX)
+                return error_set(e, E2BIG, "seccomp.limit", "too many system call filters");
+        int k = restriction_compile(r, &s->filters[s->filter_count], e);
+        if (k == 0)
+                s->filter_count++;
+        return k < 0 ? error_while(e, "applying %s", p->origin) : 0;
+}
+
 static int build_filters(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
@@ -306,6 +325,8 @@ static int build_filters(struct sandbox *s, struct error *e)
         }
         if (r == 0 && p->restrict_suid_sgid && (r = filter_restrict_suid_sgid(&s->filters[s->filter_count], e)) == 0)
                 s->filter_count++;
+        for (size_t i = 0; r == 0 && i < RESTRICTION_KINDS; i++)
+                r = p->restrictions[i].set ? add_restriction(s, &s->plan->restrictions[i], e) : 0;
         if (r == 0 && p->filter.set && !observed)
                 r = add_program(s, &p->filter, e);
         if (r == 0 && observed)
@@ -709,6 +730,8 @@ void sandbox_done(struct sandbox *s)
         for (size_t i = 0; i < s->filter_count; i++)
                 filter_program_clear(&s->filters[i]);
         filter_program_clear(&s->report_filter);
+        for (size_t i = 0; i < RESTRICTION_KINDS; i++)
+                filter_program_clear(&s->reported[i]);
         profile_program_clear(&s->profile);
         fd_close(s->uid_lock_fd);
         fd_close(s->root_fd);

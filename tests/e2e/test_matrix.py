@@ -53,6 +53,7 @@ class Scene:
         self.mnt = os.readlink("/proc/self/ns/mnt")
         self.net = os.readlink("/proc/self/ns/net")
         # As root the hostname calls need a namespace of their own, so that nothing happens to the host's name.
+        self.unshare = "unshare" if box.uid == 0 else "unshare -U"
         self.uts = "unshare -u" if box.uid == 0 else "unshare -Ur --uts"
 
     def close(self):
@@ -78,6 +79,8 @@ def scene(any_box, tools):
 
 READ_ONLY = "python3 -c 'import os, sys; sys.exit(bool(os.statvfs(sys.argv[1]).f_flag & os.ST_RDONLY))'"
 CONNECT = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(chr(0) + \"{abstract}\")'"
+
+SOCKET = "python3 -c 'import socket as s, sys; s.socket(*[getattr(s, a) for a in sys.argv[1:]])'"
 
 # (directives, without them, a script): with the directives the script fails, without it works.
 STOPS = [
@@ -135,6 +138,29 @@ STOPS = [
     ("ProtectClock=yes", "", "{probe} call adjtimex | grep -v ':1[,}]'"),
     ("ProtectClock=yes", "", "{probe} call 32:adjtimex | grep -v ':1[,}]'"),
     ("PrivatePIDs=yes\nProcSubset=pid", "PrivatePIDs=yes", "cat /proc/cpuinfo"),
+    ("RestrictNamespaces=yes", "", "{unshare} -u true"),
+    ("RestrictNamespaces=ipc user", "RestrictNamespaces=uts user", "{unshare} -u true"),
+    ("RestrictNamespaces=~uts", "RestrictNamespaces=~ipc", "{unshare} -u true"),
+    ("RestrictNamespaces=~user", "", "unshare -U true"),
+    ("RestrictNamespaces=yes", "", "{probe} call setns | grep -v ':1[,}]'"),
+    ("RestrictNamespaces=~net", "RestrictNamespaces=~uts", "{probe} call setns_net | grep -v ':1[,}]'"),
+    ("RestrictNamespaces=yes", "", "{probe} call clone3 | grep -v ':38[,}]'"),
+    ("RestrictNamespaces=yes", "", "{probe} call 32:setns | grep -v ':1[,}]'"),
+    ("RestrictRealtime=yes", "", "{probe} call fifo_bad | grep -v ':1[,}]'"),
+    ("RestrictRealtime=yes", "", "{probe} call sched_setattr | grep -v ':38[,}]'"),
+    ("RestrictRealtime=yes", "", "{probe} call 32:fifo_bad | grep -v ':1[,}]'"),
+    ("LockPersonality=yes", "", "setarch -R true"),
+    ("LockPersonality=yes", "", "{probe} call 32:personality | grep -q ':0[,}]'"),
+    ("RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies=AF_UNIX AF_INET", SOCKET + " AF_INET"),
+    ("RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies=AF_UNIX\nRestrictAddressFamilies=AF_INET", SOCKET + " AF_INET"),
+    ("RestrictAddressFamilies=none", "RestrictAddressFamilies=AF_UNIX", SOCKET + " AF_UNIX"),
+    ("RestrictAddressFamilies=~AF_INET", "RestrictAddressFamilies=~AF_INET6", SOCKET + " AF_INET"),
+    ("RestrictAddressFamilies=AF_INET", "RestrictAddressFamilies=AF_NETLINK", "{probe} call netlink | grep -q ':0[,}]'"),
+    ("RestrictAddressFamilies=AF_INET", "RestrictAddressFamilies=AF_NETLINK", "{probe} call 32:netlink | grep -q ':0[,}]'"),
+    ("SystemCallArchitectures=native", "SystemCallArchitectures=x86", "{probe} call 32:getpid"),
+    ("MemoryDenyWriteExecute=yes", "", "{probe} call mmap_wx | grep -q ':0[,}]'"),
+    ("MemoryDenyWriteExecute=yes", "", "{probe} call mprotect_x | grep -q ':0[,}]'"),
+    ("MemoryDenyWriteExecute=yes", "", "{probe} call shmat_x | grep -v ':1[,}]'"),
     ("SystemCallFilter=~uname", "", "uname"),
     ("SystemCallFilter=~uname\nSystemCallErrorNumber=EPERM", "", "{probe} call uname | grep -q ':0'"),
     ("SystemCallFilter=~uname", "", "{probe} call 32:uname"),
@@ -150,6 +176,11 @@ STOPS = [
 ROOT_STOPS = [
     ("SystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM", "", "{probe} call sync reboot swapoff | grep -vE 'reboot\":1,\"swapoff\":1'"),
     ("SystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM", "", "{probe} call sync 32:reboot 32:swapoff | grep -vE '32:reboot\":1,\"32:swapoff\":1'"),
+    ("RestrictNamespaces=yes", "", "{probe} call clone_uts | grep -v ':1[,}]'"),
+    ("RestrictRealtime=yes", "", "chrt -f 1 true"),
+    ("RestrictRealtime=yes", "", "chrt -d -T 1000000 -D 2000000 -P 2000000 0 true"),
+    ("RestrictAddressFamilies=~AF_PACKET", "", SOCKET + " AF_PACKET SOCK_RAW"),
+    ("RestrictNamespaces=net", "RestrictNamespaces=mnt", "unshare -m true"),
     ("ProtectKernelTunables=yes", "", "echo $(cat /proc/sys/vm/swappiness) >/proc/sys/vm/swappiness"),
     ("ProtectKernelModules=yes", "", "{probe} call init_module | grep -v ':1[,}]'"),
     ("ProtectKernelModules=yes", "", "{probe} call 32:init_module | grep -v ':1[,}]'"),
@@ -237,6 +268,31 @@ def test_message_queues(box, properties, seen):
     script = QUEUES.format(d=box.data, program=binary(), properties=properties)
     r = subprocess.run(["unshare", "-m", "-i", "sh", "-ec", script], capture_output=True, text=True, env=dict(os.environ, BULKHEAD_RUNTIME_DIR=str(box.runtime)))
     assert (r.returncode, r.stdout.strip()) == (0, seen), r
+
+
+ALL_RESTRICTIONS = ["RestrictNamespaces=yes", "RestrictRealtime=yes", "LockPersonality=yes", "RestrictAddressFamilies=AF_UNIX AF_INET",
+                    "SystemCallArchitectures=native", "MemoryDenyWriteExecute=yes", "RestrictSUIDSGID=yes", "ProtectKernelTunables=yes",
+                    "ProtectKernelModules=yes", "ProtectKernelLogs=yes", "ProtectClock=yes", "ProtectHostname=yes", "PrivateDevices=yes",
+                    "SystemCallFilter=~@swap"]
+
+
+@pytest.mark.parametrize("options", [(), ("--report-denials",)])
+def test_all_restrictions_at_once_let_work_go_on(any_box, options):
+    """Threads, sockets, other programs, batch scheduling: what is not restricted."""
+    script = ("import socket, threading, subprocess, mmap, os\n"
+              "t = threading.Thread(target=print, args=('thread',)); t.start(); t.join()\n"
+              "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); socket.socketpair()\n"
+              "os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))\n"
+              "mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC); mmap.mmap(-1, 4096)\n"
+              "subprocess.run(['echo', 'program'], check=True)\n")
+    r = any_box.run(ALL_RESTRICTIONS, "python3", "-c", script, options=list(options))
+    assert (r.status, sorted(r.out.split())) == (0, ["program", "thread"]), r
+
+
+def test_nothing_new_is_needed_for_what_is_restricted(box):
+    """A user of its own keeps the right to new privileges; root without restrictions too."""
+    out = box.good("RestrictNamespaces=yes\nMemoryDenyWriteExecute=yes\nUser=daemon", "grep", "NoNewPrivs", "/proc/self/status")
+    assert out.split() == ["NoNewPrivs:", "0"]
 
 
 def in_place(box, script):

@@ -212,7 +212,8 @@ class Model:
         pass
 
     add_PrivateNetwork = add_PrivateIPC = add_PrivatePIDs = add_PrivateMounts = add_ProtectHostname = add_NoNewPrivileges = add_nothing
-    add_ProtectKernelModules = add_ProtectClock = add_nothing
+    add_ProtectKernelModules = add_ProtectClock = add_RestrictNamespaces = add_RestrictAddressFamilies = add_MemoryDenyWriteExecute = add_nothing
+    add_RestrictRealtime = add_LockPersonality = add_SystemCallArchitectures = add_nothing
 
     def add_User(self, words):
         self.user = int(words[0])
@@ -375,7 +376,9 @@ def draw(rng, root):
         "PrivateTmp": lambda: [rng.choice(("yes", "disconnected"))],
         "PrivateDevices": lambda: ["yes"], "PrivateNetwork": lambda: ["yes"], "PrivateIPC": lambda: ["yes"], "PrivatePIDs": lambda: ["yes"],
         "PrivateMounts": lambda: ["yes"], "ProtectHostname": lambda: ["yes"], "ProtectKernelTunables": lambda: ["yes"], "ProtectKernelModules": lambda: ["yes"],
-        "ProtectKernelLogs": lambda: ["yes"], "ProtectControlGroups": lambda: ["yes"], "ProtectClock": lambda: ["yes"], "NoNewPrivileges": lambda: ["yes"], "User": lambda: ["65534"],
+        "ProtectKernelLogs": lambda: ["yes"], "ProtectControlGroups": lambda: ["yes"], "ProtectClock": lambda: ["yes"],
+        "RestrictNamespaces": lambda: ["yes"], "RestrictAddressFamilies": lambda: ["none"], "MemoryDenyWriteExecute": lambda: ["yes"],
+        "RestrictRealtime": lambda: ["yes"], "LockPersonality": lambda: ["yes"], "SystemCallArchitectures": lambda: ["native"], "NoNewPrivileges": lambda: ["yes"], "User": lambda: ["65534"],
     }
     weights = [4 if draws[k] in (paths, binds) or k == "TemporaryFileSystem" else 2 if k.startswith("P") else 1 for k in draws]
     names = rng.choices(list(draws), weights, k=2)

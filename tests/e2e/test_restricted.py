@@ -33,6 +33,8 @@ DIRECTIVES = {
     "ConfigurationDirectory={token}": {1, 241}, "WorkingDirectory=/tmp": set(), "Environment=A=B": set(), "UMask=077": set(),
     "ProtectKernelTunables=yes": {226}, "ProtectKernelModules=yes": {218, 226}, "ProtectKernelLogs=yes": {218, 226},
     "ProtectControlGroups=yes": {226}, "ProtectClock=yes": {218, 226}, "ProtectProc=invisible": {226}, "ProcSubset=pid": {226},
+    "RestrictNamespaces=yes": set(), "RestrictRealtime=yes": set(), "LockPersonality=yes": set(), "RestrictAddressFamilies=AF_UNIX": set(),
+    "SystemCallArchitectures=native": set(), "MemoryDenyWriteExecute=yes": set(),
     "NoNewPrivileges=yes": set(), "RestrictSUIDSGID=yes": set(), "RemoveIPC=yes": set(),
     "SystemCallFilter=@system-service": set(), "SystemCallFilter=~@mount": set(), "SystemCallErrorNumber=EPERM": set(),
     "MemoryMax=100M": {219}, "TasksMax=50": {219}, "CPUQuota=50%": {219},
