@@ -411,9 +411,9 @@ static const char *join_origins(struct settings *s, const char *before, const ch
 
 /*
  * A capability mask.  Assignments merge as in a unit file, on the command line too: plain lines add, "~" lines
- * take away; the first line replaces the full set; an empty line empties; a lone "~" fills.
+ * take away; the first line replaces the initial set; an empty line empties; a lone "~" fills.
  */
-static int read_capabilities(const struct reader *r, const char *value, struct error *e)
+static int read_capability_set(const struct reader *r, const char *value, uint64_t initial, struct error *e)
 {
         CLEAN_STRINGS struct strings words = { 0 };
         bool invert = *value == '~';
@@ -433,17 +433,28 @@ static int read_capabilities(const struct reader *r, const char *value, struct e
                 }
                 mask |= UINT64_C(1) << n;
         }
-        uint64_t had = r->v->set ? r->v->number : all;
-        const char *before = r->v->set && words.count && had != all ? r->v->origin : NULL;
+        uint64_t had = r->v->set ? r->v->number : initial;
+        bool first = !r->v->set || had == initial;
+        const char *before = words.count && !first ? r->v->origin : NULL;
         if (!words.count)
                 set_number(r, invert ? all : 0);
         else if (invert)
-                set_number(r, had & ~mask);
+                set_number(r, (first ? all : had) & ~mask);
         else
-                set_number(r, (!r->v->set || had == all ? 0 : had) | (mask & all));
+                set_number(r, (first ? 0 : had) | (mask & all));
         if (before)
                 r->v->origin = join_origins(r->all, before, r->origin);
         return 0;
+}
+
+static int read_capabilities(const struct reader *r, const char *value, struct error *e)
+{
+        return read_capability_set(r, value, r->facts->capabilities, e);
+}
+
+static int read_ambient(const struct reader *r, const char *value, struct error *e)
+{
+        return read_capability_set(r, value, 0, e);
 }
 
 typedef int (*bit_finder)(const char *name, uint64_t *ret);
@@ -531,6 +542,81 @@ static int read_architectures(const struct reader *r, const char *value, struct 
         if (k == 0)
                 merge_number(r, true, (r->v->set ? r->v->number : 0) | bits);
         return k;
+}
+
+static const struct {
+        const char *name;
+        unsigned bit;
+} secure_bits[] = {
+        { "noroot", 0 },         { "noroot-locked", 1 },    { "no-setuid-fixup", 2 },      { "no-setuid-fixup-locked", 3 },
+        { "keep-caps", 4 },      { "keep-caps-locked", 5 }, { "no-cap-ambient-raise", 6 }, { "no-cap-ambient-raise-locked", 7 },
+        { "exec-restrict-file", 8 }, { "exec-restrict-file-locked", 9 }, { "exec-deny-interactive", 10 }, { "exec-deny-interactive-locked", 11 },
+};
+
+static int find_secure_bit(const char *name, uint64_t *ret)
+{
+        for (size_t i = 0; i < ELEMENTS(secure_bits); i++)
+                if (text_equal(secure_bits[i].name, name)) {
+                        *ret = UINT64_C(1) << secure_bits[i].bit;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static int read_secure_bits(const struct reader *r, const char *value, struct error *e)
+{
+        uint64_t bits;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        int k = read_bits(r, value, find_secure_bit, "keep-caps, no-setuid-fixup, noroot, no-cap-ambient-raise, exec-restrict-file, "
+                          "exec-deny-interactive, each with -locked too", &bits, e);
+        if (k == 0)
+                merge_number(r, true, (r->v->set ? r->v->number : 0) | bits);
+        return k;
+}
+
+enum hostname_word { HOSTNAME_NO, HOSTNAME_YES, HOSTNAME_PRIVATE };
+
+/* Labels of letters, digits, "-" and "_", joined by single dots, 64 bytes at most: what the kernel holds. */
+static bool is_hostname(const char *s)
+{
+        if (!*s || strlen(s) > 64)
+                return false;
+        for (const char *p = s; *p; p++) {
+                bool inner = p > s && p[-1] != '.' && p[1] && p[1] != '.';
+                if (!isalnum((unsigned char)*p) && *p != '_' && !((*p == '-' || *p == '.') && inner))
+                        return false;
+                if (*p == '.' && p[1] == '-')
+                        return false;
+        }
+        return true;
+}
+
+/* "yes", "no" or "private"; ":name" may follow the first and the last. */
+static int read_hostname(const struct reader *r, const char *value, struct error *e)
+{
+        static const char expected[] = "a boolean or private; with a colon and a host name behind yes or private";
+        const char *colon = strchr(value, ':');
+        CLEAN_FREE char *word = colon ? xstrndup(value, (size_t)(colon - value)) : xstrdup(value), *name = NULL;
+        bool yes = false;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        bool private = text_equal(word, "private");
+        if (!private && text_parse_bool(word, &yes) < 0)
+                return bad_value(e, value, expected);
+        int k = colon ? specifier_expand(colon + 1, r->facts, &name, e) : 0;
+        if (k < 0)
+                return k;
+        if (colon && ((!yes && !private) || !is_hostname(name)))
+                return bad_value(e, value, expected);
+        free(r->v->text);
+        r->v->text = TAKE_PTR(name);
+        set_number(r, private ? HOSTNAME_PRIVATE : yes ? HOSTNAME_YES : HOSTNAME_NO);
+        return 0;
 }
 
 /* Filter lines are kept as they are; the compiler reads them in order. */
@@ -823,9 +909,16 @@ COMPILER(compile_private_mounts)
 
 COMPILER(compile_protect_hostname)
 {
-        if (!v->number)
+        static const struct fixed_path rows[] = { { "/proc/sys/kernel/domainname", PLAN_READ_ONLY, true },
+                                                  { "/proc/sys/kernel/hostname", PLAN_READ_ONLY, true }, { 0 } };
+        if (v->number == HOSTNAME_NO)
                 return 0;
         plan_need_namespace(p, CLONE_NEWUTS, v->origin);
+        p->hostname = v->text ? xstrdup(v->text) : NULL;
+        p->hostname_origin = v->origin;
+        if (v->number == HOSTNAME_PRIVATE)
+                return 0;
+        add_fixed(p, rows, v->origin);
         plan_add_denial(p, "sethostname", EPERM, v->origin);
         plan_add_denial(p, "setdomainname", EPERM, v->origin);
         return 0;
@@ -964,6 +1057,27 @@ COMPILER(compile_deny_write_execute)
         return 0;
 }
 
+COMPILER(compile_ambient)
+{
+        p->ambient = v->number;
+        p->ambient_origin = v->origin;
+        return 0;
+}
+
+COMPILER(compile_secure_bits)
+{
+        p->secure_bits = (unsigned)v->number;
+        p->secure_bits_origin = v->origin;
+        return 0;
+}
+
+COMPILER(compile_keyring_mode)
+{
+        p->keyring = PLAN_KEYRING_INHERIT + (enum plan_keyring)v->number;
+        p->keyring_origin = v->origin;
+        return 0;
+}
+
 COMPILER(compile_remove_ipc) { p->remove_ipc = v->number; return 0; }
 
 COMPILER(compile_filter)
@@ -993,6 +1107,7 @@ static const char *const words_protect_system[] = { "no", "yes", "full", "strict
 static const char *const words_protect_home[] = { "no", "yes", "read-only", "tmpfs", NULL };
 static const char *const words_protect_control_groups[] = { "no", "yes", "private", "strict", NULL };
 static const char *const words_protect_proc[] = { "default", "noaccess", "invisible", "ptraceable", NULL };
+static const char *const words_keyring_mode[] = { "inherit", "private", "shared", NULL };
 static const char *const words_proc_subset[] = { "all", "pid", NULL };
 
 static const struct directive table[DIRECTIVE_COUNT] = {
@@ -1012,7 +1127,7 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_PROTECT_SYSTEM] = { "ProtectSystem", read_word, words_protect_system, compile_protect_system,
                                "the operating system read-only" },
         [D_PROTECT_HOME] = { "ProtectHome", read_word, words_protect_home, compile_protect_home, "home folders hidden or read-only" },
-        [D_PROTECT_HOSTNAME] = { "ProtectHostname", read_bool, NULL, compile_protect_hostname, "the host name cannot be changed" },
+        [D_PROTECT_HOSTNAME] = { "ProtectHostname", read_hostname, NULL, compile_protect_hostname, "the host name cannot be changed" },
         [D_READ_WRITE_PATHS] = { "ReadWritePaths", read_paths, NULL, compile_read_write, "paths that stay writable" },
         [D_READ_ONLY_PATHS] = { "ReadOnlyPaths", read_paths, NULL, compile_read_only, "paths that are read-only" },
         [D_INACCESSIBLE_PATHS] = { "InaccessiblePaths", read_paths, NULL, compile_inaccessible, "paths that are hidden" },
@@ -1052,6 +1167,10 @@ static const struct directive table[DIRECTIVE_COUNT] = {
                                           "architectures whose system calls may be used" },
         [D_MEMORY_DENY_WRITE_EXECUTE] = { "MemoryDenyWriteExecute", read_bool, NULL, compile_deny_write_execute,
                                           "no memory that is writable and executable" },
+        [D_AMBIENT_CAPABILITIES] = { "AmbientCapabilities", read_ambient, NULL, compile_ambient,
+                                     "capabilities that an ordinary user keeps" },
+        [D_SECURE_BITS] = { "SecureBits", read_secure_bits, NULL, compile_secure_bits, "how capabilities change with users and programs" },
+        [D_KEYRING_MODE] = { "KeyringMode", read_name, words_keyring_mode, compile_keyring_mode, "its session keyring" },
         [D_REMOVE_IPC] = { "RemoveIPC", read_bool, NULL, compile_remove_ipc, "IPC objects of its user are removed at the end" },
         [D_SYSTEM_CALL_FILTER] = { "SystemCallFilter", read_filter, NULL, compile_filter, "system calls allowed, or with ~ denied" },
         [D_SYSTEM_CALL_ERROR_NUMBER] = { "SystemCallErrorNumber", read_errno, NULL, NULL, "what a denied call returns" },
@@ -1067,6 +1186,11 @@ const char *directive_name(unsigned i, const char **ret_summary)
         if (ret_summary)
                 *ret_summary = table[i].summary;
         return table[i].name;
+}
+
+const char *directive_secure_bit(unsigned bit)
+{
+        return bit < ELEMENTS(secure_bits) ? secure_bits[bit].name : NULL;
 }
 
 /* The row of a name, or of the nearest one for a hint. */

@@ -104,11 +104,17 @@ static void bad_values(void **state)
                 "RestrictNamespaces=\"net", "RestrictRealtime=rr", "LockPersonality=x86", "RestrictAddressFamilies=unix",
                 "RestrictAddressFamilies=AF_UNIX none", "RestrictAddressFamilies=~none", "RestrictAddressFamilies=AF_UNIX,AF_INET",
                 "RestrictAddressFamilies=AF_MAX", "SystemCallArchitectures=i386", "SystemCallArchitectures=~x86", "MemoryDenyWriteExecute=rx",
+                "SecureBits=no-root", "SecureBits=~noroot", "SecureBits=noroot,keep-caps", "KeyringMode=yes", "KeyringMode=own",
+                "ProtectHostname=maybe", "ProtectHostname=no:name", "ProtectHostname=yes:", "ProtectHostname=private:-a", "ProtectHostname=yes:a..b",
+                "ProtectHostname=yes:a.", "ProtectHostname=yes:.a", "ProtectHostname=yes:a-", "ProtectHostname=yes:a.-b", "ProtectHostname=yes:a/b",
+                "ProtectHostname=yes:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         };
         (void)state;
         for (size_t i = 0; i < ELEMENTS(lines); i++)
                 assert_refused(lines[i], "directive.value");
         assert_refused("CapabilityBoundingSet=CAP_CHOWN CAP_NONE", "directive.capability");
+        assert_refused("AmbientCapabilities=CAP_NONE", "directive.capability");
+        assert_refused("ProtectHostname=yes:%q", "directive.specifier");
         assert_refused("ReadOnlyPaths=/a%q", "directive.specifier");
         assert_refused("ReadOnlyPaths=/a%", "directive.specifier");
         assert_refused("ReadOnlyPaths", "directive.syntax");
@@ -498,6 +504,66 @@ static void other_restrictions(void **state)
         assert_int_equal(p.notes.count, 2);
 }
 
+static void assert_ambient(const char *const *lines, uint64_t expected)
+{
+        CLEAN_PLAN struct plan p = { 0 };
+        struct error e;
+        assert_int_equal(compile(&p, false, &e, lines), 0);
+        assert_int_equal(p.ambient, expected);
+        assert_int_equal(p.bounding, ALL);
+}
+
+static void ambient_capabilities(void **state)
+{
+        (void)state;
+        assert_ambient(LINES("AmbientCapabilities=cap_kill 0"), BIT(CAP_KILL) | BIT(CAP_CHOWN));
+        assert_ambient(LINES("AmbientCapabilities=CAP_KILL", "AmbientCapabilities=CAP_CHOWN"), BIT(CAP_KILL) | BIT(CAP_CHOWN));
+        assert_ambient(LINES("AmbientCapabilities=CAP_KILL CAP_CHOWN", "AmbientCapabilities=~CAP_KILL"), BIT(CAP_CHOWN));
+        assert_ambient(LINES("AmbientCapabilities=~CAP_KILL"), ALL & ~BIT(CAP_KILL));
+        assert_ambient(LINES("AmbientCapabilities=CAP_KILL", "AmbientCapabilities="), 0);
+        assert_ambient(LINES("AmbientCapabilities=~"), ALL);
+        PLAN("AmbientCapabilities=CAP_KILL", "AmbientCapabilities=CAP_CHOWN");
+        assert_string_equal(p.ambient_origin, "AmbientCapabilities=CAP_KILL, AmbientCapabilities=CAP_CHOWN");
+}
+
+static void secure_bits_and_keyring(void **state)
+{
+        PLAN("SecureBits=noroot keep-caps-locked", "SecureBits=exec-restrict-file", "KeyringMode=shared");
+        (void)state;
+        assert_int_equal(p.secure_bits, 1 | 1 << 5 | 1 << 8);
+        assert_string_equal(p.secure_bits_origin, "SecureBits=noroot keep-caps-locked, SecureBits=exec-restrict-file");
+        assert_int_equal(p.keyring, PLAN_KEYRING_SHARED);
+        CLEAN_PLAN struct plan q = { 0 };
+        assert_int_equal(compile(&q, false, &e, LINES("SecureBits=noroot", "SecureBits=", "KeyringMode=inherit", "KeyringMode=")), 0);
+        assert_null(q.secure_bits_origin);
+        assert_int_equal(q.keyring, PLAN_KEYRING_DEFAULT);
+        CLEAN_PLAN struct plan inherit = { 0 };
+        assert_int_equal(compile(&inherit, false, &e, LINES("KeyringMode=inherit")), 0);
+        assert_int_equal(inherit.keyring, PLAN_KEYRING_INHERIT);
+        assert_string_equal(directive_secure_bit(11), "exec-deny-interactive-locked");
+        assert_null(directive_secure_bit(12));
+}
+
+static void host_names(void **state)
+{
+        PLAN("ProtectHostname=on:%p.example");
+        (void)state;
+        assert_string_equal(p.hostname, "web-front.example");
+        assert_true(has_denial(&p, "sethostname", "ProtectHostname=on:%p.example"));
+        assert_int_equal(mount_at(&p, "/proc/sys/kernel/hostname")->kind, PLAN_READ_ONLY);
+        CLEAN_PLAN struct plan q = { 0 };
+        assert_int_equal(compile(&q, false, &e, LINES("ProtectHostname=yes:a", "ProtectHostname=private:B_1")), 0);
+        assert_string_equal(q.hostname, "B_1");
+        assert_true(!q.denial_count && !q.mount_count);
+        assert_int_equal(q.namespaces, CLONE_NEWUTS);
+        CLEAN_PLAN struct plan plain = { 0 };
+        assert_int_equal(compile(&plain, false, &e, LINES("ProtectHostname=yes:a", "ProtectHostname=private")), 0);
+        assert_null(plain.hostname);
+        CLEAN_PLAN struct plan off = { 0 };
+        assert_int_equal(compile(&off, false, &e, LINES("ProtectHostname=yes:a", "ProtectHostname=no")), 0);
+        assert_true(!off.namespaces && !off.hostname);
+}
+
 static void limits(void **state)
 {
         static const struct {
@@ -627,7 +693,8 @@ int main(void)
                 cmocka_unit_test(folders), cmocka_unit_test(filters), cmocka_unit_test(lenient), cmocka_unit_test(bounds),
                 cmocka_unit_test(names), cmocka_unit_test(the_kernel_protected), cmocka_unit_test(kernel_tunables),
                 cmocka_unit_test(control_groups), cmocka_unit_test(processes_in_proc), cmocka_unit_test(restricted_namespaces),
-                cmocka_unit_test(restricted_families), cmocka_unit_test(other_restrictions),
+                cmocka_unit_test(restricted_families), cmocka_unit_test(other_restrictions), cmocka_unit_test(ambient_capabilities),
+                cmocka_unit_test(secure_bits_and_keyring), cmocka_unit_test(host_names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

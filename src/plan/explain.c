@@ -7,6 +7,7 @@
 
 #include "base/path.h"
 #include "os/capability.h"
+#include "plan/directive.h"
 #include "plan/explain_container.h"
 
 enum { EXPLAIN_VERSION = 1 };
@@ -78,7 +79,8 @@ static bool is_root(const struct view *v)
 /* Capability over the host, not one inside a user namespace. */
 static bool holds(const struct view *v, unsigned capability)
 {
-        return is_root(v) && v->p->users == PLAN_USERS_HOST && (v->p->bounding >> capability & 1);
+        bool ambient = v->host->privileged && v->p->ambient >> capability & 1;
+        return (is_root(v) || ambient) && v->p->users == PLAN_USERS_HOST && (v->p->bounding >> capability & 1);
 }
 
 static bool has_user_namespace(const struct view *v)
@@ -303,6 +305,16 @@ static uint64_t removed_by_set(const struct view *v)
         return mask;
 }
 
+/* NULL if there are none. */
+static char *secure_bit_names(unsigned mask)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        for (unsigned n = 0; directive_secure_bit(n); n++)
+                if (mask >> n & 1)
+                        text_addf(&t, "%s%s", t.length ? " " : "", directive_secure_bit(n));
+        return TAKE_PTR(t.data);
+}
+
 static void text_capabilities(const struct view *v)
 {
         const struct plan *p = v->p;
@@ -321,6 +333,14 @@ static void text_capabilities(const struct view *v)
                 const char *origin;
                 CLEAN_FREE char *name = removed_name(p->bounding_removed.items[i], &origin);
                 line(v, "", "removed", name, origin);
+        }
+        if (p->ambient_origin && p->ambient) {
+                CLEAN_FREE char *ambient = capability_names(p->ambient);
+                line(v, "", "ambient", ambient, p->ambient_origin);
+        }
+        if (p->secure_bits_origin) {
+                CLEAN_FREE char *bits = secure_bit_names(p->secure_bits);
+                line(v, "privileges", "secure bits", bits ? bits : "none", p->secure_bits_origin);
         }
         if (p->no_new_privileges)
                 line(v, "privileges", "no new ones", "execve never gains any", p->no_new_privileges_origin);
@@ -414,6 +434,13 @@ static void text_folders(const struct view *v)
         }
 }
 
+static const char *const keyring_words[][2] = {
+        [PLAN_KEYRING_DEFAULT] = { "default", NULL },
+        [PLAN_KEYRING_INHERIT] = { "inherit", "the caller's session keyring" },
+        [PLAN_KEYRING_PRIVATE] = { "private", "a session keyring of its own" },
+        [PLAN_KEYRING_SHARED] = { "shared", "its own, with the user's keyring in it" },
+};
+
 static void text_process(const struct view *v)
 {
         const struct plan *p = v->p;
@@ -423,6 +450,10 @@ static void text_process(const struct view *v)
                      "WorkingDirectory=");
         if (p->umask != 0022)
                 line(v, "file mode", mask, "mask", "UMask=");
+        if (p->hostname)
+                line(v, "host name", p->hostname, NULL, p->hostname_origin);
+        if (p->keyring)
+                line(v, "keyring", keyring_words[p->keyring][0], keyring_words[p->keyring][1], p->keyring_origin);
         for (size_t i = 0; i < p->environment.count; i++)
                 line(v, "environment", p->environment.items[i], NULL, "Environment= or --setenv");
 }
@@ -598,7 +629,10 @@ static void json_capabilities(const struct view *v)
                 CLEAN_FREE char *name = removed_name(p->bounding_removed.items[i], &origin);
                 json_removed(v->t, name, origin);
         }
-        text_add(v->t, "]}");
+        text_add(v->t, "]");
+        json_names(v->t, "ambient", p->ambient);
+        json_string(v->t, "ambient_origin", p->ambient_origin);
+        text_add(v->t, "}");
 }
 
 static void json_switch(struct text *t, const char *name, bool on, const char *origin)
@@ -612,6 +646,15 @@ static void json_switch(struct text *t, const char *name, bool on, const char *o
 
 static void json_privileges(const struct view *v)
 {
+        CLEAN_STRINGS struct strings bits = { 0 };
+        for (unsigned n = 0; directive_secure_bit(n); n++)
+                if (v->p->secure_bits >> n & 1)
+                        strings_add(&bits, directive_secure_bit(n));
+        key(v->t, "secure_bits");
+        text_add(v->t, "{");
+        json_strings(v->t, "set", &bits);
+        json_string(v->t, "origin", v->p->secure_bits_origin);
+        text_add(v->t, "}");
         json_switch(v->t, "no_new_privileges", v->p->no_new_privileges, v->p->no_new_privileges_origin);
         json_switch(v->t, "restrict_suid_sgid", v->p->restrict_suid_sgid, v->p->restrict_suid_sgid_origin);
 }
@@ -713,12 +756,23 @@ static void json_folders(const struct view *v)
         text_add(t, "]");
 }
 
+static void json_word(struct text *t, const char *name, const char *value, const char *origin)
+{
+        key(t, name);
+        text_add(t, "{");
+        json_string(t, "value", value);
+        json_string(t, "origin", origin);
+        text_add(t, "}");
+}
+
 static void json_process(const struct view *v)
 {
         CLEAN_FREE char *mask = xprintf("%04o", (unsigned)v->p->umask);
         json_string(v->t, "working_directory", v->p->working_directory);
         json_string(v->t, "umask", mask);
         json_strings(v->t, "environment", &v->p->environment);
+        json_word(v->t, "hostname", v->p->hostname, v->p->hostname_origin);
+        json_word(v->t, "keyring", keyring_words[v->p->keyring][0], v->p->keyring_origin);
 }
 
 static void json_seal(const struct view *v)

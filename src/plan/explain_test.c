@@ -149,6 +149,26 @@ static void restrictions(void **state)
                                      "{\"kind\":\"address-families\",\"words\":\"none can be opened\",\"origin\":\"RestrictAddressFamilies=none\"}]"));
 }
 
+static void what_the_process_keeps(void **state)
+{
+        (void)state;
+        CLEAN_FREE char *got = explain(explain_text, &root_host, false,
+                                       LINES("User=nobody", "AmbientCapabilities=CAP_KILL CAP_SYS_TIME", "SecureBits=noroot keep-caps", "KeyringMode=shared",
+                                             "ProtectHostname=yes:box"));
+        CLEAN_FREE char *text = squeeze(got);
+        static const char *const lines[] = { "ambient CAP_KILL CAP_SYS_TIME AmbientCapabilities=CAP_KILL CAP_SYS_TIME\n",
+                                             "privileges secure bits noroot keep-caps SecureBits=noroot keep-caps\n",
+                                             "keyring shared its own, with the user's keyring in it KeyringMode=shared\n",
+                                             "host name box ProtectHostname=yes:box\n", "the clock can be set closed by ProtectClock=yes\n" };
+        for (size_t i = 0; i < ELEMENTS(lines); i++)
+                if (!strstr(text, lines[i]))
+                        fail_msg("%s is not in %s", lines[i], text);
+        CLEAN_FREE char *json = explain(explain_json, &root_host, false, LINES("AmbientCapabilities=CAP_KILL", "SecureBits=noroot-locked", "KeyringMode=inherit"));
+        assert_non_null(strstr(json, "\"ambient\":[\"CAP_KILL\"],\"ambient_origin\":\"AmbientCapabilities=CAP_KILL\"}"));
+        assert_non_null(strstr(json, "\"secure_bits\":{\"set\":[\"noroot-locked\"],\"origin\":\"SecureBits=noroot-locked\"}"));
+        assert_non_null(strstr(json, "\"hostname\":{\"value\":null,\"origin\":null},\"keyring\":{\"value\":\"inherit\",\"origin\":\"KeyringMode=inherit\"}"));
+}
+
 static void plain_root(void **state)
 {
         (void)state;
@@ -303,7 +323,7 @@ static void json_empty(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(dynamic), cmocka_unit_test(the_kernel_and_proc), cmocka_unit_test(restrictions), cmocka_unit_test(plain_root), cmocka_unit_test(ordinary_user), cmocka_unit_test(open_ends),
+                cmocka_unit_test(dynamic), cmocka_unit_test(the_kernel_and_proc), cmocka_unit_test(restrictions), cmocka_unit_test(what_the_process_keeps), cmocka_unit_test(plain_root), cmocka_unit_test(ordinary_user), cmocka_unit_test(open_ends),
                 cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

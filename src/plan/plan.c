@@ -200,6 +200,7 @@ void plan_done(struct plan *p)
         free(p->user);
         free(p->group);
         free(p->working_directory);
+        free(p->hostname);
         free(p->program);
         if (p->container) {
                 plan_container_done(p->container);

@@ -58,6 +58,8 @@ enum plan_proc_access { PLAN_PROC_DEFAULT, PLAN_PROC_NO_ACCESS, PLAN_PROC_INVISI
 enum plan_tmp { PLAN_TMP_HOST, PLAN_TMP_HOST_FOLDERS, PLAN_TMP_DISCONNECTED };
 enum plan_folder_kind { PLAN_RUNTIME_FOLDER, PLAN_STATE_FOLDER, PLAN_CACHE_FOLDER, PLAN_LOGS_FOLDER, PLAN_CONFIGURATION_FOLDER,
                         PLAN_FOLDER_KINDS };
+/* By default a system's run has its own session keyring, an ordinary user's keeps the caller's. */
+enum plan_keyring { PLAN_KEYRING_DEFAULT, PLAN_KEYRING_INHERIT, PLAN_KEYRING_PRIVATE, PLAN_KEYRING_SHARED };
 enum plan_seal { PLAN_SEAL_AUTO, PLAN_SEAL_LANDLOCK, PLAN_SEAL_USERNS, PLAN_SEAL_OFF };
 
 struct plan_folder {
@@ -111,6 +113,9 @@ struct plan {
         const char *bounding_origin;
         struct strings bounding_removed; /* "CAP_MKNOD: PrivateDevices=yes" lines for explain */
         uint64_t ambient;
+        const char *ambient_origin;
+        unsigned secure_bits; /* SECBIT_*; meant if there is an origin */
+        const char *secure_bits_origin;
         bool no_new_privileges;
         const char *no_new_privileges_origin;
         bool restrict_suid_sgid;
@@ -129,6 +134,11 @@ struct plan {
 
         struct plan_folder *folders;
         size_t folder_count, folder_room;
+
+        char *hostname; /* in the namespace of its own; NULL: the host's */
+        const char *hostname_origin;
+        enum plan_keyring keyring;
+        const char *keyring_origin;
 
         char *working_directory; /* NULL: "/" (user mode: home); "~": home */
         bool working_directory_optional;

@@ -4,6 +4,7 @@
  *      probe access PATH...        stat, open for reading and writing, create, execute
  *      probe undo NAME LOCKED HIDDEN PID   one way to take the sandbox apart; undo-names lists them
  *      probe call NAME...          system calls by name, x86-64 and i386 ("32:" before the name): the errno
+ *      probe keyring | add-key NAME | find-key NAME | drop-key NAME   the session keyring, keys of the user
  *      probe sleep SECONDS | exit N | signal N | eat BYTES | fork N | spin MILLISECONDS
  */
 #define _GNU_SOURCE
@@ -366,7 +367,15 @@ int main(int argc, char **argv)
                                 return 0;
                         }
                 return 97;
-        } else if (!strcmp(what, "undo-names")) {
+        } else if (!strcmp(what, "keyring"))
+                printf("%ld\n", syscall(SYS_keyctl, 0 /* KEYCTL_GET_KEYRING_ID */, -3, 0));
+        else if (!strcmp(what, "add-key") && argc == 3)
+                return syscall(SYS_add_key, "user", argv[2], "x", 1, -4) < 0;
+        else if (!strcmp(what, "find-key") && argc == 3)
+                return syscall(SYS_keyctl, 10 /* KEYCTL_SEARCH */, -3, "user", argv[2], 0) < 0;
+        else if (!strcmp(what, "drop-key") && argc == 3)
+                return syscall(SYS_keyctl, 9 /* KEYCTL_UNLINK */, syscall(SYS_keyctl, 10, -4, "user", argv[2], 0), -4) < 0;
+        else if (!strcmp(what, "undo-names")) {
                 for (size_t i = 0; i < sizeof undo / sizeof *undo; i++)
                         puts(undo[i].name);
         } else if (!strcmp(what, "call")) {

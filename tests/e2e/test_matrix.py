@@ -53,6 +53,7 @@ class Scene:
         self.mnt = os.readlink("/proc/self/ns/mnt")
         self.net = os.readlink("/proc/self/ns/net")
         # As root the hostname calls need a namespace of their own, so that nothing happens to the host's name.
+        self.keyring = subprocess.check_output([str(box.probe), "keyring"], text=True, **box.identity()).strip()
         self.unshare = "unshare" if box.uid == 0 else "unshare -U"
         self.uts = "unshare -u" if box.uid == 0 else "unshare -Ur --uts"
 
@@ -119,6 +120,12 @@ STOPS = [
     ("PrivateMounts=yes", "", "test $(readlink /proc/self/ns/mnt) = {mnt}"),
     ("ProtectHostname=yes", "", "{uts} {probe} call sethostname setdomainname | grep -q ':0,.*:0'"),
     ("ProtectHostname=yes", "", "{uts} {probe} call 32:sethostname 32:setdomainname | grep -q ':0,.*:0'"),
+    ("ProtectHostname=yes", "", READ_ONLY + " /proc/sys/kernel/hostname"),
+    ("ProtectHostname=yes", "ProtectHostname=private", READ_ONLY + " /proc/sys/kernel/hostname"),
+    ("ProtectHostname=private:other-name", "", "test $(hostname) != other-name"),
+    ("ProtectHostname=yes:other-name", "", "test $(hostname) != other-name"),
+    ("KeyringMode=private", "KeyringMode=inherit", "test $({probe} keyring) = {keyring}"),
+    ("KeyringMode=shared", "KeyringMode=inherit", "test $({probe} keyring) = {keyring}"),
     ("RestrictSUIDSGID=yes", "", "chmod 4755 {d}/keep/f"),
     ("RestrictSUIDSGID=yes", "", "chmod 2755 {d}/keep"),
     ("RestrictSUIDSGID=yes", "", "cd /tmp; {probe} call chmod_suid | grep -v ':1[,}]'"),
@@ -176,6 +183,14 @@ STOPS = [
 ROOT_STOPS = [
     ("SystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM", "", "{probe} call sync reboot swapoff | grep -vE 'reboot\":1,\"swapoff\":1'"),
     ("SystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM", "", "{probe} call sync 32:reboot 32:swapoff | grep -vE '32:reboot\":1,\"32:swapoff\":1'"),
+    ("ProtectHostname=yes:other-name", "ProtectHostname=private:other-name", "hostname third && test $(hostname) = third"),
+    ("User=daemon", "User=daemon\nAmbientCapabilities=CAP_CHOWN", "chown daemon {d}/keep/f"),
+    ("User=daemon\nAmbientCapabilities=CAP_CHOWN CAP_KILL\nAmbientCapabilities=~CAP_CHOWN", "User=daemon\nAmbientCapabilities=CAP_CHOWN CAP_KILL",
+     "chown daemon {d}/keep/f"),
+    ("DynamicUser=yes\nBindPaths={d}", "DynamicUser=yes\nBindPaths={d}\nAmbientCapabilities=CAP_CHOWN", "chown root {d}/keep/f"),
+    ("SecureBits=noroot", "", "chown daemon {d}/keep/f"),
+    ("SecureBits=noroot", "SecureBits=keep-caps", "chown daemon {d}/keep/f"),
+    ("SecureBits=noroot\nUser=daemon", "User=daemon", "capsh --print | grep -q 'secure-noroot: no'"),
     ("RestrictNamespaces=yes", "", "{probe} call clone_uts | grep -v ':1[,}]'"),
     ("RestrictRealtime=yes", "", "chrt -f 1 true"),
     ("RestrictRealtime=yes", "", "chrt -d -T 1000000 -D 2000000 -P 2000000 0 true"),
@@ -268,6 +283,39 @@ def test_message_queues(box, properties, seen):
     script = QUEUES.format(d=box.data, program=binary(), properties=properties)
     r = subprocess.run(["unshare", "-m", "-i", "sh", "-ec", script], capture_output=True, text=True, env=dict(os.environ, BULKHEAD_RUNTIME_DIR=str(box.runtime)))
     assert (r.returncode, r.stdout.strip()) == (0, seen), r
+
+
+def test_a_shared_keyring_has_the_keys_of_the_user(box):
+    name = "bulkhead-" + os.urandom(6).hex()
+    try:
+        assert subprocess.run([str(box.probe), "add-key", name]).returncode == 0
+        found = {m: box.run(f"KeyringMode={m}", box.probe, "find-key", name).status for m in ("private", "shared")}
+        as_daemon = box.run("KeyringMode=shared\nUser=daemon", box.probe, "find-key", name).status
+    finally:
+        subprocess.run([str(box.probe), "drop-key", name], check=True)
+    assert found == {"private": 1, "shared": 0} and as_daemon == 1
+
+
+@pytest.mark.parametrize("properties, status, why", [
+    ("User=daemon\nAmbientCapabilities=CAP_MKNOD\nPrivateDevices=yes", 218, "CAP_MKNOD is not in the bounding set"),
+    ("User=daemon\nAmbientCapabilities=CAP_CHOWN CAP_KILL\nCapabilityBoundingSet=CAP_KILL", 218, "CAP_CHOWN is not in the bounding set")])
+def test_what_cannot_be_ambient_is_refused(box, properties, status, why):
+    r = box.run(properties, "true")
+    assert r.status == status and why in r.err and "AmbientCapabilities=" in r.err
+
+
+def test_ambient_capabilities_are_all_that_a_user_has(box):
+    properties = "AmbientCapabilities=CAP_NET_BIND_SERVICE\nUser=daemon\nSystemCallFilter=~@swap\nSecureBits=noroot-locked\nPrivateTmp=yes"
+    out = box.good(properties, "cat", "/proc/self/status")
+    for name in ("Inh", "Prm", "Eff", "Amb"):
+        assert f"Cap{name}:\t0000000000000400\n" in out
+    assert "NoNewPrivs:\t0" in out
+
+
+def test_secure_bits_and_ambient_capabilities_need_the_right_to_them(user_box):
+    for p, status in (("AmbientCapabilities=CAP_CHOWN", 218), ("SecureBits=noroot", 213)):
+        r = user_box.run(p, "true")
+        assert r.status == status and p in r.err
 
 
 ALL_RESTRICTIONS = ["RestrictNamespaces=yes", "RestrictRealtime=yes", "LockPersonality=yes", "RestrictAddressFamilies=AF_UNIX AF_INET",

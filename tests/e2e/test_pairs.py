@@ -213,7 +213,7 @@ class Model:
 
     add_PrivateNetwork = add_PrivateIPC = add_PrivatePIDs = add_PrivateMounts = add_ProtectHostname = add_NoNewPrivileges = add_nothing
     add_ProtectKernelModules = add_ProtectClock = add_RestrictNamespaces = add_RestrictAddressFamilies = add_MemoryDenyWriteExecute = add_nothing
-    add_RestrictRealtime = add_LockPersonality = add_SystemCallArchitectures = add_nothing
+    add_KeyringMode = add_RestrictRealtime = add_LockPersonality = add_SystemCallArchitectures = add_nothing
 
     def add_User(self, words):
         self.user = int(words[0])
@@ -375,7 +375,7 @@ def draw(rng, root):
         "ProtectHome": lambda: [rng.choice(("yes", "read-only", "tmpfs"))],
         "PrivateTmp": lambda: [rng.choice(("yes", "disconnected"))],
         "PrivateDevices": lambda: ["yes"], "PrivateNetwork": lambda: ["yes"], "PrivateIPC": lambda: ["yes"], "PrivatePIDs": lambda: ["yes"],
-        "PrivateMounts": lambda: ["yes"], "ProtectHostname": lambda: ["yes"], "ProtectKernelTunables": lambda: ["yes"], "ProtectKernelModules": lambda: ["yes"],
+        "PrivateMounts": lambda: ["yes"], "ProtectHostname": lambda: [rng.choice(("yes", "private", "yes:some-name"))], "KeyringMode": lambda: [rng.choice(("private", "shared"))], "ProtectKernelTunables": lambda: ["yes"], "ProtectKernelModules": lambda: ["yes"],
         "ProtectKernelLogs": lambda: ["yes"], "ProtectControlGroups": lambda: ["yes"], "ProtectClock": lambda: ["yes"],
         "RestrictNamespaces": lambda: ["yes"], "RestrictAddressFamilies": lambda: ["none"], "MemoryDenyWriteExecute": lambda: ["yes"],
         "RestrictRealtime": lambda: ["yes"], "LockPersonality": lambda: ["yes"], "SystemCallArchitectures": lambda: ["native"], "NoNewPrivileges": lambda: ["yes"], "User": lambda: ["65534"],
