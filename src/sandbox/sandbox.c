@@ -294,20 +294,21 @@ static int add_program(struct sandbox *s, const struct filter *f, struct error *
 
 static int add_restriction(struct sandbox *s, struct plan_restriction *p, struct error *e)
 {
+        CLEAN_FREE char *cache = xprintf("%s/filters", s->host->shared_folder);
         struct restriction *r = &p->what;
         s->kernel_keeps_code |= r->kind == RESTRICTION_MEMORY && attributes_can_deny_write_execute();
         if (r->kind == RESTRICTION_PERSONALITY)
                 r->mask = attributes_personality();
         else if (r->kind == RESTRICTION_MEMORY)
                 r->mask = s->kernel_keeps_code;
-        if (s->report_fd >= 0 && restriction_calls(r))
-                return restriction_compile(r, &s->reported[r->kind], e);
-        if (s->filter_count == SANDBOX_FILTERS_MAX)
+        bool observed = s->report_fd >= 0 && restriction_calls(r);
+        if (!observed && s->filter_count == SANDBOX_FILTERS_MAX)
                 return error_set(e, E2BIG, "seccomp.limit", "too many system call filters");
-        int k = restriction_compile(r, &s->filters[s->filter_count], e);
-        if (k == 0)
-                s->filter_count++;
-        return k < 0 ? error_while(e, "applying %s", p->origin) : 0;
+        int k = filter_cache_compile_restriction(cache, r, observed ? &s->reported[r->kind] : &s->filters[s->filter_count], e);
+        if (k < 0)
+                return error_while(e, "applying %s", p->origin);
+        s->filter_count += !observed;
+        return 0;
 }
 
 static int build_filters(struct sandbox *s, struct error *e)
