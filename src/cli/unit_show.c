@@ -134,7 +134,8 @@ int unit_cmd_show(int argc, char **argv)
         CLEAN_UNIT struct unit u = { 0 };
         CLEAN_UNIT_FILE struct unit_file f = { 0 };
         struct error e = { 0 };
-        if (!unit_options_parse(&o, options, "NAME|FILE", "Show the assignments that hold, behind drop-ins and resets, each with its place", argc, argv) ||
+        if (!unit_options_parse(&o, options, "NAME|FILE", "Show the assignments that hold, behind drop-ins and resets, each with its place",
+                                argc, argv) ||
             unit_open(&o, "show", o.names.items[0], &u) < 0)
                 return 1;
         if (unit_parse(&u, o.lenient, &f, &e) < 0 || check_properties(&o, &u, &f, &e) < 0)

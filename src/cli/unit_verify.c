@@ -216,7 +216,8 @@ static void check_program(struct check *c, const struct merged *m, const struct 
         if (!command->program || is_there(m, command->program))
                 return;
         if (command->flags & EXEC_IGNORE_FAILURE || is_asked_for(m, command->program)) {
-                CLEAN_FREE char *place = unit_file_place(&c->f, l), *words = xprintf("%s: there is no program %.200s, which the unit allows for", place, command->program);
+                CLEAN_FREE char *place = unit_file_place(&c->f, l);
+                CLEAN_FREE char *words = xprintf("%s: there is no program %.200s, which the unit allows for", place, command->program);
                 note(c, words);
                 return;
         }
@@ -364,7 +365,8 @@ int unit_cmd_verify(int argc, char **argv)
         };
         CLEAN_UNIT_OPTIONS struct unit_options o = { 0 };
         unsigned errors = 0;
-        if (!unit_options_parse(&o, options, "NAME|FILE...", "Say what is wrong in units and their drop-ins. The exit status is 1 if something is", argc, argv))
+        if (!unit_options_parse(&o, options, "NAME|FILE...", "Say what is wrong in units and their drop-ins: exit status 1 if something is",
+                                argc, argv))
                 return 1;
         for (size_t i = 0; i < o.names.count; i++)
                 errors += verify(&o, o.names.items[i]);

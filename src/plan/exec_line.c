@@ -145,7 +145,8 @@ static int take_program(const char *word, const struct facts *facts, struct exec
         if (!*l->program)
                 return fail(e, "no program stands behind", word, "write the program directly behind the prefixes");
         if (!is_program(l->program))
-                return fail(e, "names no program:", l->program, "an absolute path, or a name without a slash; no quotes, backslashes or control characters");
+                return fail(e, "names no program:", l->program,
+                            "an absolute path, or a name without a slash; no quotes, backslashes or control characters");
         if (!(l->flags & EXEC_OWN_NAME) || l->flags & EXEC_SHELL)
                 strings_add(&l->argv, l->program);
         return 0;
@@ -177,7 +178,8 @@ static int take_command(const char **s, const struct facts *facts, struct exec_l
         if (r < 0)
                 return r;
         if (l.program && (!l.argv.count || !*l.argv.items[0]))
-                return fail(e, "is given no name of its own:", l.program, "behind @ stand the program, the name that it sees as its own, and its arguments");
+                return fail(e, "is given no name of its own:", l.program,
+                            "behind @ stand the program, the name that it sees as its own, and its arguments");
         *more = r == 1;
         *ret = l;
         l = (struct exec_line){ 0 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Bytes as a unit file: what is strictly read is read leniently as the same, and reads the same when written out again. */
+/* Bytes as a unit file: what is strictly read is read leniently as the same, and reads the same when written out again; what holds of it holds when that alone is read. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "plan/unit_file.h"
+#include "plan/unit_words.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,6 +40,29 @@ static bool is_writable(const struct unit_file *u)
         return true;
 }
 
+/* The lines that hold, as a unit of their own. */
+static void merge(const struct unit_file *u, struct unit_file *ret)
+{
+        size_t count = 0;
+        CLEAN_FREE size_t *kept = unit_merge(u, &count);
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, "");
+        for (size_t i = 0; i < count; i++) {
+                const struct unit_line *l = &u->lines[kept[i]];
+                check(i == 0 || kept[i - 1] < kept[i]);
+                text_addf(&t, "[%s]\n%s=%s\n", l->section, l->name, l->value);
+        }
+        check(unit_file_parse(ret, "m", t.data, t.length, NULL, false, NULL) == 0 && ret->count == count);
+}
+
+static void check_merge(const struct unit_file *u)
+{
+        CLEAN_UNIT_FILE struct unit_file once = { 0 }, twice = { 0 };
+        merge(u, &once);
+        merge(&once, &twice);
+        check_same(&once, &twice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static const char *const sections[] = { "Unit", "Service", "Install", NULL };
@@ -55,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (is_writable(&strict)) {
                 check(unit_file_parse(&again, "g", t.data, t.length, sections, false, &e) == 0);
                 check_same(&strict, &again);
+                check_merge(&strict);
         }
         return 0;
 }
