@@ -115,6 +115,14 @@ static int stage_stdio(struct child *c, struct error *e)
         return process_cloexec_from(3 + c->io->keep_fds) < 0 ? error_errno(e, errno, "stdio.failed", "closing descriptors") : 0;
 }
 
+/* A mount of groups outside of a namespace of their own would show all of the host's. */
+static void drop_group_mounts(struct plan *p)
+{
+        for (size_t i = 0; i < p->mount_count; i++)
+                if (p->mounts[i].kind == PLAN_CGROUP)
+                        p->mounts[i].kind = p->mounts[i].read_only ? PLAN_READ_ONLY : PLAN_MOUNT_KINDS;
+}
+
 static int stage_cgroup(struct child *c, struct error *e)
 {
         if (c->s->joined)
@@ -123,12 +131,18 @@ static int stage_cgroup(struct child *c, struct error *e)
         if (r < 0)
                 return error_errno(e, r, "cgroup.refused", "entering the control group");
         /* It begins at the group that we are in, so it could not be made by clone. */
-        if (!is_container(c) && c->s->plan->namespaces & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0) {
-                error_errno(e, errno, "namespace.refused", "making a namespace of control groups");
-                error_status(e, STATUS_NAMESPACE);
-                return error_while(e, "applying %s", c->s->plan->namespace_origin[plan_namespace_slot(CLONE_NEWCGROUP)]);
+        if (is_container(c) || !(c->s->plan->namespaces & CLONE_NEWCGROUP) || unshare(CLONE_NEWCGROUP) == 0)
+                return 0;
+        r = -errno;
+        const char *origin = c->s->plan->namespace_origin[plan_namespace_slot(CLONE_NEWCGROUP)];
+        if (sandbox_may_drop_mounts(c->s->plan)) {
+                child_note(c, "%s: not applied: %s", origin, strerror(-r));
+                drop_group_mounts(c->s->plan);
+                return 0;
         }
-        return 0;
+        error_errno(e, r, "namespace.refused", "making a namespace of control groups");
+        error_status(e, STATUS_NAMESPACE);
+        return error_while(e, "applying %s", origin);
 }
 
 /* In the child: a descriptor of the parent's would name the parent's mounts. */

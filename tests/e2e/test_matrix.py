@@ -372,6 +372,17 @@ def test_control_groups_of_its_own(box, word, script, works):
     assert r.stdout.strip() == ("it works" if works else "it is stopped"), r
 
 
+@pytest.mark.parametrize("word, writable", [("private", True), ("strict", False)])
+def test_a_namespace_of_control_groups_that_is_refused(box, word, writable):
+    """Leniently the host's groups stay, read-only if that was asked for."""
+    outer = f"{binary()} run -q -P --seal=off -p SystemCallFilter=~unshare:EPERM --setenv=BULKHEAD_RUNTIME_DIR={box.runtime} --"
+    inner = f"-p ProtectControlGroups={word} -- sh -c '{NEW_GROUP} && test -e /sys/fs/cgroup/cgroup.procs && ! test -e /sys/fs/cgroup/cgroup.type && echo it works || echo it is stopped'"
+    r = in_place(box, f"mount -t cgroup2 none /sys/fs/cgroup\n{outer} {binary()} run -q -P {inner} || echo status $?\n"
+                 f"{outer} {binary()} run --lenient -P {inner}")
+    assert r.stdout.split("\n")[:2] == ["status 226", "it works" if writable else "it is stopped"], r
+    assert f"ProtectControlGroups={word}: not applied" in r.stderr and f"applying ProtectControlGroups={word}" in r.stderr
+
+
 @pytest.mark.parametrize("word, taken", [("private", "no"), ("strict", "yes")])
 def test_control_groups_beside_v1_are_protected_as_far_as_can_be(box, word, taken):
     r = in_place(box, f"umount -l /sys/fs/cgroup; mount -t tmpfs none /sys/fs/cgroup\n{binary()} run -P -p ProtectControlGroups={word} -- sh -c '{NEW_GROUP}' || true")
