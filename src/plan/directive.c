@@ -9,45 +9,26 @@
 
 #include "base/path.h"
 #include "os/capability.h"
+#include "plan/directive_internal.h"
 #include "plan/specifier.h"
-
-struct reader;
-
-struct directive {
-        const char *name;
-        int (*read)(const struct reader *r, const char *value, struct error *e);
-        const char *const *words; /* READ_WORD: the values by index */
-        int (*compile)(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p,
-                       struct error *e);
-        const char *summary;
-};
-
-/* What a reader function works on. */
-struct reader {
-        const struct directive *row;
-        struct settings *all;
-        struct setting *v;
-        const struct facts *facts;
-        const char *origin;
-};
 
 /* ---- reading values ---- */
 
-static int bad_value(struct error *e, const char *value, const char *expected)
+int directive_bad_value(struct error *e, const char *value, const char *expected)
 {
         error_set(e, EINVAL, "directive.value", "invalid value \"%.80s\"", value);
         error_hint(e, "expected %s", expected);
         return -EINVAL;
 }
 
-static void set_number(const struct reader *r, uint64_t n)
+void directive_set_number(const struct reader *r, uint64_t n)
 {
         r->v->set = true;
         r->v->number = n;
         r->v->origin = r->origin;
 }
 
-static int read_bool(const struct reader *r, const char *value, struct error *e)
+int directive_read_bool(const struct reader *r, const char *value, struct error *e)
 {
         bool b;
         if (!*value) {
@@ -55,13 +36,13 @@ static int read_bool(const struct reader *r, const char *value, struct error *e)
                 return 0;
         }
         if (text_parse_bool(value, &b) < 0)
-                return bad_value(e, value, "a boolean: yes or no");
-        set_number(r, b);
+                return directive_bad_value(e, value, "a boolean: yes or no");
+        directive_set_number(r, b);
         return 0;
 }
 
 /* One of row->words; booleans stand for the first two words. */
-static int read_word(const struct reader *r, const char *value, struct error *e)
+int directive_read_word(const struct reader *r, const char *value, struct error *e)
 {
         CLEAN_TEXT struct text known = { 0 };
         bool b;
@@ -70,20 +51,20 @@ static int read_word(const struct reader *r, const char *value, struct error *e)
                 return 0;
         }
         if (text_parse_bool(value, &b) == 0) {
-                set_number(r, b);
+                directive_set_number(r, b);
                 return 0;
         }
         for (unsigned i = 0; r->row->words[i]; i++) {
                 if (text_equal(value, r->row->words[i])) {
-                        set_number(r, i);
+                        directive_set_number(r, i);
                         return 0;
                 }
                 text_addf(&known, "%s%s", i ? ", " : "", r->row->words[i]);
         }
-        return bad_value(e, value, known.data);
+        return directive_bad_value(e, value, known.data);
 }
 
-static void add_value(const struct reader *r, char *text)
+void directive_add_value(const struct reader *r, char *text)
 {
         struct setting *v = r->v;
         v->list = xgrow(v->list, &v->room, v->count + 1, sizeof *v->list);
@@ -92,7 +73,7 @@ static void add_value(const struct reader *r, char *text)
         v->origin = r->origin;
 }
 
-static void reset_list(struct setting *v)
+void directive_reset_list(struct setting *v)
 {
         for (size_t i = 0; i < v->count; i++)
                 free(v->list[i].text);
@@ -100,19 +81,17 @@ static void reset_list(struct setting *v)
         v->set = false;
 }
 
-typedef int (*word_check)(const char *word, char **ret, struct error *e);
-
 /* Words, expanded and checked one by one; the empty assignment resets. All or nothing; with lenient, all that is valid. */
-static int read_checked_words(const struct reader *r, const char *value, word_check check, struct error *e)
+int directive_read_words(const struct reader *r, const char *value, directive_check check, struct error *e)
 {
         CLEAN_STRINGS struct strings words = { 0 };
         size_t words_before = r->v->count;
         if (!*value) {
-                reset_list(r->v);
+                directive_reset_list(r->v);
                 return 0;
         }
         if (text_split_words(value, &words) < 0)
-                return bad_value(e, value, "words, with quotes closed and C escapes");
+                return directive_bad_value(e, value, "words, with quotes closed and C escapes");
         for (size_t i = 0; i < words.count; i++) {
                 CLEAN_FREE char *expanded = NULL;
                 char *checked = NULL;
@@ -132,7 +111,7 @@ static int read_checked_words(const struct reader *r, const char *value, word_ch
                                 *e = own;
                         return k;
                 }
-                add_value(r, checked);
+                directive_add_value(r, checked);
         }
         return 0;
 }
@@ -146,14 +125,14 @@ static int check_path(const char *word, char **ret, struct error *e)
         p += optional;
         p += *p == '+';
         if (path_normalize(p, &path) < 0)
-                return bad_value(e, word, "an absolute path without \"..\", shorter than 4096 bytes");
+                return directive_bad_value(e, word, "an absolute path without \"..\", shorter than 4096 bytes");
         *ret = xprintf("%s%s", optional ? "-" : "", path);
         return 0;
 }
 
 static int read_paths(const struct reader *r, const char *value, struct error *e)
 {
-        return read_checked_words(r, value, check_path, e);
+        return directive_read_words(r, value, check_path, e);
 }
 
 /* "[-]source[:destination[:rbind|norbind]]" with "\:" for a colon, kept as "[-]source\ndestination\n[n]". */
@@ -176,7 +155,7 @@ static int check_bind(const char *word, char **ret, struct error *e)
         bool plain = part[2] && text_equal(part[2], "norbind");
         if (path_normalize(part[0], &source) < 0 || path_normalize(part[1] && *part[1] ? part[1] : part[0], &target) < 0 ||
             (part[2] && *part[2] && !plain && !text_equal(part[2], "rbind")) || strchr(source, '\n') || strchr(target, '\n'))
-                return bad_value(e, word, "SOURCE[:DESTINATION[:rbind|norbind]] with absolute paths");
+                return directive_bad_value(e, word, "SOURCE[:DESTINATION[:rbind|norbind]] with absolute paths");
         *ret = xprintf("%s%s\n%s\n%s", word[0] == '-' ? "-" : "", source, target, plain ? "n" : "");
         return 0;
 }
@@ -193,7 +172,7 @@ static int read_binds(const struct reader *r, const char *value, struct error *e
                 if (*p == '\\' && p[1])
                         text_add_bytes(&t, ++p, 1);
         }
-        return read_checked_words(r, t.data, check_bind, e);
+        return directive_read_words(r, t.data, check_bind, e);
 }
 
 /* "/path[:options]", kept as "path\noptions". */
@@ -204,14 +183,14 @@ static int check_tmpfs(const char *word, char **ret, struct error *e)
         if (colon)
                 *colon++ = 0;
         if (path_normalize(copy, &path) < 0 || strchr(path, '\n'))
-                return bad_value(e, word, "PATH[:OPTIONS] with an absolute path");
+                return directive_bad_value(e, word, "PATH[:OPTIONS] with an absolute path");
         *ret = xprintf("%s\n%s", path, colon ? colon : "");
         return 0;
 }
 
 static int read_tmpfs(const struct reader *r, const char *value, struct error *e)
 {
-        return read_checked_words(r, value, check_tmpfs, e);
+        return directive_read_words(r, value, check_tmpfs, e);
 }
 
 static int check_folder(const char *word, char **ret, struct error *e)
@@ -219,14 +198,14 @@ static int check_folder(const char *word, char **ret, struct error *e)
         CLEAN_FREE char *absolute = xprintf("/%s", word), *normal = NULL;
         if (*word == '/' || path_normalize(absolute, &normal) < 0 || text_equal(normal, "/") || strchr(word, ':') ||
             path_is_below(normal, "/private"))
-                return bad_value(e, word, "a relative path without \"..\", not \"private\"");
+                return directive_bad_value(e, word, "a relative path without \"..\", not \"private\"");
         *ret = xstrdup(normal + 1);
         return 0;
 }
 
 static int read_folders(const struct reader *r, const char *value, struct error *e)
 {
-        return read_checked_words(r, value, check_folder, e);
+        return directive_read_words(r, value, check_folder, e);
 }
 
 static int check_assignment(const char *word, char **ret, struct error *e)
@@ -236,14 +215,14 @@ static int check_assignment(const char *word, char **ret, struct error *e)
         for (const char *p = word; ok && p < eq; p++)
                 ok = isalnum((unsigned char)*p) || *p == '_';
         if (!ok)
-                return bad_value(e, word, "NAME=VALUE with a valid variable name");
+                return directive_bad_value(e, word, "NAME=VALUE with a valid variable name");
         *ret = xstrdup(word);
         return 0;
 }
 
 static int read_environment(const struct reader *r, const char *value, struct error *e)
 {
-        return read_checked_words(r, value, check_assignment, e);
+        return directive_read_words(r, value, check_assignment, e);
 }
 
 bool directive_user_name_valid(const char *s)
@@ -263,12 +242,12 @@ static int check_user(const char *word, char **ret, struct error *e)
         bool digits = word[strspn(word, "0123456789")] == 0;
         /* 65535 and 4294967295 mean "no id" to parts of the kernel. */
         if (digits && *word ? text_parse_uint(word, UINT32_MAX - 1, &id) < 0 || id == 65535 : !directive_user_name_valid(word))
-                return bad_value(e, word, "a user or group name, or an id from 0 to 4294967294 other than 65535");
+                return directive_bad_value(e, word, "a user or group name, or an id from 0 to 4294967294 other than 65535");
         *ret = xstrdup(word);
         return 0;
 }
 
-static int read_text_checked(const struct reader *r, const char *value, word_check check, struct error *e)
+int directive_read_text(const struct reader *r, const char *value, directive_check check, struct error *e)
 {
         CLEAN_FREE char *expanded = NULL;
         char *checked = NULL;
@@ -292,12 +271,12 @@ static int read_text_checked(const struct reader *r, const char *value, word_che
 
 static int read_user(const struct reader *r, const char *value, struct error *e)
 {
-        return read_text_checked(r, value, check_user, e);
+        return directive_read_text(r, value, check_user, e);
 }
 
 static int read_users(const struct reader *r, const char *value, struct error *e)
 {
-        return read_checked_words(r, value, check_user, e);
+        return directive_read_words(r, value, check_user, e);
 }
 
 static int check_working_directory(const char *word, char **ret, struct error *e)
@@ -305,14 +284,14 @@ static int check_working_directory(const char *word, char **ret, struct error *e
         const char *p = word + (*word == '-');
         CLEAN_FREE char *path = NULL;
         if (!text_equal(p, "~") && path_normalize(p, &path) < 0)
-                return bad_value(e, word, "an absolute path, or ~, with an optional - before it");
+                return directive_bad_value(e, word, "an absolute path, or ~, with an optional - before it");
         *ret = xprintf("%s%s", p == word ? "" : "-", path ? path : "~");
         return 0;
 }
 
 static int read_working_directory(const struct reader *r, const char *value, struct error *e)
 {
-        return read_text_checked(r, value, check_working_directory, e);
+        return directive_read_text(r, value, check_working_directory, e);
 }
 
 static int read_umask(const struct reader *r, const char *value, struct error *e)
@@ -320,12 +299,12 @@ static int read_umask(const struct reader *r, const char *value, struct error *e
         unsigned n = 0;
         size_t digits = strspn(value, "01234567");
         if (!digits || digits > 4 || value[digits])
-                return bad_value(e, value, "an octal mode up to 0777");
+                return directive_bad_value(e, value, "an octal mode up to 0777");
         for (size_t i = 0; i < digits; i++)
                 n = n * 8 + (unsigned)(value[i] - '0');
         if (n > 0777)
-                return bad_value(e, value, "an octal mode up to 0777");
-        set_number(r, n);
+                return directive_bad_value(e, value, "an octal mode up to 0777");
+        directive_set_number(r, n);
         return 0;
 }
 
@@ -367,9 +346,9 @@ static int read_limit(const struct reader *r, const char *value, uint64_t whole,
         else if (k < 0)
                 k = text_parse_uint(value, UINT64_MAX - 1, &n);
         if (k < 0 || n == 0 || (n > INT64_MAX && n != UINT64_MAX)) /* the kernel counts in signed numbers */
-                return bad_value(e, value, size ? "a size above 0 (K, M, G, T), a percentage, or infinity"
+                return directive_bad_value(e, value, size ? "a size above 0 (K, M, G, T), a percentage, or infinity"
                                                 : "a number above 0, a percentage, or infinity");
-        set_number(r, n);
+        directive_set_number(r, n);
         return 0;
 }
 
@@ -391,8 +370,8 @@ static int read_cpu_quota(const struct reader *r, const char *value, struct erro
                 return 0;
         }
         if (parse_percent(value, 1000, &permille) < 0 || permille == 0)
-                return bad_value(e, value, "a percentage of one CPU above 0%, such as 20% or 150%");
-        set_number(r, permille);
+                return directive_bad_value(e, value, "a percentage of one CPU above 0%, such as 20% or 150%");
+        directive_set_number(r, permille);
         return 0;
 }
 
@@ -414,7 +393,7 @@ static int read_capabilities(const struct reader *r, const char *value, struct e
         bool invert = *value == '~';
         uint64_t mask = 0, all = r->facts->capabilities;
         if (text_split_words(value + invert, &words) < 0)
-                return bad_value(e, value, "capability names");
+                return directive_bad_value(e, value, "capability names");
         for (size_t i = 0; i < words.count; i++) {
                 unsigned n;
                 if (capability_parse(words.items[i], &n) < 0) {
@@ -431,11 +410,11 @@ static int read_capabilities(const struct reader *r, const char *value, struct e
         uint64_t had = r->v->set ? r->v->number : all;
         const char *before = r->v->set && words.count && had != all ? r->v->origin : NULL;
         if (!words.count)
-                set_number(r, invert ? all : 0);
+                directive_set_number(r, invert ? all : 0);
         else if (invert)
-                set_number(r, had & ~mask);
+                directive_set_number(r, had & ~mask);
         else
-                set_number(r, (!r->v->set || had == all ? 0 : had) | (mask & all));
+                directive_set_number(r, (!r->v->set || had == all ? 0 : had) | (mask & all));
         if (before)
                 r->v->origin = join_origins(r->all, before, r->origin);
         return 0;
@@ -446,9 +425,9 @@ static int read_filter(const struct reader *r, const char *value, struct error *
 {
         (void)e;
         if (!*value)
-                reset_list(r->v);
+                directive_reset_list(r->v);
         else
-                add_value(r, xstrdup(value));
+                directive_add_value(r, xstrdup(value));
         return 0;
 }
 
@@ -456,18 +435,12 @@ static int read_errno(const struct reader *r, const char *value, struct error *e
 {
         int n = FILTER_KILL;
         if (*value && !text_equal(value, "kill") && errno_parse(value, &n) < 0)
-                return bad_value(e, value, "an errno name or number from 1 to 4095, or kill");
-        set_number(r, (uint64_t)(int64_t)n);
+                return directive_bad_value(e, value, "an errno name or number from 1 to 4095, or kill");
+        directive_set_number(r, (uint64_t)(int64_t)n);
         return 0;
 }
 
 /* ---- compiling ---- */
-
-#define COMPILER(name)                                                                                       \
-        static int name(__attribute__((unused)) const struct settings *s,                                    \
-                        __attribute__((unused)) const struct setting *v,                                     \
-                        __attribute__((unused)) const struct facts *facts, struct plan *p,                   \
-                        __attribute__((unused)) struct error *e)
 
 /* A path entry of every list directive. */
 static void add_paths(struct plan *p, const struct setting *v, enum plan_mount_kind kind)
@@ -748,23 +721,23 @@ static const char *const words_protect_system[] = { "no", "yes", "full", "strict
 static const char *const words_protect_home[] = { "no", "yes", "read-only", "tmpfs", NULL };
 
 static const struct directive table[DIRECTIVE_COUNT] = {
-        [D_DYNAMIC_USER] = { "DynamicUser", read_bool, NULL, compile_dynamic_user, "run as a user that exists only while it runs" },
+        [D_DYNAMIC_USER] = { "DynamicUser", directive_read_bool, NULL, compile_dynamic_user, "run as a user that exists only while it runs" },
         [D_USER] = { "User", read_user, NULL, compile_user, "run as this user" },
         [D_GROUP] = { "Group", read_user, NULL, compile_group, "run with this primary group" },
         [D_SUPPLEMENTARY_GROUPS] = { "SupplementaryGroups", read_users, NULL, compile_supplementary, "further groups" },
         [D_CAPABILITY_BOUNDING_SET] = { "CapabilityBoundingSet", read_capabilities, NULL, compile_capabilities,
                                         "capabilities that may ever be held" },
-        [D_PRIVATE_TMP] = { "PrivateTmp", read_word, words_private_tmp, compile_private_tmp, "its own /tmp and /var/tmp" },
-        [D_PRIVATE_DEVICES] = { "PrivateDevices", read_bool, NULL, compile_private_devices, "a /dev without hardware" },
-        [D_PRIVATE_NETWORK] = { "PrivateNetwork", read_bool, NULL, compile_private_network, "a network with loopback only" },
-        [D_PRIVATE_IPC] = { "PrivateIPC", read_bool, NULL, compile_private_ipc, "its own SysV and POSIX message queues" },
-        [D_PRIVATE_PIDS] = { "PrivatePIDs", read_bool, NULL, compile_private_pids, "sees its own processes only" },
-        [D_PRIVATE_USERS] = { "PrivateUsers", read_word, words_private_users, compile_private_users, "a user namespace" },
-        [D_PRIVATE_MOUNTS] = { "PrivateMounts", read_bool, NULL, compile_private_mounts, "a mount namespace" },
-        [D_PROTECT_SYSTEM] = { "ProtectSystem", read_word, words_protect_system, compile_protect_system,
+        [D_PRIVATE_TMP] = { "PrivateTmp", directive_read_word, words_private_tmp, compile_private_tmp, "its own /tmp and /var/tmp" },
+        [D_PRIVATE_DEVICES] = { "PrivateDevices", directive_read_bool, NULL, compile_private_devices, "a /dev without hardware" },
+        [D_PRIVATE_NETWORK] = { "PrivateNetwork", directive_read_bool, NULL, compile_private_network, "a network with loopback only" },
+        [D_PRIVATE_IPC] = { "PrivateIPC", directive_read_bool, NULL, compile_private_ipc, "its own SysV and POSIX message queues" },
+        [D_PRIVATE_PIDS] = { "PrivatePIDs", directive_read_bool, NULL, compile_private_pids, "sees its own processes only" },
+        [D_PRIVATE_USERS] = { "PrivateUsers", directive_read_word, words_private_users, compile_private_users, "a user namespace" },
+        [D_PRIVATE_MOUNTS] = { "PrivateMounts", directive_read_bool, NULL, compile_private_mounts, "a mount namespace" },
+        [D_PROTECT_SYSTEM] = { "ProtectSystem", directive_read_word, words_protect_system, compile_protect_system,
                                "the operating system read-only" },
-        [D_PROTECT_HOME] = { "ProtectHome", read_word, words_protect_home, compile_protect_home, "home folders hidden or read-only" },
-        [D_PROTECT_HOSTNAME] = { "ProtectHostname", read_bool, NULL, compile_protect_hostname, "the host name cannot be changed" },
+        [D_PROTECT_HOME] = { "ProtectHome", directive_read_word, words_protect_home, compile_protect_home, "home folders hidden or read-only" },
+        [D_PROTECT_HOSTNAME] = { "ProtectHostname", directive_read_bool, NULL, compile_protect_hostname, "the host name cannot be changed" },
         [D_READ_WRITE_PATHS] = { "ReadWritePaths", read_paths, NULL, compile_read_write, "paths that stay writable" },
         [D_READ_ONLY_PATHS] = { "ReadOnlyPaths", read_paths, NULL, compile_read_only, "paths that are read-only" },
         [D_INACCESSIBLE_PATHS] = { "InaccessiblePaths", read_paths, NULL, compile_inaccessible, "paths that are hidden" },
@@ -782,14 +755,30 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_WORKING_DIRECTORY] = { "WorkingDirectory", read_working_directory, NULL, compile_working_directory, "where it starts" },
         [D_ENVIRONMENT] = { "Environment", read_environment, NULL, compile_environment, "variables" },
         [D_UMASK] = { "UMask", read_umask, NULL, compile_umask, "file mode mask" },
-        [D_NO_NEW_PRIVILEGES] = { "NoNewPrivileges", read_bool, NULL, compile_no_new_privileges, "exec never gains privileges" },
-        [D_RESTRICT_SUID_SGID] = { "RestrictSUIDSGID", read_bool, NULL, compile_restrict_suid_sgid, "no set-id files can be made" },
-        [D_REMOVE_IPC] = { "RemoveIPC", read_bool, NULL, compile_remove_ipc, "IPC objects of its user are removed at the end" },
+        [D_NO_NEW_PRIVILEGES] = { "NoNewPrivileges", directive_read_bool, NULL, compile_no_new_privileges, "exec never gains privileges" },
+        [D_RESTRICT_SUID_SGID] = { "RestrictSUIDSGID", directive_read_bool, NULL, compile_restrict_suid_sgid, "no set-id files can be made" },
+        [D_REMOVE_IPC] = { "RemoveIPC", directive_read_bool, NULL, compile_remove_ipc, "IPC objects of its user are removed at the end" },
         [D_SYSTEM_CALL_FILTER] = { "SystemCallFilter", read_filter, NULL, compile_filter, "system calls allowed, or with ~ denied" },
         [D_SYSTEM_CALL_ERROR_NUMBER] = { "SystemCallErrorNumber", read_errno, NULL, NULL, "what a denied call returns" },
         [D_MEMORY_MAX] = { "MemoryMax", read_memory, NULL, compile_memory_max, "memory limit" },
         [D_TASKS_MAX] = { "TasksMax", read_tasks, NULL, compile_tasks_max, "limit of processes and threads" },
         [D_CPU_QUOTA] = { "CPUQuota", read_cpu_quota, NULL, compile_cpu_quota, "CPU time limit, in percent of one CPU" },
+        [D_LIMIT_CPU] = { "LimitCPU", directive_read_limit, NULL, directive_compile_limit, "CPU time of each process" },
+        [D_LIMIT_FSIZE] = { "LimitFSIZE", directive_read_limit, NULL, directive_compile_limit, "size of a file it writes" },
+        [D_LIMIT_DATA] = { "LimitDATA", directive_read_limit, NULL, directive_compile_limit, "data segment" },
+        [D_LIMIT_STACK] = { "LimitSTACK", directive_read_limit, NULL, directive_compile_limit, "stack" },
+        [D_LIMIT_CORE] = { "LimitCORE", directive_read_limit, NULL, directive_compile_limit, "core dump" },
+        [D_LIMIT_RSS] = { "LimitRSS", directive_read_limit, NULL, directive_compile_limit, "resident memory; without effect in Linux" },
+        [D_LIMIT_NOFILE] = { "LimitNOFILE", directive_read_limit, NULL, directive_compile_limit, "open files" },
+        [D_LIMIT_AS] = { "LimitAS", directive_read_limit, NULL, directive_compile_limit, "address space" },
+        [D_LIMIT_NPROC] = { "LimitNPROC", directive_read_limit, NULL, directive_compile_limit, "processes of its user" },
+        [D_LIMIT_MEMLOCK] = { "LimitMEMLOCK", directive_read_limit, NULL, directive_compile_limit, "locked memory" },
+        [D_LIMIT_LOCKS] = { "LimitLOCKS", directive_read_limit, NULL, directive_compile_limit, "file locks; without effect in Linux" },
+        [D_LIMIT_SIGPENDING] = { "LimitSIGPENDING", directive_read_limit, NULL, directive_compile_limit, "queued signals" },
+        [D_LIMIT_MSGQUEUE] = { "LimitMSGQUEUE", directive_read_limit, NULL, directive_compile_limit, "bytes in POSIX message queues" },
+        [D_LIMIT_NICE] = { "LimitNICE", directive_read_limit, NULL, directive_compile_limit, "how far nice may be lowered" },
+        [D_LIMIT_RTPRIO] = { "LimitRTPRIO", directive_read_limit, NULL, directive_compile_limit, "realtime priority" },
+        [D_LIMIT_RTTIME] = { "LimitRTTIME", directive_read_limit, NULL, directive_compile_limit, "realtime CPU time without a pause" },
 };
 
 const char *directive_name(unsigned i, const char **ret_summary)
@@ -914,7 +903,7 @@ int settings_compile(struct settings *s, const struct facts *facts, struct plan 
 void settings_done(struct settings *s)
 {
         for (size_t i = 0; i < DIRECTIVE_COUNT; i++) {
-                reset_list(&s->of[i]);
+                directive_reset_list(&s->of[i]);
                 free(s->of[i].list);
                 free(s->of[i].text);
         }

@@ -25,7 +25,12 @@ enum directive_id {
         D_BIND_PATHS, D_BIND_READ_ONLY_PATHS, D_TEMPORARY_FILE_SYSTEM, D_RUNTIME_DIRECTORY, D_STATE_DIRECTORY,
         D_CACHE_DIRECTORY, D_LOGS_DIRECTORY, D_CONFIGURATION_DIRECTORY, D_WORKING_DIRECTORY, D_ENVIRONMENT, D_UMASK,
         D_NO_NEW_PRIVILEGES, D_RESTRICT_SUID_SGID, D_REMOVE_IPC, D_SYSTEM_CALL_FILTER, D_SYSTEM_CALL_ERROR_NUMBER, D_MEMORY_MAX,
-        D_TASKS_MAX, D_CPU_QUOTA, DIRECTIVE_COUNT
+        D_TASKS_MAX, D_CPU_QUOTA,
+        /* In the order of enum plan_limit_kind. */
+        D_LIMIT_CPU, D_LIMIT_FSIZE, D_LIMIT_DATA, D_LIMIT_STACK, D_LIMIT_CORE, D_LIMIT_RSS, D_LIMIT_NOFILE, D_LIMIT_AS,
+        D_LIMIT_NPROC, D_LIMIT_MEMLOCK, D_LIMIT_LOCKS, D_LIMIT_SIGPENDING, D_LIMIT_MSGQUEUE, D_LIMIT_NICE, D_LIMIT_RTPRIO,
+        D_LIMIT_RTTIME,
+        DIRECTIVE_COUNT
 };
 
 struct value {
@@ -36,6 +41,7 @@ struct value {
 struct setting {
         bool set;
         uint64_t number; /* bool, word index, mask or size */
+        uint64_t second; /* the hard limit of Limit*= */
         char *text;
         struct value *list;
         size_t count, room;

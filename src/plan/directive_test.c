@@ -370,6 +370,57 @@ static void limits(void **state)
         }
 }
 
+static void process_limits(void **state)
+{
+        static const struct {
+                const char *line;
+                enum plan_limit_kind kind;
+                uint64_t soft, hard;
+        } rows[] = {
+                { "LimitCPU=2", PLAN_LIMIT_CPU, 2, 2 },
+                { "LimitCPU=1500ms:1min", PLAN_LIMIT_CPU, 2, 60 },
+                { "LimitCPU=1us:infinity", PLAN_LIMIT_CPU, 1, UINT64_MAX },
+                { "LimitFSIZE=1.5K", PLAN_LIMIT_FSIZE, 1536, 1536 },
+                { "LimitDATA=64M:1G", PLAN_LIMIT_DATA, 64 << 20, 1 << 30 },
+                { "LimitSTACK=infinity", PLAN_LIMIT_STACK, UINT64_MAX, UINT64_MAX },
+                { "LimitCORE=0:infinity", PLAN_LIMIT_CORE, 0, UINT64_MAX },
+                { "LimitRSS=1T", PLAN_LIMIT_RSS, UINT64_C(1) << 40, UINT64_C(1) << 40 },
+                { "LimitNOFILE=1024:524288", PLAN_LIMIT_NOFILE, 1024, 524288 },
+                { "LimitAS=1G", PLAN_LIMIT_AS, 1 << 30, 1 << 30 },
+                { "LimitNPROC=7", PLAN_LIMIT_NPROC, 7, 7 },
+                { "LimitMEMLOCK=8M", PLAN_LIMIT_MEMLOCK, 8 << 20, 8 << 20 },
+                { "LimitLOCKS=3", PLAN_LIMIT_LOCKS, 3, 3 },
+                { "LimitSIGPENDING=4:5", PLAN_LIMIT_SIGPENDING, 4, 5 },
+                { "LimitMSGQUEUE=1K", PLAN_LIMIT_MSGQUEUE, 1024, 1024 },
+                { "LimitNICE=+5", PLAN_LIMIT_NICE, 15, 15 },
+                { "LimitNICE=+19:-20", PLAN_LIMIT_NICE, 1, 40 },
+                { "LimitNICE=30", PLAN_LIMIT_NICE, 30, 30 },
+                { "LimitNICE=infinity", PLAN_LIMIT_NICE, UINT64_MAX, UINT64_MAX },
+                { "LimitRTPRIO=10", PLAN_LIMIT_RTPRIO, 10, 10 },
+                { "LimitRTTIME=1000", PLAN_LIMIT_RTTIME, 1000, 1000 },
+                { "LimitRTTIME=1ms:2s", PLAN_LIMIT_RTTIME, 1000, 2000000 },
+        };
+        static const char *const bad[] = {
+                "LimitCPU=x", "LimitCPU=2:1", "LimitCPU=1:", "LimitCPU=:1", "LimitCPU=1:2:3", "LimitCPU=-1", "LimitFSIZE=1X",
+                "LimitFSIZE=infinity:1", "LimitFSIZE=10%", "LimitNOFILE=1K", "LimitNOFILE=18446744073709551615", "LimitNOFILE=+1",
+                "LimitNICE=+20", "LimitNICE=-21", "LimitNICE=41", "LimitNICE=--1", "LimitRTPRIO=1s", "LimitRTTIME=1K",
+                "LimitNPROC=1.5", "LimitCORE=18446744073709551616",
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                PLAN(rows[i].line);
+                const struct plan_limit *l = &p.process.limits[rows[i].kind];
+                assert_string_equal(l->origin, rows[i].line);
+                assert_int_equal(l->soft, rows[i].soft);
+                assert_int_equal(l->hard, rows[i].hard);
+        }
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_refused(bad[i], "directive.value");
+        PLAN("LimitCORE=5", "LimitCORE=", "LimitAS=1", "LimitAS=2");
+        assert_null(p.process.limits[PLAN_LIMIT_CORE].origin);
+        assert_int_equal(p.process.limits[PLAN_LIMIT_AS].soft, 2);
+}
+
 static void process_settings(void **state)
 {
         PLAN("UMask=0027", "WorkingDirectory=-/srv//x", "Environment=\"A=b c\" D=e", "Environment=F=", "Group=staff",
@@ -467,7 +518,7 @@ int main(void)
                 cmocka_unit_test(below_hidden), cmocka_unit_test(redundant_children), cmocka_unit_test(writing_and_running),
                 cmocka_unit_test(normalizing_twice), cmocka_unit_test(protect_system), cmocka_unit_test(protect_home),
                 cmocka_unit_test(private_parts), cmocka_unit_test(capabilities), cmocka_unit_test(dynamic_user),
-                cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_settings),
+                cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_limits), cmocka_unit_test(process_settings),
                 cmocka_unit_test(folders), cmocka_unit_test(filters), cmocka_unit_test(lenient), cmocka_unit_test(bounds),
                 cmocka_unit_test(names),
         };

@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "os/capability.h"
 #include "plan/explain_container.h"
+#include "plan/explain_process.h"
 
 enum { EXPLAIN_VERSION = 1 };
 
@@ -434,7 +435,7 @@ void explain_text(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 text_unit,    text_identity, text_namespaces, text_mounts, text_capabilities, text_calls,
-                text_limits,  text_folders,  text_process,    text_seal,   text_notes,        text_open,
+                text_limits,  text_folders,  text_process,    explain_process_text, text_seal,   text_notes,        text_open,
         };
         /* Of a container the configuration says what a unit's directives and defaults say of a run. */
         static void (*const container_sections[])(const struct view *) = {
@@ -693,7 +694,7 @@ void explain_json(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 json_unit,   json_identity, json_namespaces, json_mounts,  json_capabilities, json_privileges,
-                json_calls,  json_limits,   json_folders,    json_process, json_seal,         json_open,
+                json_calls,  json_limits,   json_folders,    json_process, explain_process_json, json_seal, json_open,
                 explain_container_json,
         };
         const struct view v = { p, host, t };

@@ -149,6 +149,36 @@ static void ordinary_user(void **state)
                     "nothing that this list knows of\n");
 }
 
+/* Whether the text has a line that begins so, blanks squeezed. */
+static void assert_line(const char *const *lines, const char *expected)
+{
+        CLEAN_FREE char *got = explain(explain_text, &root_host, false, lines), *squeezed = squeeze(got);
+        if (!strstr(squeezed, expected))
+                fail_msg("\"%s\" is not in\n%s", expected, squeezed);
+}
+
+static void assert_json(const char *const *lines, const char *expected)
+{
+        CLEAN_FREE char *got = explain(explain_json, &root_host, false, lines);
+        json_t *o = json_loads(got, JSON_REJECT_DUPLICATES, NULL);
+        assert_non_null(o);
+        json_decref(o);
+        if (!strstr(got, expected))
+                fail_msg("\"%s\" is not in\n%s", expected, got);
+}
+
+static void process_limits(void **state)
+{
+        (void)state;
+        assert_line(LINES("LimitNOFILE=10:20"), "limits open files 10, may be raised to 20 LimitNOFILE=10:20\n");
+        assert_line(LINES("LimitCPU=1min"), "limits CPU time of a process 60s LimitCPU=1min\n");
+        assert_line(LINES("LimitCORE=infinity"), "limits core dump none LimitCORE=infinity\n");
+        assert_json(LINES("LimitCORE=0:infinity", "LimitNICE=+5"),
+                    "\"process_limits\":{\"core_bytes\":{\"soft\":0,\"hard\":null,\"origin\":\"LimitCORE=0:infinity\"},"
+                    "\"nice\":{\"soft\":15,\"hard\":15,\"origin\":\"LimitNICE=+5\"}}");
+        assert_json(LINES("RemoveIPC=no"), "\"process_limits\":{}");
+}
+
 static bool stays_open(const char *what, const char *const *lines)
 {
         CLEAN_FREE char *text = explain(explain_text, &root_host, false, lines);
@@ -253,7 +283,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(dynamic), cmocka_unit_test(plain_root), cmocka_unit_test(ordinary_user), cmocka_unit_test(open_ends),
-                cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
+                cmocka_unit_test(process_limits), cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

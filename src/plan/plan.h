@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "plan/container.h"
 #include "plan/filter.h"
+#include "plan/process.h"
 
 enum plan_mount_kind {
         /* By strength, strongest first: of two entries on one path the first wins. */
@@ -120,6 +121,7 @@ struct plan {
         bool working_directory_optional;
         struct strings environment;
         mode_t umask;
+        struct plan_process process;
         enum plan_seal seal;
 
         struct plan_container *container; /* owned; NULL: the host's tree and a unit's directives alone */

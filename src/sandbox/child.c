@@ -423,6 +423,7 @@ static const struct stage {
         { "setting groups", STATUS_GROUP, stage_groups },
         { "making the user namespace", STATUS_USER, stage_users },
         { "sealing", STATUS_NAMESPACE, stage_user_seal },
+        { "raising limits", STATUS_LIMITS, child_raise_limits },
         { "dropping capabilities", STATUS_CAPABILITIES, stage_bounding },
         { "changing the user", STATUS_USER, stage_user },
         { "setting credentials", STATUS_USER, stage_credentials },
@@ -432,6 +433,7 @@ static const struct stage {
         { "finding the program", STATUS_EXEC, stage_program },
         { "waiting for the start", STATUS_EXEC, stage_wait },
         { "sealing", STATUS_NAMESPACE, stage_seal },
+        { "setting limits", STATUS_LIMITS, child_set_limits },
         { "filtering system calls", STATUS_SECCOMP, stage_filters },
         { "executing the program", STATUS_EXEC, stage_exec },
 };

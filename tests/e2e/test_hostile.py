@@ -16,7 +16,7 @@ LISTS = ["ReadOnlyPaths", "InaccessiblePaths", "BindPaths", "TemporaryFileSystem
          "CapabilityBoundingSet", "SupplementaryGroups", "StateDirectory", "RuntimeDirectory", "User", "Group",
          "WorkingDirectory", "MemoryMax", "TasksMax", "CPUQuota", "UMask", "SystemCallErrorNumber", "ProtectSystem",
          "ProtectHome", "PrivateTmp", "PrivateUsers", "NoNewPrivileges", "ReadWritePaths", "ExecPaths", "NoExecPaths",
-         "BindReadOnlyPaths", "DynamicUser"]
+         "BindReadOnlyPaths", "DynamicUser", "LimitCPU", "LimitAS", "LimitNOFILE", "LimitNICE", "LimitRTTIME"]
 
 
 @pytest.fixture

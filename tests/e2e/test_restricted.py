@@ -34,6 +34,7 @@ DIRECTIVES = {
     "NoNewPrivileges=yes": set(), "RestrictSUIDSGID=yes": set(), "RemoveIPC=yes": set(),
     "SystemCallFilter=@system-service": set(), "SystemCallFilter=~@mount": set(), "SystemCallErrorNumber=EPERM": set(),
     "MemoryMax=100M": {219}, "TasksMax=50": {219}, "CPUQuota=50%": {219},
+    "LimitNOFILE=100:200": set(), "LimitCORE=0": set(), "LimitNOFILE=infinity": {205}, "LimitNICE=-20": {205},
 }
 REARRANGING = {"DynamicUser=yes", "BindPaths=/usr:/mnt", "BindReadOnlyPaths=/usr:/mnt", "TemporaryFileSystem=/mnt"}
 # What is more than a protection is refused, leniently too.
