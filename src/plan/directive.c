@@ -779,6 +779,20 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_LIMIT_NICE] = { "LimitNICE", directive_read_limit, NULL, directive_compile_limit, "how far nice may be lowered" },
         [D_LIMIT_RTPRIO] = { "LimitRTPRIO", directive_read_limit, NULL, directive_compile_limit, "realtime priority" },
         [D_LIMIT_RTTIME] = { "LimitRTTIME", directive_read_limit, NULL, directive_compile_limit, "realtime CPU time without a pause" },
+        [D_NICE] = { "Nice", directive_read_integer, NULL, directive_compile_attribute, "nice level" },
+        [D_OOM_SCORE_ADJUST] = { "OOMScoreAdjust", directive_read_integer, NULL, directive_compile_attribute, "whom the kernel ends first when memory runs out" },
+        [D_TIMER_SLACK_NSEC] = { "TimerSlackNSec", directive_read_timer_slack, NULL, directive_compile_attribute, "how late timers may be" },
+        [D_IO_SCHEDULING_CLASS] = { "IOSchedulingClass", directive_read_attribute_word, NULL, directive_compile_attribute, "class of disk I/O" },
+        [D_IO_SCHEDULING_PRIORITY] = { "IOSchedulingPriority", directive_read_integer, NULL, directive_compile_attribute, "priority within the class of disk I/O" },
+        [D_CPU_SCHEDULING_POLICY] = { "CPUSchedulingPolicy", directive_read_attribute_word, NULL, directive_compile_attribute, "CPU scheduler" },
+        [D_CPU_SCHEDULING_PRIORITY] = { "CPUSchedulingPriority", directive_read_integer, NULL, directive_compile_attribute, "priority with fifo and rr" },
+        [D_CPU_SCHEDULING_RESET_ON_FORK] = { "CPUSchedulingResetOnFork", directive_read_bool, NULL, directive_compile_attribute, "children go back to the default scheduler" },
+        [D_NUMA_POLICY] = { "NUMAPolicy", directive_read_attribute_word, NULL, directive_compile_attribute, "from which nodes memory comes" },
+        [D_PERSONALITY] = { "Personality", directive_read_attribute_word, NULL, directive_compile_attribute, "which machine uname tells of" },
+        [D_COREDUMP_FILTER] = { "CoredumpFilter", directive_read_coredump_filter, NULL, directive_compile_attribute, "what a core dump contains" },
+        [D_IGNORE_SIGPIPE] = { "IgnoreSIGPIPE", directive_read_bool, NULL, directive_compile_attribute, "SIGPIPE is ignored" },
+        [D_CPU_AFFINITY] = { "CPUAffinity", directive_read_numbers, NULL, directive_compile_cpu_affinity, "CPUs it may run on" },
+        [D_NUMA_MASK] = { "NUMAMask", directive_read_numbers, NULL, directive_compile_numa_mask, "nodes that NUMAPolicy= is about" },
 };
 
 const char *directive_name(unsigned i, const char **ret_summary)
@@ -889,6 +903,9 @@ int settings_compile(struct settings *s, const struct facts *facts, struct plan 
                 if (r < 0)
                         return r;
         }
+        int r = directive_check_process(p, e);
+        if (r < 0)
+                return r;
         /* Origins live as long as the plan. */
         for (size_t i = 0; i < s->strings.count; i++)
                 strings_take(&p->strings, s->strings.items[i]);

@@ -57,3 +57,13 @@ static inline enum directive_id directive_of(const struct settings *s, const str
 /* directive_process.c */
 READER_OF_SIBLING(directive_read_limit);
 COMPILER_OF_SIBLING(directive_compile_limit);
+READER_OF_SIBLING(directive_read_integer);
+READER_OF_SIBLING(directive_read_attribute_word);
+READER_OF_SIBLING(directive_read_timer_slack);
+READER_OF_SIBLING(directive_read_coredump_filter);
+READER_OF_SIBLING(directive_read_numbers);
+COMPILER_OF_SIBLING(directive_compile_attribute);
+COMPILER_OF_SIBLING(directive_compile_cpu_affinity);
+COMPILER_OF_SIBLING(directive_compile_numa_mask);
+/* Where one directive's value rules out another's. */
+int directive_check_process(struct plan *p, struct error *e);

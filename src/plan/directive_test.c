@@ -421,6 +421,80 @@ static void process_limits(void **state)
         assert_int_equal(p.process.limits[PLAN_LIMIT_AS].soft, 2);
 }
 
+static void attributes(void **state)
+{
+        static const struct {
+                const char *line;
+                enum plan_attribute_kind kind;
+                int64_t value;
+        } rows[] = {
+                { "Nice=-20", PLAN_NICE, -20 }, { "Nice=+19", PLAN_NICE, 19 }, { "Nice=0", PLAN_NICE, 0 },
+                { "OOMScoreAdjust=-1000", PLAN_OOM_SCORE_ADJUST, -1000 }, { "OOMScoreAdjust=1000", PLAN_OOM_SCORE_ADJUST, 1000 },
+                { "TimerSlackNSec=50", PLAN_TIMER_SLACK_NS, 50 }, { "TimerSlackNSec=50ns", PLAN_TIMER_SLACK_NS, 50 },
+                { "TimerSlackNSec=7 us", PLAN_TIMER_SLACK_NS, 7000 }, { "TimerSlackNSec=1.5ms", PLAN_TIMER_SLACK_NS, 1500000 },
+                { "IOSchedulingClass=idle", PLAN_IO_CLASS, 3 }, { "IOSchedulingClass=1", PLAN_IO_CLASS, 1 }, { "IOSchedulingClass=none", PLAN_IO_CLASS, 0 },
+                { "IOSchedulingPriority=7", PLAN_IO_PRIORITY, 7 }, { "CPUSchedulingPolicy=batch", PLAN_CPU_POLICY, 3 },
+                { "CPUSchedulingPolicy=idle", PLAN_CPU_POLICY, 5 }, { "CPUSchedulingPolicy=rr", PLAN_CPU_POLICY, 2 },
+                { "CPUSchedulingPolicy=fifo", PLAN_CPU_PRIORITY, 1 }, { "CPUSchedulingResetOnFork=yes", PLAN_CPU_RESET_ON_FORK, 1 },
+                { "NUMAPolicy=local", PLAN_NUMA_POLICY, 4 }, { "CoredumpFilter=0x1F", PLAN_COREDUMP_FILTER, 0x1f },
+                { "CoredumpFilter=33", PLAN_COREDUMP_FILTER, 0x33 }, { "CoredumpFilter=default private-dax", PLAN_COREDUMP_FILTER, 0xb3 },
+                { "CoredumpFilter=all", PLAN_COREDUMP_FILTER, 0x1ff }, { "IgnoreSIGPIPE=no", PLAN_IGNORE_SIGPIPE, 0 },
+        };
+        static const char *const bad[] = {
+                "Nice=20", "Nice=-21", "Nice=1x", "Nice=+-1", "OOMScoreAdjust=1001", "OOMScoreAdjust=x", "TimerSlackNSec=-1", "TimerSlackNSec=1x",
+                "TimerSlackNSec=99999999999999999999", "IOSchedulingClass=4", "IOSchedulingClass=slow", "IOSchedulingPriority=8",
+                "CPUSchedulingPolicy=deadline", "CPUSchedulingPolicy=1", "CPUSchedulingPriority=100", "CPUSchedulingPriority=5",
+                "CPUSchedulingResetOnFork=maybe", "NUMAPolicy=best", "NUMAPolicy=bind", "NUMAPolicy=interleave", "Personality=z80",
+                "CoredumpFilter=0x", "CoredumpFilter=some", "CoredumpFilter=123456789", "IgnoreSIGPIPE=perhaps", "CPUAffinity=numa",
+                "CPUAffinity=3-1", "CPUAffinity=8192", "CPUAffinity=a", "CPUAffinity=1-", "CPUAffinity=,", "NUMAMask=all 1", "NUMAMask=-1",
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                PLAN(rows[i].line);
+                assert_string_equal(p.process.attributes[rows[i].kind].origin, rows[i].line);
+                assert_int_equal(p.process.attributes[rows[i].kind].value, rows[i].value);
+        }
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_refused(bad[i], "directive.value");
+        PLAN("Nice=5", "Nice=", "TimerSlackNSec=5", "TimerSlackNSec=infinity", "CoredumpFilter=1", "CoredumpFilter=", "CoredumpFilter=2",
+             "CoredumpFilter=8", "CPUSchedulingPriority=7", "CPUSchedulingPolicy=rr");
+        assert_null(p.process.attributes[PLAN_NICE].origin);
+        assert_null(p.process.attributes[PLAN_TIMER_SLACK_NS].origin);
+        assert_int_equal(p.process.attributes[PLAN_COREDUMP_FILTER].value, 10);
+        assert_int_equal(p.process.attributes[PLAN_CPU_PRIORITY].value, 7);
+}
+
+static void numbers(void **state)
+{
+        static const struct {
+                const char *lines[4], *cpus;
+        } rows[] = {
+                { { "CPUAffinity=0" }, "0" }, { { "CPUAffinity=0-3" }, "0-3" }, { { "CPUAffinity=3 1,2 7" }, "1-3,7" },
+                { { "CPUAffinity=1", "CPUAffinity=0 2-4" }, "0-4" }, { { "CPUAffinity=1", "CPUAffinity=", "CPUAffinity=5,5" }, "5" },
+                { { "CPUAffinity=8191" }, "8191" },
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                CLEAN_PLAN struct plan p = { 0 };
+                struct error e;
+                assert_int_equal(compile(&p, false, &e, rows[i].lines), 0);
+                assert_string_equal(p.process.cpus, rows[i].cpus);
+        }
+        PLAN("CPUAffinity=0", "CPUAffinity=2", "NUMAPolicy=preferred", "NUMAMask=1");
+        assert_string_equal(p.process.cpus_origin, "CPUAffinity=0, CPUAffinity=2");
+        assert_string_equal(p.process.numa_nodes, "1");
+        CLEAN_PLAN struct plan none = { 0 }, all = { 0 }, two = { 0 }, lenient = { 0 };
+        assert_int_equal(compile(&none, false, &e, LINES("CPUAffinity=1", "CPUAffinity=")), 0);
+        assert_null(none.process.cpus);
+        assert_int_equal(compile(&all, false, &e, LINES("NUMAMask=all", "NUMAPolicy=bind")), 0);
+        assert_string_equal(all.process.numa_nodes, "all");
+        assert_int_equal(compile(&two, false, &e, LINES("NUMAMask=0-1", "NUMAPolicy=preferred")), -EINVAL);
+        assert_non_null(strstr(e.cause, "one node"));
+        assert_int_equal(compile(&lenient, true, &e, LINES("NUMAPolicy=bind", "CPUSchedulingPriority=5")), 0);
+        assert_null(lenient.process.attributes[PLAN_NUMA_POLICY].origin);
+        assert_int_equal(lenient.notes.count, 2);
+}
+
 static void process_settings(void **state)
 {
         PLAN("UMask=0027", "WorkingDirectory=-/srv//x", "Environment=\"A=b c\" D=e", "Environment=F=", "Group=staff",
@@ -518,7 +592,7 @@ int main(void)
                 cmocka_unit_test(below_hidden), cmocka_unit_test(redundant_children), cmocka_unit_test(writing_and_running),
                 cmocka_unit_test(normalizing_twice), cmocka_unit_test(protect_system), cmocka_unit_test(protect_home),
                 cmocka_unit_test(private_parts), cmocka_unit_test(capabilities), cmocka_unit_test(dynamic_user),
-                cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_limits), cmocka_unit_test(process_settings),
+                cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(numbers), cmocka_unit_test(process_settings),
                 cmocka_unit_test(folders), cmocka_unit_test(filters), cmocka_unit_test(lenient), cmocka_unit_test(bounds),
                 cmocka_unit_test(names),
         };

@@ -68,12 +68,105 @@ static void json_limits(const struct view *v)
         text_add(v->t, "}");
 }
 
+/* ---- attributes ---- */
+
+static const struct attribute_text {
+        const char *name, *subject, *unit;
+        bool yes_or_no;
+} attribute_texts[PLAN_ATTRIBUTES] = {
+        [PLAN_NICE] = { "nice", "nice level", "", false },
+        [PLAN_OOM_SCORE_ADJUST] = { "oom_score_adjust", "OOM score adjustment", "", false },
+        [PLAN_TIMER_SLACK_NS] = { "timer_slack_ns", "timer slack", " ns", false },
+        [PLAN_IO_CLASS] = { "io_class", "I/O class", "", false },
+        [PLAN_IO_PRIORITY] = { "io_priority", "I/O priority", "", false },
+        [PLAN_CPU_POLICY] = { "cpu_policy", "CPU scheduler", "", false },
+        [PLAN_CPU_PRIORITY] = { "cpu_priority", "CPU priority", "", false },
+        [PLAN_CPU_RESET_ON_FORK] = { "cpu_reset_on_fork", "scheduler of children", "", true },
+        [PLAN_NUMA_POLICY] = { "numa_policy", "memory policy", "", false },
+        [PLAN_PERSONALITY] = { "personality", "personality", "", false },
+        [PLAN_COREDUMP_FILTER] = { "coredump_filter", "core dump contains", "", false },
+        [PLAN_IGNORE_SIGPIPE] = { "ignore_sigpipe", "SIGPIPE", "", true },
+};
+
+static char *attribute_words(enum plan_attribute_kind kind, int64_t value)
+{
+        const char *word = plan_attribute_word(kind, value);
+        if (word)
+                return xstrdup(word);
+        if (kind == PLAN_CPU_RESET_ON_FORK)
+                return xstrdup(value ? "the default" : "the same");
+        if (kind == PLAN_IGNORE_SIGPIPE)
+                return xstrdup(value ? "ignored" : "ends the process");
+        return kind == PLAN_COREDUMP_FILTER ? xprintf("0x%llx", (unsigned long long)value)
+                                            : xprintf("%lld%s", (long long)value, attribute_texts[kind].unit);
+}
+
+static void text_attributes(const struct view *v)
+{
+        const struct plan_process *p = &v->p->process;
+        for (size_t i = 0; i < PLAN_ATTRIBUTES; i++) {
+                const struct plan_attribute *a = &p->attributes[i];
+                CLEAN_FREE char *words = attribute_words((enum plan_attribute_kind)i, a->value);
+                if (a->origin)
+                        line(v, "process", attribute_texts[i].subject, words, a->origin);
+        }
+        if (p->cpus)
+                line(v, "process", "CPUs", p->cpus, p->cpus_origin);
+        if (p->numa_nodes)
+                line(v, "process", "memory nodes", p->numa_nodes, p->numa_nodes_origin);
+}
+
+static void json_attribute(struct text *t, const struct plan_process *p, enum plan_attribute_kind kind)
+{
+        const struct plan_attribute *a = &p->attributes[kind];
+        const char *word = plan_attribute_word(kind, a->value);
+        key(t, attribute_texts[kind].name);
+        text_add(t, "{");
+        if (word)
+                json_string(t, "value", word);
+        else if (attribute_texts[kind].yes_or_no)
+                json_bool(t, "value", a->value);
+        else {
+                key(t, "value");
+                text_addf(t, "%lld", (long long)a->value);
+        }
+        json_string(t, "origin", a->origin);
+        text_add(t, "}");
+}
+
+static void json_set(struct text *t, const char *name, const char *value, const char *origin)
+{
+        if (!value)
+                return;
+        key(t, name);
+        text_add(t, "{");
+        json_string(t, "value", value);
+        json_string(t, "origin", origin);
+        text_add(t, "}");
+}
+
+/* Only what was asked for. */
+static void json_attributes(const struct view *v)
+{
+        const struct plan_process *p = &v->p->process;
+        key(v->t, "process");
+        text_add(v->t, "{");
+        for (size_t i = 0; i < PLAN_ATTRIBUTES; i++)
+                if (p->attributes[i].origin)
+                        json_attribute(v->t, p, (enum plan_attribute_kind)i);
+        json_set(v->t, "cpus", p->cpus, p->cpus_origin);
+        json_set(v->t, "numa_nodes", p->numa_nodes, p->numa_nodes_origin);
+        text_add(v->t, "}");
+}
+
 void explain_process_text(const struct view *v)
 {
         text_limits(v);
+        text_attributes(v);
 }
 
 void explain_process_json(const struct view *v)
 {
         json_limits(v);
+        json_attributes(v);
 }

@@ -179,6 +179,23 @@ static void process_limits(void **state)
         assert_json(LINES("RemoveIPC=no"), "\"process_limits\":{}");
 }
 
+static void attributes(void **state)
+{
+        (void)state;
+        assert_line(LINES("Nice=-5"), "process nice level -5 Nice=-5\n");
+        assert_line(LINES("TimerSlackNSec=1us"), "process timer slack 1000 ns TimerSlackNSec=1us\n");
+        assert_line(LINES("IOSchedulingClass=3"), "process I/O class idle IOSchedulingClass=3\n");
+        assert_line(LINES("CPUSchedulingPolicy=fifo"), "process CPU scheduler fifo CPUSchedulingPolicy=fifo\nprocess CPU priority 1 CPUSchedulingPolicy=fifo\n");
+        assert_line(LINES("CPUSchedulingResetOnFork=yes"), "process scheduler of children the default CPUSchedulingResetOnFork=yes\n");
+        assert_line(LINES("CoredumpFilter=all"), "process core dump contains 0x1ff CoredumpFilter=all\n");
+        assert_line(LINES("IgnoreSIGPIPE=no"), "process SIGPIPE ends the process IgnoreSIGPIPE=no\n");
+        assert_line(LINES("CPUAffinity=1 0"), "process CPUs 0-1 CPUAffinity=1 0\n");
+        assert_json(LINES("Nice=-5", "IgnoreSIGPIPE=no", "CPUAffinity=1", "IOSchedulingClass=idle"),
+                    "\"process\":{\"nice\":{\"value\":-5,\"origin\":\"Nice=-5\"},\"io_class\":{\"value\":\"idle\",\"origin\":\"IOSchedulingClass=idle\"},"
+                    "\"ignore_sigpipe\":{\"value\":false,\"origin\":\"IgnoreSIGPIPE=no\"},\"cpus\":{\"value\":\"1\",\"origin\":\"CPUAffinity=1\"}}");
+        assert_json(LINES("NUMAPolicy=bind", "NUMAMask=all"), "\"numa_nodes\":{\"value\":\"all\",\"origin\":\"NUMAMask=all\"}");
+}
+
 static bool stays_open(const char *what, const char *const *lines)
 {
         CLEAN_FREE char *text = explain(explain_text, &root_host, false, lines);
@@ -283,7 +300,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(dynamic), cmocka_unit_test(plain_root), cmocka_unit_test(ordinary_user), cmocka_unit_test(open_ends),
-                cmocka_unit_test(process_limits), cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
+                cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -200,6 +200,8 @@ void plan_done(struct plan *p)
         free(p->group);
         free(p->working_directory);
         free(p->program);
+        free(p->process.cpus);
+        free(p->process.numa_nodes);
         if (p->container) {
                 plan_container_done(p->container);
                 free(p->container);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The part of a plan that says what kind of process a unit's payload is: its limits. */
+/* The part of a plan that says what kind of process a unit's payload is: its limits and attributes. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,6 +18,34 @@ struct plan_limit {
         const char *origin;  /* NULL: as the caller has it */
 };
 
+/* Numbers, in the order of the rows of the table of directives. */
+enum plan_attribute_kind {
+        PLAN_NICE,
+        PLAN_OOM_SCORE_ADJUST,
+        PLAN_TIMER_SLACK_NS,
+        PLAN_IO_CLASS,    /* as ioprio_set(2) counts them: 1 realtime, 2 best-effort, 3 idle */
+        PLAN_IO_PRIORITY, /* 0 to 7 */
+        PLAN_CPU_POLICY,  /* SCHED_* */
+        PLAN_CPU_PRIORITY,
+        PLAN_CPU_RESET_ON_FORK,
+        PLAN_NUMA_POLICY, /* MPOL_* */
+        PLAN_PERSONALITY, /* PER_* */
+        PLAN_COREDUMP_FILTER,
+        PLAN_IGNORE_SIGPIPE,
+        PLAN_ATTRIBUTES
+};
+
+struct plan_attribute {
+        int64_t value;
+        const char *origin; /* NULL: not asked for */
+};
+
 struct plan_process {
         struct plan_limit limits[PLAN_LIMITS];
+        struct plan_attribute attributes[PLAN_ATTRIBUTES];
+        char *cpus, *numa_nodes; /* "0-3,7"; nodes also "all" */
+        const char *cpus_origin, *numa_nodes_origin;
 };
+
+/* "best-effort" of PLAN_IO_CLASS and so on; NULL where the attribute's values have no names. */
+const char *plan_attribute_word(enum plan_attribute_kind kind, int64_t value);

@@ -69,8 +69,9 @@ static int stage_session(struct child *c, struct error *e)
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         for (int n = 1; n < NSIG; n++)
                 (void)signal(n, SIG_DFL);
-        if (!is_container(c))
-                (void)signal(SIGPIPE, SIG_IGN); /* IgnoreSIGPIPE=yes is systemd's default */
+        const struct plan_attribute *ignore = &c->s->plan->process.attributes[PLAN_IGNORE_SIGPIPE];
+        if (!is_container(c) && (!ignore->origin || ignore->value)) /* yes is systemd's default */
+                (void)signal(SIGPIPE, SIG_IGN);
         if (!MUTANT("no-setsid") && setsid() < 0)
                 return error_errno(e, errno, "session.refused", "starting a session");
         if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
@@ -411,6 +412,7 @@ static const struct stage {
         { "entering the control group", STATUS_CGROUP, stage_cgroup },
         { "opening handles", STATUS_NAMESPACE, stage_handles },
         { "setting labels", STATUS_OOM_ADJUST, stage_labels },
+        { "setting scheduling and other attributes", STATUS_LIMITS, child_attributes },
         { "entering namespaces", STATUS_NAMESPACE, stage_join },
         { "mapping users", STATUS_NAMESPACE, stage_own_users },
         { "entering the user namespace", STATUS_USER, stage_become_root },

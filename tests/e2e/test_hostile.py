@@ -16,7 +16,8 @@ LISTS = ["ReadOnlyPaths", "InaccessiblePaths", "BindPaths", "TemporaryFileSystem
          "CapabilityBoundingSet", "SupplementaryGroups", "StateDirectory", "RuntimeDirectory", "User", "Group",
          "WorkingDirectory", "MemoryMax", "TasksMax", "CPUQuota", "UMask", "SystemCallErrorNumber", "ProtectSystem",
          "ProtectHome", "PrivateTmp", "PrivateUsers", "NoNewPrivileges", "ReadWritePaths", "ExecPaths", "NoExecPaths",
-         "BindReadOnlyPaths", "DynamicUser", "LimitCPU", "LimitAS", "LimitNOFILE", "LimitNICE", "LimitRTTIME"]
+         "BindReadOnlyPaths", "DynamicUser", "LimitCPU", "LimitAS", "LimitNOFILE", "LimitNICE", "LimitRTTIME", "Nice", "TimerSlackNSec",
+         "IOSchedulingClass", "CPUSchedulingPolicy", "CPUAffinity", "NUMAMask", "CoredumpFilter"]
 
 
 @pytest.fixture
