@@ -719,6 +719,7 @@ static const char *const words_private_tmp[] = { "no", "yes", "disconnected", NU
 static const char *const words_private_users[] = { "no", "self", "identity", "full", NULL };
 static const char *const words_protect_system[] = { "no", "yes", "full", "strict", NULL };
 static const char *const words_protect_home[] = { "no", "yes", "read-only", "tmpfs", NULL };
+static const char *const words_preserve[] = { "no", "yes", "restart", NULL };
 
 static const struct directive table[DIRECTIVE_COUNT] = {
         [D_DYNAMIC_USER] = { "DynamicUser", directive_read_bool, NULL, compile_dynamic_user, "run as a user that exists only while it runs" },
@@ -793,6 +794,19 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_IGNORE_SIGPIPE] = { "IgnoreSIGPIPE", directive_read_bool, NULL, directive_compile_attribute, "SIGPIPE is ignored" },
         [D_CPU_AFFINITY] = { "CPUAffinity", directive_read_numbers, NULL, directive_compile_cpu_affinity, "CPUs it may run on" },
         [D_NUMA_MASK] = { "NUMAMask", directive_read_numbers, NULL, directive_compile_numa_mask, "nodes that NUMAPolicy= is about" },
+        [D_PASS_ENVIRONMENT] = { "PassEnvironment", directive_read_names, NULL, directive_compile_pass_environment, "variables of the caller's" },
+        [D_ENVIRONMENT_FILE] = { "EnvironmentFile", directive_read_environment_file, NULL, directive_compile_environment_file, "files with variables" },
+        [D_UNSET_ENVIRONMENT] = { "UnsetEnvironment", directive_read_unset, NULL, directive_compile_unset_environment, "variables that are taken away" },
+        [D_EXEC_SEARCH_PATH] = { "ExecSearchPath", directive_read_search_path, NULL, directive_compile_search_path, "where programs are looked for" },
+        [D_STANDARD_INPUT] = { "StandardInput", directive_read_stream, NULL, directive_compile_stream, "where input comes from" },
+        [D_STANDARD_OUTPUT] = { "StandardOutput", directive_read_stream, NULL, directive_compile_stream, "where output goes" },
+        [D_STANDARD_ERROR] = { "StandardError", directive_read_stream, NULL, directive_compile_stream, "where errors go" },
+        [D_RUNTIME_DIRECTORY_MODE] = { "RuntimeDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of RuntimeDirectory=" },
+        [D_STATE_DIRECTORY_MODE] = { "StateDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of StateDirectory=" },
+        [D_CACHE_DIRECTORY_MODE] = { "CacheDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of CacheDirectory=" },
+        [D_LOGS_DIRECTORY_MODE] = { "LogsDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of LogsDirectory=" },
+        [D_CONFIGURATION_DIRECTORY_MODE] = { "ConfigurationDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of ConfigurationDirectory=" },
+        [D_RUNTIME_DIRECTORY_PRESERVE] = { "RuntimeDirectoryPreserve", directive_read_word, words_preserve, directive_compile_folder_preserve, "folders of RuntimeDirectory= stay at the end" },
 };
 
 const char *directive_name(unsigned i, const char **ret_summary)

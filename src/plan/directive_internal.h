@@ -65,5 +65,21 @@ READER_OF_SIBLING(directive_read_numbers);
 COMPILER_OF_SIBLING(directive_compile_attribute);
 COMPILER_OF_SIBLING(directive_compile_cpu_affinity);
 COMPILER_OF_SIBLING(directive_compile_numa_mask);
+/* directive_environment.c */
+READER_OF_SIBLING(directive_read_names);
+READER_OF_SIBLING(directive_read_environment_file);
+READER_OF_SIBLING(directive_read_unset);
+READER_OF_SIBLING(directive_read_search_path);
+READER_OF_SIBLING(directive_read_stream);
+READER_OF_SIBLING(directive_read_mode);
+COMPILER_OF_SIBLING(directive_compile_pass_environment);
+COMPILER_OF_SIBLING(directive_compile_environment_file);
+COMPILER_OF_SIBLING(directive_compile_unset_environment);
+COMPILER_OF_SIBLING(directive_compile_search_path);
+COMPILER_OF_SIBLING(directive_compile_stream);
+COMPILER_OF_SIBLING(directive_compile_folder_mode);
+COMPILER_OF_SIBLING(directive_compile_folder_preserve);
+/* All assignments that made a list, in their order. */
+const char *directive_origins(struct plan *p, const struct setting *v);
 /* Where one directive's value rules out another's. */
 int directive_check_process(struct plan *p, struct error *e);

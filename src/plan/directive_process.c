@@ -329,21 +329,11 @@ static char *join_numbers(const struct setting *v)
         return TAKE_PTR(t.data);
 }
 
-/* All assignments that made the set. */
-static const char *origins_of(struct plan *p, const struct setting *v)
-{
-        const char *joined = v->list[0].origin;
-        for (size_t i = 1; i < v->count; i++)
-                if (v->list[i].origin != v->list[i - 1].origin)
-                        joined = plan_keep(p, xprintf("%.400s, %s", joined, v->list[i].origin));
-        return joined;
-}
-
 int directive_compile_cpu_affinity(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
 {
         (void)s, (void)facts, (void)e;
         p->process.cpus = join_numbers(v);
-        p->process.cpus_origin = origins_of(p, v);
+        p->process.cpus_origin = directive_origins(p, v);
         return 0;
 }
 
@@ -354,7 +344,7 @@ int directive_compile_numa_mask(const struct settings *s, const struct setting *
         for (size_t i = 0; i < v->count; i++)
                 all |= text_equal(v->list[i].text, "all");
         p->process.numa_nodes = all ? xstrdup("all") : join_numbers(v);
-        p->process.numa_nodes_origin = origins_of(p, v);
+        p->process.numa_nodes_origin = directive_origins(p, v);
         return 0;
 }
 

@@ -495,6 +495,65 @@ static void numbers(void **state)
         assert_int_equal(lenient.notes.count, 2);
 }
 
+static void environment_sources(void **state)
+{
+        static const char *const bad[] = {
+                "PassEnvironment=1A", "PassEnvironment=A=b", "UnsetEnvironment=1A", "UnsetEnvironment==b", "EnvironmentFile=x", "EnvironmentFile=-x",
+                "EnvironmentFile=/a/../b", "EnvironmentFile=/a*/b", "ExecSearchPath=bin", "ExecSearchPath=/a::/b", "ExecSearchPath=/a:", "StandardInput=tty",
+                "StandardInput=inherit", "StandardInput=append:/x", "StandardInput=file:x", "StandardOutput=journal", "StandardOutput=file:", "StandardOutput=fd:x",
+                "StandardError=append:x", "RuntimeDirectoryMode=8", "StateDirectoryMode=10000", "CacheDirectoryMode=rwx", "LogsDirectoryMode=-1",
+                "RuntimeDirectoryPreserve=maybe",
+        };
+        PLAN("PassEnvironment=A B", "PassEnvironment=C", "EnvironmentFile=/a//b c", "EnvironmentFile=-/%p/*.env", "UnsetEnvironment=A \"B=x y\"",
+             "ExecSearchPath=/a:/b/", "ExecSearchPath=/c");
+        (void)state;
+        assert_int_equal(p.process.pass.count, 3);
+        assert_string_equal(p.process.pass_origin, "PassEnvironment=A B, PassEnvironment=C");
+        assert_int_equal(p.process.files.count, 2);
+        assert_string_equal(p.process.files.items[0], "/a/b c");
+        assert_string_equal(p.process.files.items[1], "-/web-front/*.env");
+        assert_string_equal(p.process.unset.items[1], "B=x y");
+        assert_int_equal(p.process.search_path.count, 3);
+        assert_string_equal(p.process.search_path.items[1], "/b");
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_refused(bad[i], "directive.value");
+        CLEAN_PLAN struct plan none = { 0 };
+        assert_int_equal(compile(&none, false, &e, LINES("PassEnvironment=A", "PassEnvironment=", "EnvironmentFile=/a", "EnvironmentFile=", "UnsetEnvironment=A",
+                                                         "UnsetEnvironment=", "ExecSearchPath=/a", "ExecSearchPath=", "StandardOutput=null", "StandardOutput=")), 0);
+        assert_int_equal(none.process.pass.count + none.process.files.count + none.process.unset.count + none.process.search_path.count, 0);
+        assert_null(none.process.streams[1].origin);
+}
+
+static void streams(void **state)
+{
+        PLAN("StandardInput=file:/in//x", "StandardOutput=append:/%p/out", "StandardError=truncate:/err");
+        (void)state;
+        assert_int_equal(p.process.streams[0].kind, PLAN_STREAM_FILE);
+        assert_string_equal(p.process.streams[0].path, "/in/x");
+        assert_int_equal(p.process.streams[1].kind, PLAN_STREAM_APPEND);
+        assert_string_equal(p.process.streams[1].path, "/web-front/out");
+        assert_int_equal(p.process.streams[2].kind, PLAN_STREAM_TRUNCATE);
+        CLEAN_PLAN struct plan null = { 0 };
+        assert_int_equal(compile(&null, false, &e, LINES("StandardInput=null", "StandardOutput=inherit")), 0);
+        assert_int_equal(null.process.streams[0].kind, PLAN_STREAM_NULL);
+        assert_string_equal(null.process.streams[1].origin, "StandardOutput=inherit");
+}
+
+static void folder_modes(void **state)
+{
+        PLAN("RuntimeDirectory=a", "RuntimeDirectoryMode=0700", "StateDirectory=b c", "StateDirectoryMode=2750", "RuntimeDirectoryPreserve=yes", "LogsDirectory=d");
+        (void)state;
+        assert_int_equal(p.folders[0].mode, 0700);
+        assert_string_equal(p.folders[0].origin, "RuntimeDirectory=a, RuntimeDirectoryMode=0700, RuntimeDirectoryPreserve=yes");
+        assert_int_equal(p.folders[1].mode, 02750);
+        assert_int_equal(p.folders[2].mode, 02750);
+        assert_int_equal(p.folders[3].mode, 0755);
+        assert_true(p.runtime_folders_kept);
+        CLEAN_PLAN struct plan restart = { 0 };
+        assert_int_equal(compile(&restart, false, &e, LINES("RuntimeDirectory=a", "RuntimeDirectoryPreserve=restart")), 0);
+        assert_false(restart.runtime_folders_kept);
+}
+
 static void process_settings(void **state)
 {
         PLAN("UMask=0027", "WorkingDirectory=-/srv//x", "Environment=\"A=b c\" D=e", "Environment=F=", "Group=staff",
@@ -592,7 +651,8 @@ int main(void)
                 cmocka_unit_test(below_hidden), cmocka_unit_test(redundant_children), cmocka_unit_test(writing_and_running),
                 cmocka_unit_test(normalizing_twice), cmocka_unit_test(protect_system), cmocka_unit_test(protect_home),
                 cmocka_unit_test(private_parts), cmocka_unit_test(capabilities), cmocka_unit_test(dynamic_user),
-                cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(numbers), cmocka_unit_test(process_settings),
+                cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(numbers),
+                cmocka_unit_test(environment_sources), cmocka_unit_test(streams), cmocka_unit_test(folder_modes), cmocka_unit_test(process_settings),
                 cmocka_unit_test(folders), cmocka_unit_test(filters), cmocka_unit_test(lenient), cmocka_unit_test(bounds),
                 cmocka_unit_test(names),
         };

@@ -366,7 +366,7 @@ static char *folder_path(const struct view *v, const struct plan_folder *f)
 
 static bool is_private_folder(const struct view *v, const struct plan_folder *f)
 {
-        return v->p->dynamic_user && f->kind != PLAN_RUNTIME_FOLDER && f->kind != PLAN_CONFIGURATION_FOLDER;
+        return v->p->dynamic_user && f->kind != PLAN_CONFIGURATION_FOLDER && (f->kind != PLAN_RUNTIME_FOLDER || v->p->runtime_folders_kept);
 }
 
 static void text_folders(const struct view *v)
@@ -376,7 +376,7 @@ static void text_folders(const struct view *v)
                 CLEAN_FREE char *path = folder_path(v, f);
                 CLEAN_FREE char *words = xprintf("%s, mode %04o%s%s", folder_rows[f->kind].kind, (unsigned)f->mode,
                                                  is_private_folder(v, f) ? ", below private/" : "",
-                                                 f->kind == PLAN_RUNTIME_FOLDER ? ", removed at the end" : "");
+                                                 f->kind != PLAN_RUNTIME_FOLDER ? "" : v->p->runtime_folders_kept ? ", stays at the end" : ", removed at the end");
                 line(v, "folders", path, words, f->origin);
         }
 }

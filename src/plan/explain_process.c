@@ -159,14 +159,110 @@ static void json_attributes(const struct view *v)
         text_add(v->t, "}");
 }
 
+/* ---- environment and streams ---- */
+
+static const struct list_row {
+        const char *name, *label, *words;
+} list_rows[] = {
+        { "search_path", "search path", "where programs are looked for, and PATH" },
+        { "pass", "environment", "from the caller, where it is set" },
+        { "files", "environment", "from this file, read at the start" },
+        { "unset", "environment", "taken away" },
+};
+
+static const struct strings *list_of(const struct plan_process *p, size_t i, const char **ret_origin)
+{
+        const struct strings *const lists[] = { &p->search_path, &p->pass, &p->files, &p->unset };
+        const char *const origins[] = { p->search_path_origin, p->pass_origin, p->files_origin, p->unset_origin };
+        *ret_origin = origins[i];
+        return lists[i];
+}
+
+static void text_lists(const struct view *v)
+{
+        for (size_t i = 0; i < ELEMENTS(list_rows); i++) {
+                const char *origin;
+                const struct strings *l = list_of(&v->p->process, i, &origin);
+                for (size_t k = 0; k < l->count; k++)
+                        line(v, list_rows[i].label, l->items[k] + (*l->items[k] == '-'), *l->items[k] == '-' ? "from this file, if there" : list_rows[i].words, origin);
+        }
+}
+
+static const struct stream_text {
+        const char *name, *subject;
+} stream_texts[PLAN_STREAMS] = { { "input", "standard input" }, { "output", "standard output" }, { "error", "standard error" } };
+
+static const char *const stream_words[] = { [PLAN_STREAM_INHERIT] = "inherit", [PLAN_STREAM_NULL] = "null", [PLAN_STREAM_FILE] = "file",
+                                            [PLAN_STREAM_APPEND] = "append", [PLAN_STREAM_TRUNCATE] = "truncate" };
+
+/* Standard error follows an output that goes elsewhere. */
+static bool follows_output(const struct plan_process *p, size_t i)
+{
+        return i == 2 && p->streams[2].kind == PLAN_STREAM_INHERIT && p->streams[1].kind != PLAN_STREAM_INHERIT;
+}
+
+static void text_streams(const struct view *v)
+{
+        const struct plan_process *p = &v->p->process;
+        for (size_t i = 0; i < PLAN_STREAMS; i++) {
+                const struct plan_stream *s = &p->streams[i];
+                CLEAN_FREE char *words = follows_output(p, i) ? xstrdup("where standard output goes")
+                                         : s->path            ? xprintf("%s %s", stream_words[s->kind], s->path)
+                                                              : xstrdup(s->kind == PLAN_STREAM_NULL ? "nowhere" : "the run's own");
+                if (s->origin || follows_output(p, i))
+                        line(v, "process", stream_texts[i].subject, words, s->origin ? s->origin : p->streams[1].origin);
+        }
+}
+
+static void json_lists(const struct view *v)
+{
+        key(v->t, "environment_sources");
+        text_add(v->t, "{");
+        for (size_t i = 0; i < ELEMENTS(list_rows); i++) {
+                const char *origin;
+                const struct strings *l = list_of(&v->p->process, i, &origin);
+                if (!l->count)
+                        continue;
+                key(v->t, list_rows[i].name);
+                text_add(v->t, "{");
+                json_strings(v->t, "value", l);
+                json_string(v->t, "origin", origin);
+                text_add(v->t, "}");
+        }
+        text_add(v->t, "}");
+}
+
+static void json_streams(const struct view *v)
+{
+        const struct plan_process *p = &v->p->process;
+        key(v->t, "streams");
+        text_add(v->t, "{");
+        for (size_t i = 0; i < PLAN_STREAMS; i++) {
+                const struct plan_stream *s = &p->streams[i];
+                if (!s->origin && !follows_output(p, i))
+                        continue;
+                key(v->t, stream_texts[i].name);
+                text_add(v->t, "{");
+                json_string(v->t, "kind", follows_output(p, i) ? "output" : stream_words[s->kind]);
+                json_string(v->t, "path", s->path);
+                json_string(v->t, "origin", s->origin ? s->origin : p->streams[1].origin);
+                text_add(v->t, "}");
+        }
+        text_add(v->t, "}");
+}
+
 void explain_process_text(const struct view *v)
 {
         text_limits(v);
         text_attributes(v);
+        text_lists(v);
+        text_streams(v);
 }
 
 void explain_process_json(const struct view *v)
 {
         json_limits(v);
         json_attributes(v);
+        json_lists(v);
+        json_streams(v);
 }

@@ -196,6 +196,23 @@ static void attributes(void **state)
         assert_json(LINES("NUMAPolicy=bind", "NUMAMask=all"), "\"numa_nodes\":{\"value\":\"all\",\"origin\":\"NUMAMask=all\"}");
 }
 
+static void environment_and_streams(void **state)
+{
+        (void)state;
+        assert_line(LINES("PassEnvironment=A"), "environment A from the caller, where it is set PassEnvironment=A\n");
+        assert_line(LINES("EnvironmentFile=-/a"), "environment /a from this file, if there EnvironmentFile=-/a\n");
+        assert_line(LINES("UnsetEnvironment=A=b"), "environment A=b taken away UnsetEnvironment=A=b\n");
+        assert_line(LINES("ExecSearchPath=/a"), "search path /a where programs are looked for, and PATH ExecSearchPath=/a\n");
+        assert_line(LINES("StandardOutput=append:/x"), "process standard output append /x StandardOutput=append:/x\n"
+                                                       "process standard error where standard output goes StandardOutput=append:/x\n");
+        assert_line(LINES("StandardInput=null"), "process standard input nowhere StandardInput=null\n");
+        assert_line(LINES("RuntimeDirectory=a", "RuntimeDirectoryMode=0700", "RuntimeDirectoryPreserve=yes"),
+                    "folders /run/a runtime, mode 0700, stays at the end RuntimeDirectory=a, RuntimeDirectoryMode=0700, RuntimeDirectoryPreserve=yes\n");
+        assert_json(LINES("PassEnvironment=A B"), "\"environment_sources\":{\"pass\":{\"value\":[\"A\",\"B\"],\"origin\":\"PassEnvironment=A B\"}}");
+        assert_json(LINES("StandardOutput=null"), "\"streams\":{\"output\":{\"kind\":\"null\",\"path\":null,\"origin\":\"StandardOutput=null\"},"
+                                                  "\"error\":{\"kind\":\"output\",\"path\":null,\"origin\":\"StandardOutput=null\"}}");
+}
+
 static bool stays_open(const char *what, const char *const *lines)
 {
         CLEAN_FREE char *text = explain(explain_text, &root_host, false, lines);
@@ -300,7 +317,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(dynamic), cmocka_unit_test(plain_root), cmocka_unit_test(ordinary_user), cmocka_unit_test(open_ends),
-                cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
+                cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(environment_and_streams), cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,6 +116,7 @@ struct plan {
 
         struct plan_folder *folders;
         size_t folder_count, folder_room;
+        bool runtime_folders_kept; /* RuntimeDirectoryPreserve=yes */
 
         char *working_directory; /* NULL: "/" (user mode: home); "~": home */
         bool working_directory_optional;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The part of a plan that says what kind of process a unit's payload is: its limits and attributes. */
+/* The part of a plan that says what kind of process a unit's payload is: limits, attributes, environment, streams. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/text.h"
 
 /* In the order of the rows Limit*= of the table of directives. */
 enum plan_limit_kind {
@@ -40,12 +42,30 @@ struct plan_attribute {
         const char *origin; /* NULL: not asked for */
 };
 
+/* Standard input, output and error. */
+enum plan_stream_kind { PLAN_STREAM_INHERIT, PLAN_STREAM_NULL, PLAN_STREAM_FILE, PLAN_STREAM_APPEND, PLAN_STREAM_TRUNCATE };
+enum { PLAN_STREAMS = 3 };
+
+struct plan_stream {
+        enum plan_stream_kind kind;
+        char *path;
+        const char *origin; /* NULL: not asked for */
+};
+
 struct plan_process {
         struct plan_limit limits[PLAN_LIMITS];
         struct plan_attribute attributes[PLAN_ATTRIBUTES];
         char *cpus, *numa_nodes; /* "0-3,7"; nodes also "all" */
         const char *cpus_origin, *numa_nodes_origin;
+        struct plan_stream streams[PLAN_STREAMS];
+        struct strings pass;  /* names of the caller's variables */
+        struct strings files; /* "[-]/path" of files with variables; the last part may be a pattern */
+        struct strings unset; /* NAME or NAME=VALUE, taken away last */
+        struct strings search_path; /* folders */
+        const char *pass_origin, *files_origin, *unset_origin, *search_path_origin;
 };
 
+/* Frees what it holds. */
+void plan_process_done(struct plan_process *p);
 /* "best-effort" of PLAN_IO_CLASS and so on; NULL where the attribute's values have no names. */
 const char *plan_attribute_word(enum plan_attribute_kind kind, int64_t value);

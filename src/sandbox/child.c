@@ -32,6 +32,7 @@
 #include "sandbox/denials.h"
 #include "sandbox/hooks.h"
 #include "sandbox/root.h"
+#include "sandbox/streams.h"
 
 void child_note(struct child *c, const char *format, ...)
 {
@@ -88,6 +89,7 @@ static int stage_session(struct child *c, struct error *e)
 static int stage_stdio(struct child *c, struct error *e)
 {
         int from[3] = { c->io->in, c->io->out, c->io->err };
+        streams_place(c->s->plan, c->s->stream_fds, from);
         for (int i = 0; i < 3; i++) {
                 /* Lift them over 2 first: one may stand in the other's place. */
                 from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 10);

@@ -21,8 +21,10 @@
 #include "sandbox/child.h"
 #include "sandbox/container.h"
 #include "sandbox/denials.h"
+#include "sandbox/environment.h"
 #include "sandbox/filter_cache.h"
 #include "sandbox/identity.h"
+#include "sandbox/streams.h"
 
 /* ---- prepare ---- */
 
@@ -189,14 +191,19 @@ static int make_removed_folder(struct sandbox *s, const char *base, const char *
 static int make_folder(struct sandbox *s, const struct plan_folder *f, char **ret_path)
 {
         const struct folder_kind *k = &folder_kinds[f->kind];
-        bool private = s->plan->dynamic_user && s->uid_lock_fd >= 0 && k->owned && !k->removed;
+        bool removed = k->removed && !s->plan->runtime_folders_kept;
+        bool private = s->plan->dynamic_user && s->uid_lock_fd >= 0 && k->owned && !removed;
         CLEAN_FREE char *base = folder_base(s, k), *path = NULL;
         int r = 0;
         if (private)
                 r = make_private_folder(s, f, base, &path);
         else {
                 path = xprintf("%s/%s", base, f->name);
-                r = k->removed ? make_removed_folder(s, base, path) : file_make_folders(path, 0755, NULL);
+                bool was_there = access(path, F_OK) == 0;
+                r = removed ? make_removed_folder(s, base, path) : file_make_folders(path, 0755, NULL);
+                /* What configures the payload is not its own: what is there keeps its mode. */
+                if (r == 0 && !k->owned && !was_there && chmod(path, f->mode) < 0)
+                        r = -errno;
                 if (r == 0 && plan_has_mounts(s->plan))
                         plan_add_mount(s->plan, PLAN_READ_WRITE, path, f->origin);
         }
@@ -234,27 +241,14 @@ static int make_folders(struct sandbox *s, struct error *e)
         return r;
 }
 
-/* NAME=VALUE: a later value of a name takes the place of an earlier one. */
-static void set_variable(struct strings *l, const char *assignment)
-{
-        size_t n = strcspn(assignment, "=") + 1;
-        for (size_t i = 0; i < l->count; i++)
-                if (!strncmp(l->items[i], assignment, n)) {
-                        free(l->items[i]);
-                        l->items[i] = xstrdup(assignment);
-                        return;
-                }
-        strings_add(l, assignment);
-}
-
 static void set_variablef(struct strings *l, const char *name, const char *value)
 {
         CLEAN_FREE char *s = xprintf("%s=%s", name, value);
-        set_variable(l, s);
+        environment_set(l, s);
 }
 
 /* A clean environment, as a service manager gives it; in user mode what a login session has. */
-static void build_environment(struct sandbox *s, const char *term)
+static int build_environment(struct sandbox *s, const char *term, struct error *e)
 {
         static const char *const kept[] = { "PATH", "LANG", "HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS" };
         struct strings *l = &s->environment;
@@ -273,11 +267,16 @@ static void build_environment(struct sandbox *s, const char *term)
         set_variablef(l, "INVOCATION_ID", s->host->invocation_id);
         if (term)
                 set_variablef(l, "TERM", term);
+        environment_add_search_path(l, &p->process);
+        environment_pass(l, &p->process);
         for (size_t i = 0; i < p->environment.count; i++)
-                set_variable(l, p->environment.items[i]);
+                environment_set(l, p->environment.items[i]);
+        int r = environment_add_files(l, p, &s->notes, e);
+        environment_unset(l, &p->process);
         strings_add(l, ""); /* makes items[count] exist even if nothing was added */
         free(l->items[--l->count]);
         l->items[l->count] = NULL;
+        return r;
 }
 
 static int add_program(struct sandbox *s, const struct filter *f, struct error *e)
@@ -413,8 +412,7 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
         /* The kernel lets a process map the one id it has, root's if it could set capabilities of files before. */
         s->maps_itself = s->privileged && p->users == PLAN_USERS_SELF && s->account.uid == 0 && s->account.gid == 0 &&
                          s->held >> CAP_SETFCAP & 1;
-        build_environment(s, term);
-        return 0;
+        return build_environment(s, term, e);
 }
 
 /* ---- spawn ---- */
@@ -583,6 +581,8 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         int status[2], sync[2] = { -EBADF, -EBADF };
         if (p->container && container_plan_birth(s, e) < 0)
                 return e ? e->code : -EIO;
+        if (streams_open(p, s->stream_fds, e) < 0)
+                return e ? e->code : -EIO;
         int requests = p->container ? container_requests(s)
                        : s->users_first ? 0 : (p->users != PLAN_USERS_HOST && !s->maps_itself) + seal_needs_maps(s);
 
@@ -611,6 +611,7 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         if (pid < 0)
                 return flags ? clone_refused(s, pid, flags, e) : error_errno(e, pid, "spawn.failed", "clone");
         theirs = fd_close(theirs);
+        streams_close(s->stream_fds);
         int r = p->container && s->host->born ? s->host->born(s->host->context, pid, e) : 0;
         /* It is known to whoever finds us dead: from where it is set up it may live on without us (container_wait). */
         if (r == 0 && p->container && send(status_in, "b", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE)
@@ -709,6 +710,7 @@ void sandbox_done(struct sandbox *s)
                 filter_program_clear(&s->filters[i]);
         filter_program_clear(&s->report_filter);
         profile_program_clear(&s->profile);
+        streams_close(s->stream_fds);
         fd_close(s->uid_lock_fd);
         fd_close(s->root_fd);
         fd_close(s->nodes_fd);

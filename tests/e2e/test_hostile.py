@@ -17,7 +17,8 @@ LISTS = ["ReadOnlyPaths", "InaccessiblePaths", "BindPaths", "TemporaryFileSystem
          "WorkingDirectory", "MemoryMax", "TasksMax", "CPUQuota", "UMask", "SystemCallErrorNumber", "ProtectSystem",
          "ProtectHome", "PrivateTmp", "PrivateUsers", "NoNewPrivileges", "ReadWritePaths", "ExecPaths", "NoExecPaths",
          "BindReadOnlyPaths", "DynamicUser", "LimitCPU", "LimitAS", "LimitNOFILE", "LimitNICE", "LimitRTTIME", "Nice", "TimerSlackNSec",
-         "IOSchedulingClass", "CPUSchedulingPolicy", "CPUAffinity", "NUMAMask", "CoredumpFilter"]
+         "IOSchedulingClass", "CPUSchedulingPolicy", "CPUAffinity", "NUMAMask", "CoredumpFilter", "PassEnvironment",
+         "UnsetEnvironment", "EnvironmentFile", "ExecSearchPath", "StandardInput", "StateDirectoryMode"]
 
 
 @pytest.fixture

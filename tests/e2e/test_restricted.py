@@ -38,6 +38,9 @@ DIRECTIVES = {
     "Nice=5": set(), "Nice=-5": {201}, "OOMScoreAdjust=1000": set(), "OOMScoreAdjust=-1000": {206}, "TimerSlackNSec=1ms": set(),
     "IOSchedulingClass=idle": set(), "IOSchedulingClass=realtime": {211}, "CPUSchedulingPolicy=batch": set(), "CPUSchedulingPolicy=fifo": {214},
     "CPUAffinity=0": set(), "NUMAPolicy=default": {242}, "Personality=x86": set(), "CoredumpFilter=all": set(), "IgnoreSIGPIPE=no": set(),
+    "PassEnvironment=HOME": set(), "UnsetEnvironment=HOME": set(), "EnvironmentFile=-/nonexist": set(), "ExecSearchPath=/usr/bin:/bin": set(),
+    "StandardInput=null": set(), "StandardError=null": set(), "StandardOutput=inherit": set(), "StateDirectoryMode=0700": set(),
+    "RuntimeDirectoryPreserve=yes": set(),
 }
 REARRANGING = {"DynamicUser=yes", "BindPaths=/usr:/mnt", "BindReadOnlyPaths=/usr:/mnt", "TemporaryFileSystem=/mnt"}
 # What is more than a protection is refused, leniently too.
