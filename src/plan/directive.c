@@ -41,17 +41,20 @@ int directive_read_bool(const struct reader *r, const char *value, struct error 
         return 0;
 }
 
-/* One of row->words; booleans stand for the first two words. */
 int directive_read_word(const struct reader *r, const char *value, struct error *e)
 {
-        CLEAN_TEXT struct text known = { 0 };
         bool b;
+        if (text_parse_bool(value, &b) < 0)
+                return directive_read_exact_word(r, value, e);
+        directive_set_number(r, b);
+        return 0;
+}
+
+int directive_read_exact_word(const struct reader *r, const char *value, struct error *e)
+{
+        CLEAN_TEXT struct text known = { 0 };
         if (!*value) {
                 r->v->set = false;
-                return 0;
-        }
-        if (text_parse_bool(value, &b) == 0) {
-                directive_set_number(r, b);
                 return 0;
         }
         for (unsigned i = 0; r->row->words[i]; i++) {
@@ -308,8 +311,7 @@ static int read_umask(const struct reader *r, const char *value, struct error *e
         return 0;
 }
 
-/* A percentage of whole, with up to two places, at *ret; -EINVAL when value is none. */
-static int parse_percent(const char *value, uint64_t scale, uint64_t *ret)
+int directive_parse_percent(const char *value, uint64_t scale, uint64_t *ret)
 {
         size_t n = strlen(value), dot;
         if (n < 2 || n > 12 || value[n - 1] != '%')
@@ -338,7 +340,7 @@ static int read_limit(const struct reader *r, const char *value, uint64_t whole,
                 r->v->set = false;
                 return 0;
         }
-        int k = parse_percent(value, whole, &n);
+        int k = directive_parse_percent(value, whole, &n);
         if (k < 0 && size)
                 k = text_parse_size_bytes(value, &n);
         else if (k < 0 && text_equal(value, "infinity"))
@@ -369,7 +371,7 @@ static int read_cpu_quota(const struct reader *r, const char *value, struct erro
                 r->v->set = false;
                 return 0;
         }
-        if (parse_percent(value, 1000, &permille) < 0 || permille == 0)
+        if (directive_parse_percent(value, 1000, &permille) < 0 || permille == 0)
                 return directive_bad_value(e, value, "a percentage of one CPU above 0%, such as 20% or 150%");
         directive_set_number(r, permille);
         return 0;
@@ -719,6 +721,7 @@ static const char *const words_private_tmp[] = { "no", "yes", "disconnected", NU
 static const char *const words_private_users[] = { "no", "self", "identity", "full", NULL };
 static const char *const words_protect_system[] = { "no", "yes", "full", "strict", NULL };
 static const char *const words_protect_home[] = { "no", "yes", "read-only", "tmpfs", NULL };
+static const char *const words_device_policy[] = { "auto", "closed", "strict", NULL };
 static const char *const words_preserve[] = { "no", "yes", "restart", NULL };
 
 static const struct directive table[DIRECTIVE_COUNT] = {
@@ -807,6 +810,22 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_LOGS_DIRECTORY_MODE] = { "LogsDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of LogsDirectory=" },
         [D_CONFIGURATION_DIRECTORY_MODE] = { "ConfigurationDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of ConfigurationDirectory=" },
         [D_RUNTIME_DIRECTORY_PRESERVE] = { "RuntimeDirectoryPreserve", directive_read_word, words_preserve, directive_compile_folder_preserve, "folders of RuntimeDirectory= stay at the end" },
+        [D_MEMORY_HIGH] = { "MemoryHigh", directive_read_memory_amount, NULL, directive_compile_amount, "memory above which it is slowed down" },
+        [D_MEMORY_LOW] = { "MemoryLow", directive_read_memory_amount, NULL, directive_compile_amount, "memory that others get last" },
+        [D_MEMORY_MIN] = { "MemoryMin", directive_read_memory_amount, NULL, directive_compile_amount, "memory that others do not get" },
+        [D_MEMORY_SWAP_MAX] = { "MemorySwapMax", directive_read_memory_amount, NULL, directive_compile_amount, "swap limit" },
+        [D_CPU_WEIGHT] = { "CPUWeight", directive_read_weight, NULL, directive_compile_amount, "share of CPU time" },
+        [D_CPU_QUOTA_PERIOD_SEC] = { "CPUQuotaPeriodSec", directive_read_period, NULL, directive_compile_amount, "time over which CPUQuota= is measured" },
+        [D_IO_WEIGHT] = { "IOWeight", directive_read_weight, NULL, directive_compile_amount, "share of disk time" },
+        [D_IO_DEVICE_WEIGHT] = { "IODeviceWeight", directive_read_io, NULL, directive_compile_io, "share of one disk's time" },
+        [D_IO_READ_BANDWIDTH_MAX] = { "IOReadBandwidthMax", directive_read_io, NULL, directive_compile_io, "bytes read from a disk a second" },
+        [D_IO_WRITE_BANDWIDTH_MAX] = { "IOWriteBandwidthMax", directive_read_io, NULL, directive_compile_io, "bytes written to a disk a second" },
+        [D_IO_READ_IOPS_MAX] = { "IOReadIOPSMax", directive_read_io, NULL, directive_compile_io, "reads from a disk a second" },
+        [D_IO_WRITE_IOPS_MAX] = { "IOWriteIOPSMax", directive_read_io, NULL, directive_compile_io, "writes to a disk a second" },
+        [D_ALLOWED_CPUS] = { "AllowedCPUs", directive_read_numbers, NULL, directive_compile_allowed_cpus, "CPUs of the control group" },
+        [D_ALLOWED_MEMORY_NODES] = { "AllowedMemoryNodes", directive_read_numbers, NULL, directive_compile_allowed_nodes, "memory nodes of the control group" },
+        [D_DEVICE_POLICY] = { "DevicePolicy", directive_read_exact_word, words_device_policy, directive_compile_device_policy, "which devices may be used" },
+        [D_DEVICE_ALLOW] = { "DeviceAllow", directive_read_device, NULL, directive_compile_device, "a device that may be used" },
 };
 
 const char *directive_name(unsigned i, const char **ret_summary)

@@ -34,6 +34,10 @@ void directive_reset_list(struct setting *v);
 int directive_read_bool(const struct reader *r, const char *value, struct error *e);
 /* One of row->words; booleans stand for the first two words. */
 int directive_read_word(const struct reader *r, const char *value, struct error *e);
+/* One of row->words. */
+int directive_read_exact_word(const struct reader *r, const char *value, struct error *e);
+/* A percentage of whole, with up to two places, at *ret; -EINVAL when value is none. */
+int directive_parse_percent(const char *value, uint64_t whole, uint64_t *ret);
 /* Words, expanded and checked one by one; the empty assignment resets. All or nothing; with lenient, all that is valid. */
 int directive_read_words(const struct reader *r, const char *value, directive_check check, struct error *e);
 /* The whole value as one word, expanded and checked. */
@@ -79,6 +83,22 @@ COMPILER_OF_SIBLING(directive_compile_search_path);
 COMPILER_OF_SIBLING(directive_compile_stream);
 COMPILER_OF_SIBLING(directive_compile_folder_mode);
 COMPILER_OF_SIBLING(directive_compile_folder_preserve);
+/* directive_resources.c */
+READER_OF_SIBLING(directive_read_memory_amount);
+READER_OF_SIBLING(directive_read_weight);
+READER_OF_SIBLING(directive_read_period);
+READER_OF_SIBLING(directive_read_io);
+READER_OF_SIBLING(directive_read_device);
+COMPILER_OF_SIBLING(directive_compile_amount);
+COMPILER_OF_SIBLING(directive_compile_io);
+COMPILER_OF_SIBLING(directive_compile_allowed_cpus);
+COMPILER_OF_SIBLING(directive_compile_allowed_nodes);
+COMPILER_OF_SIBLING(directive_compile_device_policy);
+COMPILER_OF_SIBLING(directive_compile_device);
+/* "10M" is ten million. */
+int directive_parse_decimal_size(const char *s, uint64_t *ret);
+/* The set as the kernel writes it: sorted, each number once, neighbours as a range. Free it. */
+char *directive_join_numbers(const struct setting *v);
 /* All assignments that made a list, in their order. */
 const char *directive_origins(struct plan *p, const struct setting *v);
 /* Where one directive's value rules out another's. */

@@ -300,14 +300,13 @@ int directive_read_numbers(const struct reader *r, const char *value, struct err
                 ok = check_range(words.items[i]) == 0 || (nodes && words.count == 1 && text_equal(words.items[i], "all"));
         if (!ok)
                 return directive_bad_value(e, value, nodes ? "numbers of nodes and ranges, such as \"0-3 7\", or all"
-                                                           : "numbers of CPUs and ranges, such as \"0-3 7\"; numa is not supported");
+                                                           : "numbers and ranges, such as \"0-3 7\"");
         for (size_t i = 0; i < words.count; i++)
                 directive_add_value(r, xstrdup(words.items[i]));
         return 0;
 }
 
-/* The set as the kernel writes it: sorted, each number once, neighbours as a range. */
-static char *join_numbers(const struct setting *v)
+char *directive_join_numbers(const struct setting *v)
 {
         CLEAN_FREE bool *has = xalloc(NUMBERS_MAX + 1, sizeof *has);
         CLEAN_TEXT struct text t = { 0 };
@@ -332,7 +331,7 @@ static char *join_numbers(const struct setting *v)
 int directive_compile_cpu_affinity(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
 {
         (void)s, (void)facts, (void)e;
-        p->process.cpus = join_numbers(v);
+        p->process.cpus = directive_join_numbers(v);
         p->process.cpus_origin = directive_origins(p, v);
         return 0;
 }
@@ -343,7 +342,7 @@ int directive_compile_numa_mask(const struct settings *s, const struct setting *
         (void)s, (void)facts, (void)e;
         for (size_t i = 0; i < v->count; i++)
                 all |= text_equal(v->list[i].text, "all");
-        p->process.numa_nodes = all ? xstrdup("all") : join_numbers(v);
+        p->process.numa_nodes = all ? xstrdup("all") : directive_join_numbers(v);
         p->process.numa_nodes_origin = directive_origins(p, v);
         return 0;
 }

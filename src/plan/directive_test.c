@@ -554,6 +554,79 @@ static void folder_modes(void **state)
         assert_false(restart.runtime_folders_kept);
 }
 
+static void resources(void **state)
+{
+        static const struct {
+                const char *line;
+                enum plan_amount_kind kind;
+                uint64_t value;
+        } rows[] = {
+                { "MemoryHigh=64M", PLAN_MEMORY_HIGH, UINT64_C(64) << 20 }, { "MemoryHigh=infinity", PLAN_MEMORY_HIGH, UINT64_MAX },
+                { "MemoryLow=0", PLAN_MEMORY_LOW, 0 }, { "MemoryLow=25%", PLAN_MEMORY_LOW, UINT64_C(2) << 30 }, { "MemoryMin=1K", PLAN_MEMORY_MIN, 1024 },
+                { "MemorySwapMax=0", PLAN_MEMORY_SWAP_MAX, 0 }, { "MemorySwapMax=infinity", PLAN_MEMORY_SWAP_MAX, UINT64_MAX },
+                { "CPUWeight=1", PLAN_CPU_WEIGHT, 1 }, { "CPUWeight=10000", PLAN_CPU_WEIGHT, 10000 }, { "CPUWeight=idle", PLAN_CPU_WEIGHT, 0 },
+                { "CPUQuotaPeriodSec=10ms", PLAN_CPU_QUOTA_PERIOD_USEC, 10000 }, { "IOWeight=200", PLAN_IO_WEIGHT, 200 },
+        };
+        static const char *const bad[] = {
+                "MemoryHigh=0", "MemoryHigh=1X", "MemoryLow=-1", "MemoryMin=x", "MemorySwapMax=1.5.5", "CPUWeight=0", "CPUWeight=10001", "CPUWeight=x",
+                "CPUQuotaPeriodSec=x", "IOWeight=idle", "IOWeight=0", "IODeviceWeight=/dev/sda", "IODeviceWeight=/dev/sda 0", "IODeviceWeight=sda 5",
+                "IOReadBandwidthMax=/dev/sda", "IOReadBandwidthMax=/dev/sda 0", "IOReadBandwidthMax=/dev/sda 1x", "IOReadBandwidthMax=/dev/sda 1K 2",
+                "IOWriteIOPSMax=x 1", "AllowedCPUs=x", "AllowedCPUs=3-1", "AllowedMemoryNodes=all", "DevicePolicy=yes", "DevicePolicy=open",
+                "DeviceAllow=/dev/sda x", "DeviceAllow=/dev/sda rr", "DeviceAllow=/dev/sda r w", "DeviceAllow=/etc/x", "DeviceAllow=char-", "DeviceAllow=net-x",
+                "DeviceAllow=/dev/../etc/x",
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                PLAN(rows[i].line);
+                assert_string_equal(p.resources.amounts[rows[i].kind].origin, rows[i].line);
+                assert_int_equal(p.resources.amounts[rows[i].kind].value, rows[i].value);
+        }
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_refused(bad[i], "directive.value");
+        PLAN("IOReadBandwidthMax=/dev/sda 1K", "IOReadBandwidthMax=/dev/sda 5M", "IOWriteIOPSMax=\"/srv/a b\" infinity", "IODeviceWeight=/ 7", "AllowedCPUs=1 0",
+             "AllowedMemoryNodes=0", "DevicePolicy=strict", "DeviceAllow=/dev/kvm", "DeviceAllow=char-pts rw", "DeviceAllow=block-* m");
+        assert_int_equal(p.resources.io_count, 3);
+        assert_int_equal(p.resources.io[1].value, 5000000);
+        assert_string_equal(p.resources.io[1].origin, "IOReadBandwidthMax=/dev/sda 5M");
+        assert_int_equal(p.resources.io[0].value, 7);
+        assert_string_equal(p.resources.io[2].path, "/srv/a b");
+        assert_int_equal(p.resources.io[2].value, UINT64_MAX);
+        assert_string_equal(p.resources.cpus, "0-1");
+        assert_string_equal(p.resources.memory_nodes, "0");
+        assert_int_equal(p.resources.device_policy, PLAN_DEVICES_STRICT);
+        assert_int_equal(p.resources.rule_count, 3);
+        assert_int_equal(p.resources.rules[0].access, 7);
+        assert_int_equal(p.resources.rules[1].access, 6);
+        assert_int_equal(p.resources.rules[2].access, 1);
+        CLEAN_PLAN struct plan none = { 0 };
+        assert_int_equal(compile(&none, false, &e, LINES("DeviceAllow=/dev/kvm", "DeviceAllow=", "IOReadIOPSMax=/ 5", "IOReadIOPSMax=", "AllowedCPUs=0", "AllowedCPUs=",
+                                                         "MemoryLow=1", "MemoryLow=", "DevicePolicy=closed", "DevicePolicy=")), 0);
+        assert_int_equal(none.resources.rule_count + none.resources.io_count, 0);
+        assert_null(none.resources.cpus);
+        assert_null(none.resources.amounts[PLAN_MEMORY_LOW].origin);
+        assert_false(plan_resources_close_devices(&none.resources));
+}
+
+static void quota_periods(void **state)
+{
+        static const struct {
+                const char *period;
+                uint64_t permille, expected_period, expected_quota;
+        } rows[] = {
+                { "", 200, 100000, 20000 }, { "10ms", 500, 10000, 5000 }, { "1us", 1000, 1000, 1000 }, { "1h", 2000, 1000000, 2000000 },
+                { "1ms", 100, 10000, 1000 }, { "", 5, 200000, 1000 }, { "", 1, 1000000, 1000 }, { "", UINT64_MAX - 1, 100000, INT64_MAX },
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                CLEAN_FREE char *line = xprintf("CPUQuotaPeriodSec=%s", rows[i].period);
+                uint64_t period, quota;
+                PLAN(line);
+                plan_quota(&p.resources, rows[i].permille, &period, &quota);
+                assert_int_equal(period, rows[i].expected_period);
+                assert_int_equal(quota, rows[i].expected_quota);
+        }
+}
+
 static void process_settings(void **state)
 {
         PLAN("UMask=0027", "WorkingDirectory=-/srv//x", "Environment=\"A=b c\" D=e", "Environment=F=", "Group=staff",
@@ -652,7 +725,7 @@ int main(void)
                 cmocka_unit_test(normalizing_twice), cmocka_unit_test(protect_system), cmocka_unit_test(protect_home),
                 cmocka_unit_test(private_parts), cmocka_unit_test(capabilities), cmocka_unit_test(dynamic_user),
                 cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(numbers),
-                cmocka_unit_test(environment_sources), cmocka_unit_test(streams), cmocka_unit_test(folder_modes), cmocka_unit_test(process_settings),
+                cmocka_unit_test(environment_sources), cmocka_unit_test(streams), cmocka_unit_test(folder_modes), cmocka_unit_test(resources), cmocka_unit_test(quota_periods), cmocka_unit_test(process_settings),
                 cmocka_unit_test(folders), cmocka_unit_test(filters), cmocka_unit_test(lenient), cmocka_unit_test(bounds),
                 cmocka_unit_test(names),
         };

@@ -166,8 +166,9 @@ static const char *seal_origin(const struct view *v)
 /* Each function answers: does the plan leave this open? */
 static bool open_files(const struct view *v) { return is_root(v) && is_writable(v->p, "/"); }
 static bool open_homes(const struct view *v) { return is_root(v) && (is_shown(v->p, "/home") || is_shown(v->p, "/root")); }
-static bool open_devices(const struct view *v) { return is_root(v) && !v->p->devices_closed && is_shown(v->p, "/dev"); }
-static bool open_nodes(const struct view *v) { return holds(v, CAP_MKNOD) && !v->p->devices_closed && is_call_allowed(v->p, "mknodat"); }
+static bool devices_open(const struct view *v) { return !v->p->devices_closed && !plan_resources_close_devices(&v->p->resources); }
+static bool open_devices(const struct view *v) { return is_root(v) && devices_open(v) && is_shown(v->p, "/dev"); }
+static bool open_nodes(const struct view *v) { return holds(v, CAP_MKNOD) && devices_open(v) && is_call_allowed(v->p, "mknodat"); }
 static bool open_ports(const struct view *v) { return holds(v, CAP_SYS_RAWIO) && !v->p->devices_closed && is_call_allowed(v->p, "iopl"); }
 static bool open_sysctl(const struct view *v) { return is_root(v) && is_writable(v->p, "/proc/sys"); }
 static bool open_sysfs(const struct view *v) { return is_root(v) && is_writable(v->p, "/sys"); }
@@ -435,7 +436,7 @@ void explain_text(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 text_unit,    text_identity, text_namespaces, text_mounts, text_capabilities, text_calls,
-                text_limits,  text_folders,  text_process,    explain_process_text, text_seal,   text_notes,        text_open,
+                text_limits,  explain_resources_text, text_folders,  text_process,    explain_process_text, text_seal,   text_notes,        text_open,
         };
         /* Of a container the configuration says what a unit's directives and defaults say of a run. */
         static void (*const container_sections[])(const struct view *) = {
@@ -694,7 +695,7 @@ void explain_json(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 json_unit,   json_identity, json_namespaces, json_mounts,  json_capabilities, json_privileges,
-                json_calls,  json_limits,   json_folders,    json_process, explain_process_json, json_seal, json_open,
+                json_calls,  json_limits,  explain_resources_json,  json_folders,    json_process, explain_process_json, json_seal, json_open,
                 explain_container_json,
         };
         const struct view v = { p, host, t };

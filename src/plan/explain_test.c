@@ -219,6 +219,27 @@ static bool stays_open(const char *what, const char *const *lines)
         return strstr(strstr(text, "Not closed by this plan"), what) != NULL;
 }
 
+static void resources(void **state)
+{
+        (void)state;
+        assert_line(LINES("MemoryHigh=1K"), "limits memory before slowing 1024 bytes MemoryHigh=1K\n");
+        assert_line(LINES("MemorySwapMax=infinity"), "limits swap none MemorySwapMax=infinity\n");
+        assert_line(LINES("CPUWeight=idle"), "limits share of CPU time only what is idle CPUWeight=idle\n");
+        assert_line(LINES("IOWeight=50"), "limits share of disk time 50 of 10000 IOWeight=50\n");
+        assert_line(LINES("CPUQuota=50%", "CPUQuotaPeriodSec=10ms"), "limits CPU quota is over 10000 us CPUQuotaPeriodSec=10ms\n");
+        assert_line(LINES("IOReadBandwidthMax=/dev/sda 5M"), "limits reading /dev/sda: 5000000 bytes a second IOReadBandwidthMax=/dev/sda 5M\n");
+        assert_line(LINES("AllowedCPUs=0 1"), "limits CPUs 0-1 AllowedCPUs=0 1\n");
+        assert_line(LINES("DevicePolicy=strict", "DeviceAllow=/dev/kvm rw"),
+                    "limits devices none but those named DevicePolicy=strict\nlimits and the device /dev/kvm, rw DeviceAllow=/dev/kvm rw\n");
+        assert_line(LINES("DeviceAllow=char-pts"), "limits devices null, zero, full, random, terminals DeviceAllow=char-pts\n");
+        assert_false(stays_open("raw devices", LINES("DevicePolicy=closed")));
+        assert_json(LINES("MemoryLow=infinity", "CPUWeight=7", "IOWriteIOPSMax=/ 9", "DevicePolicy=closed", "DeviceAllow=/dev/fuse"),
+                    "\"resources\":{\"memory_low_bytes\":{\"value\":null,\"origin\":\"MemoryLow=infinity\"},\"cpu_weight\":{\"value\":7,\"origin\":\"CPUWeight=7\"},"
+                    "\"io\":[{\"kind\":\"writes_per_second\",\"path\":\"/\",\"value\":9,\"origin\":\"IOWriteIOPSMax=/ 9\"}],"
+                    "\"device_policy\":{\"value\":\"closed\",\"origin\":\"DevicePolicy=closed\"},"
+                    "\"devices\":[{\"device\":\"/dev/fuse\",\"access\":\"rwm\",\"origin\":\"DeviceAllow=/dev/fuse\"}]}");
+}
+
 static void open_ends(void **state)
 {
         static const struct {
@@ -317,7 +338,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(dynamic), cmocka_unit_test(plain_root), cmocka_unit_test(ordinary_user), cmocka_unit_test(open_ends),
-                cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(environment_and_streams), cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
+                cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(environment_and_streams), cmocka_unit_test(resources), cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -213,6 +213,7 @@ void plan_done(struct plan *p)
         free(p->working_directory);
         free(p->program);
         plan_process_done(&p->process);
+        plan_resources_done(&p->resources);
         if (p->container) {
                 plan_container_done(p->container);
                 free(p->container);

@@ -17,6 +17,7 @@
 #include "plan/container.h"
 #include "plan/filter.h"
 #include "plan/process.h"
+#include "plan/resources.h"
 
 enum plan_mount_kind {
         /* By strength, strongest first: of two entries on one path the first wins. */
@@ -123,6 +124,7 @@ struct plan {
         struct strings environment;
         mode_t umask;
         struct plan_process process;
+        struct plan_resources resources;
         enum plan_seal seal;
 
         struct plan_container *container; /* owned; NULL: the host's tree and a unit's directives alone */

@@ -24,6 +24,7 @@
 #include "sandbox/environment.h"
 #include "sandbox/filter_cache.h"
 #include "sandbox/identity.h"
+#include "sandbox/resources.h"
 #include "sandbox/streams.h"
 
 /* ---- prepare ---- */
@@ -323,51 +324,20 @@ static int note_cgroup(void *context, const char *path)
         return host->note(host->context, "cgroup", path);
 }
 
-/* In the words of a container: only null, zero, full, random, urandom, tty, ptmx and pts. */
-static void add_closed_devices(struct cgroup_resources *r)
-{
-        static const int16_t numbers[][2] = { { 1, 3 }, { 1, 5 }, { 1, 7 }, { 1, 8 }, { 1, 9 }, { 5, 0 }, { 5, 2 }, { 136, -1 } };
-        for (size_t i = 0; i < ELEMENTS(numbers); i++) {
-                const struct cgroup_device_rule rule = { true, 'c', numbers[i][0], numbers[i][1], CGROUP_ACCESS_ALL };
-                cgroup_add_rule(r, &rule);
-        }
-}
-
 static int make_cgroup(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
-        const struct {
-                uint64_t value;
-                enum cgroup_setting setting;
-                const char *origin;
-                int64_t factor;
-        } limits[] = {
-                { p->memory_max_bytes, CGROUP_MEMORY_LIMIT, p->memory_origin, 1 },
-                { p->tasks_max, CGROUP_PIDS_LIMIT, p->tasks_origin, 1 },
-                { p->cpu_quota_permille, CGROUP_CPU_QUOTA, p->cpu_origin, 100 },
-        };
         struct cgroup_resources r = { 0 };
-        for (size_t i = 0; i < ELEMENTS(limits); i++)
-                if (limits[i].value != UINT64_MAX) {
-                        uint64_t most = INT64_MAX / (uint64_t)limits[i].factor;
-                        cgroup_set(&r, limits[i].setting, (int64_t)(limits[i].value > most ? most : limits[i].value) * limits[i].factor);
-                        r.origins[limits[i].setting] = limits[i].origin;
-                }
-        if (cgroup_is_set(&r, CGROUP_CPU_QUOTA)) {
-                cgroup_set(&r, CGROUP_CPU_PERIOD, 100000);
-                r.origins[CGROUP_CPU_PERIOD] = p->cpu_origin;
-        }
-        bool closed = p->devices_closed && s->privileged;
-        if (closed)
-                add_closed_devices(&r);
+        enum cgroup_devices devices;
+        int k = resources_of(p, s->privileged, &r, &devices, &s->notes, e);
         /* A pid namespace is a better tracker: the kernel ends what is in it. */
         bool track = s->host->track && !(p->namespaces & CLONE_NEWPID);
         /* Another owner of runs, with a state folder of its own, may have a run of the same name. */
         CLEAN_FREE char *path = xprintf("bulkhead/%.200s-%.8s", p->unit, s->host->invocation_id);
-        const struct cgroup_wish wish = { .path = path, .track = track, .v2_at_top = geteuid() == 0, .resources = &r,
-                                          .devices = closed ? CGROUP_DEVICES_TRIED : CGROUP_DEVICES_OPEN,
+        const struct cgroup_wish wish = { .path = path, .track = track, .v2_at_top = geteuid() == 0, .resources = &r, .devices = devices,
                                           .note = note_cgroup, .context = (void *)s->host };
-        int k = r.set || closed || track ? cgroup_make(&wish, &s->cgroup, e) : 0;
+        if (k == 0 && (resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track))
+                k = cgroup_make(&wish, &s->cgroup, e);
         cgroup_resources_done(&r);
         return k;
 }

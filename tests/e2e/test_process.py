@@ -122,10 +122,10 @@ def look(box, properties, what):
 
 
 ATTRIBUTES = [
-    ("Nice=7", "nice", "7"), ("OOMScoreAdjust=700", "oom", "700"), ("TimerSlackNSec=12345", "slack", "12345"), ("TimerSlackNSec=1us", "slack", "1000"),
+    ("Nice=19", "nice", "19"), ("OOMScoreAdjust=700", "oom", "700"), ("TimerSlackNSec=12345", "slack", "12345"), ("TimerSlackNSec=1us", "slack", "1000"),
     ("IOSchedulingClass=idle", "io", "(3, 4)"), ("IOSchedulingPriority=6", "io", "(2, 6)"), ("IOSchedulingClass=best-effort\nIOSchedulingPriority=1", "io", "(2, 1)"),
     ("IOSchedulingClass=none\nIOSchedulingPriority=1", "io", "(2, 4)"), ("CPUSchedulingPolicy=batch", "policy", str(os.SCHED_BATCH)),
-    ("CPUSchedulingPolicy=idle", "policy", str(os.SCHED_IDLE)), ("Nice=4\nCPUSchedulingPolicy=batch", "nice", "4"), ("CPUSchedulingResetOnFork=yes", "reset", "True"),
+    ("CPUSchedulingPolicy=idle", "policy", str(os.SCHED_IDLE)), ("Nice=18\nCPUSchedulingPolicy=batch", "nice", "18"), ("CPUSchedulingResetOnFork=yes", "reset", "True"),
     ("CPUAffinity=0", "cpus", "[0]"), ("CPUAffinity=0-8191", "cpus", str(sorted(os.sched_getaffinity(0)))), ("CoredumpFilter=elf-headers private-huge", "core", "48"),
     ("CoredumpFilter=1\nCoredumpFilter=2", "core", "3"),
 ]

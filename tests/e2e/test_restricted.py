@@ -35,7 +35,7 @@ DIRECTIVES = {
     "SystemCallFilter=@system-service": set(), "SystemCallFilter=~@mount": set(), "SystemCallErrorNumber=EPERM": set(),
     "MemoryMax=100M": {219}, "TasksMax=50": {219}, "CPUQuota=50%": {219},
     "LimitNOFILE=100:200": set(), "LimitCORE=0": set(), "LimitNOFILE=infinity": {205}, "LimitNICE=-20": {205},
-    "Nice=5": set(), "Nice=-5": {201}, "OOMScoreAdjust=1000": set(), "OOMScoreAdjust=-1000": {206}, "TimerSlackNSec=1ms": set(),
+    "Nice=19": set(), "Nice=-5": {201}, "OOMScoreAdjust=1000": set(), "OOMScoreAdjust=-1000": {206}, "TimerSlackNSec=1ms": set(),
     "IOSchedulingClass=idle": set(), "IOSchedulingClass=realtime": {211}, "CPUSchedulingPolicy=batch": set(), "CPUSchedulingPolicy=fifo": {214},
     "CPUAffinity=0": set(), "NUMAPolicy=default": {242}, "Personality=x86": set(), "CoredumpFilter=all": set(), "IgnoreSIGPIPE=no": set(),
     "PassEnvironment=HOME": set(), "UnsetEnvironment=HOME": set(), "EnvironmentFile=-/nonexist": set(), "ExecSearchPath=/usr/bin:/bin": set(),
