@@ -18,7 +18,8 @@ LISTS = ["ReadOnlyPaths", "InaccessiblePaths", "BindPaths", "TemporaryFileSystem
          "ProtectHome", "PrivateTmp", "PrivateUsers", "NoNewPrivileges", "ReadWritePaths", "ExecPaths", "NoExecPaths",
          "BindReadOnlyPaths", "DynamicUser", "LimitCPU", "LimitAS", "LimitNOFILE", "LimitNICE", "LimitRTTIME", "Nice", "TimerSlackNSec",
          "IOSchedulingClass", "CPUSchedulingPolicy", "CPUAffinity", "NUMAMask", "CoredumpFilter", "PassEnvironment",
-         "UnsetEnvironment", "EnvironmentFile", "ExecSearchPath", "StandardInput", "StateDirectoryMode"]
+         "UnsetEnvironment", "EnvironmentFile", "ExecSearchPath", "StandardInput", "StateDirectoryMode", "MemoryHigh", "CPUWeight",
+         "CPUQuotaPeriodSec", "IOReadBandwidthMax", "AllowedCPUs", "DevicePolicy", "DeviceAllow"]
 
 
 @pytest.fixture

@@ -41,10 +41,13 @@ DIRECTIVES = {
     "PassEnvironment=HOME": set(), "UnsetEnvironment=HOME": set(), "EnvironmentFile=-/nonexist": set(), "ExecSearchPath=/usr/bin:/bin": set(),
     "StandardInput=null": set(), "StandardError=null": set(), "StandardOutput=inherit": set(), "StateDirectoryMode=0700": set(),
     "RuntimeDirectoryPreserve=yes": set(),
+    "CPUWeight=50": {219}, "CPUQuotaPeriodSec=10ms": set(), "AllowedCPUs=0": {219}, "IOReadIOPSMax=/ 1000": {219}, "DevicePolicy=closed": {219},
+    "DeviceAllow=/dev/null": {219},
 }
 REARRANGING = {"DynamicUser=yes", "BindPaths=/usr:/mnt", "BindReadOnlyPaths=/usr:/mnt", "TemporaryFileSystem=/mnt"}
 # What is more than a protection is refused, leniently too.
-NEEDS_ROOT = {"User", "Group", "SupplementaryGroups", "MemoryMax", "TasksMax", "CPUQuota", "PrivateUsers", "RuntimeDirectory",
+NEEDS_ROOT = {"User", "Group", "SupplementaryGroups", "MemoryMax", "TasksMax", "CPUQuota", "CPUWeight", "AllowedCPUs", "IOReadIOPSMax", "PrivateUsers",
+              "RuntimeDirectory", "DevicePolicy", "DeviceAllow",
               "StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory"}
 
 
