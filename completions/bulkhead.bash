@@ -9,7 +9,7 @@ _bulkhead() {
     }
     command=${words[1]-}
     if [ "$cword" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "run explain ps logs stop kill inspect attach --help --version" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "run explain score ps logs stop kill inspect attach unit --help --version" -- "$cur")
         return
     fi
     local options=""
@@ -21,7 +21,7 @@ _bulkhead() {
             --)
                 i=$((i + 1))
                 break ;;
-            -p | -u | -E | --property | --unit | --description | --uid | --gid | --setenv | --working-directory | \
+            -p | -u | -E | --property | --like | --unit | --description | --uid | --gid | --setenv | --working-directory | \
                 --expand-environment | --seal) i=$((i + 1)) ;;
             -*) ;;
             *) break ;;
@@ -40,15 +40,24 @@ _bulkhead() {
         --gid) mapfile -t COMPREPLY < <(compgen -g -- "$cur"); return ;;
         -E | --setenv) mapfile -t COMPREPLY < <(compgen -v -- "$cur"); return ;;
         --working-directory) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+        --like) mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete unit-files 2>/dev/null)" -- "$cur"); return ;;
         --seal) mapfile -t COMPREPLY < <(compgen -W "auto landlock userns off" -- "$cur"); return ;;
         --expand-environment) mapfile -t COMPREPLY < <(compgen -W "yes no" -- "$cur"); return ;;
         -u | --unit | --description) return ;;
         esac
-        options="-p --property -t --pty -P --pipe -S --shell --wait -G --collect -q --quiet -u --unit --description --uid
+        options="-p --property --like -t --pty -P --pipe -S --shell --wait -G --collect -q --quiet -u --unit --description --uid
             --gid -E --setenv -d --same-dir --working-directory --expand-environment --user --system --lenient --report-denials --seal --help"
         [ "$command" = run ] || options="$options --json"
         if [[ $cur != -* ]]; then
             mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+            return
+        fi ;;
+    score)
+        options="-j --json --threshold --lenient --help"
+        [ "$prev" != --threshold ] || return
+        if [[ $cur != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -f -X '!*.service' -- "$cur"; compgen -d -S / -- "$cur")
+            [[ ${COMPREPLY[0]-} != */ ]] || compopt -o nospace
             return
         fi ;;
     ps) options="-a --all -j --json --help" ;;
@@ -62,6 +71,30 @@ _bulkhead() {
         fi ;;
     inspect) options="--help" ;;
     attach) options="-n --no-stdin --help" ;;
+    unit)
+        if [ "$cword" -eq 2 ]; then
+            mapfile -t COMPREPLY < <(compgen -W "cat show verify escape --help" -- "$cur")
+            return
+        fi
+        case $prev in
+        -p | --property)
+            mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete directives 2>/dev/null | cut -d= -f1)" -- "$cur")
+            return ;;
+        --unit-path) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+        esac
+        options="--unit-path --user --system --lenient --help"
+        case ${words[2]} in
+        show) options="$options -p --property -j --json" ;;
+        verify) options="$options -q --quiet" ;;
+        escape) options="-u --unescape --path --help" ;;
+        esac
+        if [[ $cur == */* ]]; then
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return
+        elif [[ $cur != -* && ${words[2]} != escape ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete unit-files 2>/dev/null)" -- "$cur")
+            return
+        fi ;;
     esac
     if [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

@@ -55,6 +55,13 @@ static void words_are_split_as_systemd_splits_them(void **state)
         strings_clear(&l);
         assert_int_equal(text_split_words("'open", &l), -EINVAL);
         assert_int_equal(text_split_words("\\x00", &l), -EINVAL);
+        static const char *const bad[] = { "\\0", "\\000", "\\400", "\\u0000", "\\ud800", "\\u12", "\\U00110000", "\\U0001f60", "\\", "\\q" };
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_int_equal(text_split_words(bad[i], &l), -EINVAL);
+        assert_int_equal(l.count, 0);
+        assert_int_equal(text_split_words("\\u0041\\u00e4\\u20ac\\U0001f600\\101\\xff", &l), 0);
+        assert_string_equal(l.items[0], "A\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80" "A\xff");
+        strings_clear(&l);
 }
 
 static void numbers_sizes_and_spans_are_checked(void **state)

@@ -141,10 +141,24 @@ size_t text_utf8_length(const char *text)
         return 0;
 }
 
+/* Bytes from s on that JSON takes as they are. */
+static size_t plain_length(const char *s)
+{
+        size_t n = 0;
+        while (s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+                n++;
+        return n;
+}
+
 void text_add_json(struct text *t, const char *s)
 {
         text_add(t, "\"");
-        while (*s) {
+        for (;;) {
+                size_t plain = plain_length(s);
+                text_add_bytes(t, s, plain);
+                s += plain;
+                if (!*s)
+                        break;
                 size_t n = text_utf8_length(s);
                 if (*s == '"' || *s == '\\')
                         text_addf(t, "\\%c", *s);
@@ -314,6 +328,44 @@ static int digit_of(char c, int base)
         return v < base ? v : -1;
 }
 
+static void add_utf8(struct text *t, unsigned c)
+{
+        static const unsigned firsts[] = { 0, 0x80, 0x800, 0x10000 };
+        char bytes[4];
+        size_t n = 1;
+        while (n < ELEMENTS(firsts) && c >= firsts[n])
+                n++;
+        for (size_t i = n - 1; i > 0; i--, c >>= 6)
+                bytes[i] = (char)(0x80 | (c & 0x3f));
+        bytes[0] = (char)(n == 1 ? c : (0xf00U >> n & 0xff) | c);
+        text_add_bytes(t, bytes, n);
+}
+
+static const struct number_escape {
+        char letter; /* 0: none, and the last row */
+        int base, digits;
+        unsigned max;
+} numbers[] = { { 'x', 16, 2, 255 }, { 'u', 16, 4, 0xffff }, { 'U', 16, 8, 0x10ffff }, { 0, 8, 3, 255 } };
+
+static int decode_number(const char **s, const struct number_escape *form, struct text *word)
+{
+        unsigned value = 0;
+        *s += form->letter != 0;
+        for (int i = 0; i < form->digits; i++, (*s)++) {
+                int d = digit_of(**s, form->base);
+                if (d < 0)
+                        return -EINVAL;
+                value = value * (unsigned)form->base + (unsigned)d;
+        }
+        if (value == 0 || value > form->max || (form->max > 255 && value >= 0xd800 && value < 0xe000))
+                return -EINVAL;
+        if (form->max > 255)
+                add_utf8(word, value);
+        else
+                text_add_bytes(word, &(char){ (char)value }, 1);
+        return 0;
+}
+
 /* One escape after the backslash at *s. */
 static int decode_escape(const char **s, struct text *word)
 {
@@ -324,19 +376,10 @@ static int decode_escape(const char **s, struct text *word)
                 (*s)++;
                 return 0;
         }
-        int base = **s == 'x' ? 16 : 8, digits = base == 16 ? 2 : 3, value = 0;
-        if (base == 16)
-                (*s)++;
-        for (int i = 0; i < digits; i++, (*s)++) {
-                int d = digit_of(**s, base);
-                if (d < 0)
-                        return -EINVAL;
-                value = value * base + d;
-        }
-        if (value == 0 || value > 255)
-                return -EINVAL;
-        text_add_bytes(word, &(char){ (char)value }, 1);
-        return 0;
+        for (size_t i = 0; i < ELEMENTS(numbers); i++)
+                if (!numbers[i].letter || numbers[i].letter == **s)
+                        return decode_number(s, &numbers[i], word);
+        return -EINVAL;
 }
 
 int text_next_word(const char **s, char **ret_word)

@@ -59,7 +59,7 @@ int text_parse_size_bytes(const char *s, uint64_t *ret);
 int text_parse_span_usec(const char *s, uint64_t *ret);
 
 /*
- * Takes the next word of *s: blanks separate, quotes join, C escapes are decoded (\xNN never to NUL).
+ * Takes the next word of *s: blanks separate, quotes join, C escapes are decoded (\xNN, \NNN, \uNNNN and \UNNNNNNNN never to NUL).
  * Returns 1 and the word, 0 at the end, -EINVAL on an open quote or a bad escape.
  */
 int text_next_word(const char **s, char **ret_word);

@@ -10,4 +10,6 @@ int cmd_kill(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_score(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
+int cmd_unit(int argc, char **argv);

@@ -2,6 +2,7 @@
 #include "cli/facts.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <unistd.h>
 
 #include "os/capability.h"
@@ -25,6 +26,12 @@ static const char *home_folder(struct host_facts *f, const char *below)
         return path;
 }
 
+static bool has_unified_cgroups(void)
+{
+        CLEAN_FD int fd = open("/sys/fs/cgroup", O_PATH | O_CLOEXEC);
+        return fd >= 0 && file_is_on(fd, CGROUP2_SUPER_MAGIC);
+}
+
 void facts_gather(struct host_facts *f, const char *unit, bool user_mode)
 {
         CLEAN_FREE char *uid = xprintf("%u", geteuid());
@@ -45,7 +52,7 @@ void facts_gather(struct host_facts *f, const char *unit, bool user_mode)
                 .configuration_folder = user_mode ? home_folder(f, ".config") : "/etc",
                 .uid = geteuid(), .gid = getegid(), .capabilities = capability_all(),
                 .memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
-                .pids_max = 4194304, .user_mode = user_mode,
+                .pids_max = 4194304, .user_mode = user_mode, .unified_cgroups = has_unified_cgroups(),
         };
 }
 

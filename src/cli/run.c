@@ -20,6 +20,7 @@
 #include "base/exit_status.h"
 #include "cli/commands.h"
 #include "cli/facts.h"
+#include "cli/like.h"
 #include "cli/target.h"
 #include "os/file.h"
 #include "os/process.h"
@@ -31,10 +32,11 @@
 #include "shim/undo.h"
 
 enum { KEY_UID = 256, KEY_GID, KEY_WORKING_DIRECTORY, KEY_WAIT, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_SEAL, KEY_EXPAND,
-       KEY_DESCRIPTION, KEY_JSON, KEY_REPORT };
+       KEY_DESCRIPTION, KEY_JSON, KEY_REPORT, KEY_LIKE };
 
 static const struct argp_option options[] = {
         { "property", 'p', "NAME=VALUE", 0, "Set a sandbox directive; see bulkhead.directives(5)", 1 },
+        { "like", KEY_LIKE, "UNIT", 0, "Take the directives of a unit's file, and its command if none is given", 1 },
         { "pty", 't', NULL, 0, "Run on a terminal of its own and connect to it", 2 },
         { "pipe", 'P', NULL, 0, "Pass standard input, output and error on", 2 },
         { "shell", 'S', NULL, 0, "Start $SHELL here, on a terminal, and wait", 2 },
@@ -61,7 +63,7 @@ static const struct argp_option explain_options[] = { { "json", KEY_JSON, NULL, 
 
 static int fail(const struct run_options *o, const struct error *e)
 {
-        CLEAN_FREE char *subject = xprintf("cannot %s \"%s\"", o->verb, o->argv.count ? o->argv.items[0] : o->unit ? o->unit : "");
+        CLEAN_FREE char *subject = xprintf("cannot %s \"%s\"", o->verb, o->argv.count ? o->argv.items[0] : o->like ? o->like : o->unit ? o->unit : "");
         error_print(stderr, "bulkhead", subject, e);
         return e->exit_status ? e->exit_status : 1;
 }
@@ -96,6 +98,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         case KEY_USER: o->user_mode = true; return 0;
         case KEY_SYSTEM: o->user_mode = false; return 0;
         case KEY_REPORT: o->report = true; return 0;
+        case KEY_LIKE: o->like = arg; return 0;
         case KEY_LENIENT: o->lenient = true; return 0;
         case KEY_SEAL: {
                 static const char *const words[] = { "auto", "landlock", "userns", "off" };
@@ -179,7 +182,17 @@ int run_options_compile(struct run_options *o, struct plan *p, struct error *e)
 {
         CLEAN_FACTS struct host_facts f = { 0 };
         CLEAN_SETTINGS struct settings s = { .lenient = o->lenient };
+        CLEAN_LIKE struct like like = { 0 };
         facts_gather(&f, o->unit_name, o->user_mode);
+        if (o->like) {
+                int r = like_load(o->like, o->user_mode, o->lenient, &like, e);
+                if (r == 0) {
+                        f.facts.unit = like.unit.name.whole; /* specifiers and dynamic users go by it */
+                        r = like_assign(&like, &f.facts, &s, e);
+                }
+                if (r < 0)
+                        return r;
+        }
         if (o->same_dir) {
                 CLEAN_FREE char *cwd = get_current_dir_name();
                 CLEAN_TEXT struct text escaped = { 0 };
@@ -198,6 +211,8 @@ int run_options_compile(struct run_options *o, struct plan *p, struct error *e)
         int r = settings_compile(&s, &f.facts, p, e);
         for (size_t i = 0; i < o->variables.count; i++)
                 strings_add(&p->environment, o->variables.items[i]);
+        if (r == 0 && o->like && !o->argv.count && !text_equal(o->verb, "explain")) /* which needs none */
+                r = like_command(&like, &f.facts, p, &o->argv, e);
         for (size_t i = 0; i < o->argv.count; i++)
                 strings_take(&p->argv, o->expand ? expand_word(o->argv.items[i]) : xstrdup(o->argv.items[i]));
         p->seal = o->seal;
@@ -516,7 +531,7 @@ int cmd_run(int argc, char **argv)
         if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &o) != 0)
                 return 1;
         choose_stdio(&o);
-        if (!o.argv.count) {
+        if (!o.argv.count && !o.like) {
                 fputs("bulkhead: which command? Try \"bulkhead run --help\".\n", stderr);
                 return 1;
         }
@@ -524,7 +539,7 @@ int cmd_run(int argc, char **argv)
                 fputs("bulkhead: --report-denials needs --pipe, --pty or --wait: a detached run has nobody to report to.\n", stderr);
                 return 1;
         }
-        if (name_unit(&o, &e) < 0 || run_options_compile(&o, &p, &e) < 0 || find_program(o.argv.items[0], &p, &e) < 0)
+        if (name_unit(&o, &e) < 0 || run_options_compile(&o, &p, &e) < 0 || (!p.program && find_program(o.argv.items[0], &p, &e) < 0))
                 return fail(&o, &e);
         print_notes(&o, &p);
         return start(&o, &p, &e);

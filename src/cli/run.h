@@ -7,7 +7,7 @@
 struct run_options {
         const char *verb; /* for errors: "start" or "explain" */
         struct strings properties, variables, argv;
-        const char *unit, *description;
+        const char *unit, *description, *like;
         char *unit_name;
         int report_fd; /* the report of denials arrives here */
         bool pty, pipe, shell, wait, collect, quiet, same_dir, expand, user_mode, lenient, json, report;

@@ -5,9 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "base/text.h"
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1UL
+#define PR_GET_MDWE 66
+#endif
 
 enum { LIST_BITS_MAX = 8192, WORD_BITS = 8 * sizeof(unsigned long), IOPRIO_WHO_PROCESS_ = 1 };
 
@@ -83,4 +90,19 @@ int attributes_set_cpus(const char *list)
 int attributes_set_personality(unsigned long value)
 {
         return personality(value) < 0 ? -errno : 0;
+}
+
+unsigned long attributes_personality(void)
+{
+        return (unsigned long)personality(0xffffffff);
+}
+
+int attributes_deny_write_execute(void)
+{
+        return prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+bool attributes_can_deny_write_execute(void)
+{
+        return prctl(PR_GET_MDWE, 0, 0, 0, 0) >= 0;
 }

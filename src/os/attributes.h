@@ -25,3 +25,8 @@ int attributes_set_memory_policy(int mode, const char *nodes);
 /* list: processors such as "0-3,7". -EINVAL when it is no list. */
 int attributes_set_cpus(const char *list);
 int attributes_set_personality(unsigned long personality);
+unsigned long attributes_personality(void);
+/* From now on no memory gains the right to execute, nor has it beside the right to write; passed on to programs. */
+int attributes_deny_write_execute(void);
+/* Linux 6.3 and later. */
+bool attributes_can_deny_write_execute(void);

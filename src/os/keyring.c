@@ -11,3 +11,8 @@ int keyring_join_session(const char *name)
 {
         return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name, 0, 0, 0) < 0 ? -errno : 0;
 }
+
+int keyring_link_user(void)
+{
+        return syscall(SYS_keyctl, KEYCTL_LINK, KEY_SPEC_USER_KEYRING, KEY_SPEC_SESSION_KEYRING, 0, 0) < 0 ? -errno : 0;
+}

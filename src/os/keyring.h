@@ -6,3 +6,5 @@
  * one.  0, or -errno; -ENOSYS where keyrings are refused.
  */
 int keyring_join_session(const char *name);
+/* Links the keyring of the user that we are into our session's. 0 or -errno. */
+int keyring_link_user(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * For tests only: what a seccomp program returns for a call, worked out here.  A kernel may be built or booted without
- * 32-bit calls, and then only this judges the filters for them.
+ * What a seccomp program returns for a call, worked out here: for calls that an observer answers in the kernel's place,
+ * and for tests.  A kernel may be built or booted without 32-bit calls, and then only this judges the filters for them.
  */
 #pragma once
 

@@ -41,15 +41,6 @@ int directive_read_bool(const struct reader *r, const char *value, struct error 
         return 0;
 }
 
-int directive_read_word(const struct reader *r, const char *value, struct error *e)
-{
-        bool b;
-        if (text_parse_bool(value, &b) < 0)
-                return directive_read_exact_word(r, value, e);
-        directive_set_number(r, b);
-        return 0;
-}
-
 int directive_read_exact_word(const struct reader *r, const char *value, struct error *e)
 {
         CLEAN_TEXT struct text known = { 0 };
@@ -65,6 +56,15 @@ int directive_read_exact_word(const struct reader *r, const char *value, struct 
                 text_addf(&known, "%s%s", i ? ", " : "", r->row->words[i]);
         }
         return directive_bad_value(e, value, known.data);
+}
+
+int directive_read_word(const struct reader *r, const char *value, struct error *e)
+{
+        bool b;
+        if (text_parse_bool(value, &b) < 0)
+                return directive_read_exact_word(r, value, e);
+        directive_set_number(r, b);
+        return 0;
 }
 
 void directive_add_value(const struct reader *r, char *text)
@@ -387,9 +387,9 @@ static const char *join_origins(struct settings *s, const char *before, const ch
 
 /*
  * A capability mask.  Assignments merge as in a unit file, on the command line too: plain lines add, "~" lines
- * take away; the first line replaces the full set; an empty line empties; a lone "~" fills.
+ * take away; the first line replaces the initial set; an empty line empties; a lone "~" fills.
  */
-static int read_capabilities(const struct reader *r, const char *value, struct error *e)
+static int read_capability_set(const struct reader *r, const char *value, uint64_t initial, struct error *e)
 {
         CLEAN_STRINGS struct strings words = { 0 };
         bool invert = *value == '~';
@@ -409,16 +409,189 @@ static int read_capabilities(const struct reader *r, const char *value, struct e
                 }
                 mask |= UINT64_C(1) << n;
         }
-        uint64_t had = r->v->set ? r->v->number : all;
-        const char *before = r->v->set && words.count && had != all ? r->v->origin : NULL;
+        uint64_t had = r->v->set ? r->v->number : initial;
+        bool first = !r->v->set || had == initial;
+        const char *before = words.count && !first ? r->v->origin : NULL;
         if (!words.count)
                 directive_set_number(r, invert ? all : 0);
         else if (invert)
-                directive_set_number(r, had & ~mask);
+                directive_set_number(r, (first ? all : had) & ~mask);
         else
-                directive_set_number(r, (!r->v->set || had == all ? 0 : had) | (mask & all));
+                directive_set_number(r, (first ? 0 : had) | (mask & all));
         if (before)
                 r->v->origin = join_origins(r->all, before, r->origin);
+        return 0;
+}
+
+static int read_capabilities(const struct reader *r, const char *value, struct error *e)
+{
+        return read_capability_set(r, value, r->facts->capabilities, e);
+}
+
+static int read_ambient(const struct reader *r, const char *value, struct error *e)
+{
+        return read_capability_set(r, value, 0, e);
+}
+
+typedef int (*bit_finder)(const char *name, uint64_t *ret);
+
+/* The bits of all words; with lenient, of those that are known. */
+static int read_bits(const struct reader *r, const char *value, bit_finder find, const char *expected, uint64_t *ret, struct error *e)
+{
+        CLEAN_STRINGS struct strings words = { 0 };
+        *ret = 0;
+        if (text_split_words(value, &words) < 0)
+                return directive_bad_value(e, value, expected);
+        for (size_t i = 0; i < words.count; i++) {
+                uint64_t bits = 0;
+                if (find(words.items[i], &bits) < 0 && !r->all->lenient)
+                        return directive_bad_value(e, words.items[i], expected);
+                if (!bits)
+                        strings_take(&r->all->notes, xprintf("%s: \"%s\" is not known; ignored", r->origin, words.items[i]));
+                *ret |= bits;
+        }
+        return 0;
+}
+
+/* As set_number, of a value that the one before is part of. */
+static void merge_number(const struct reader *r, bool merged, uint64_t n)
+{
+        const char *before = merged && r->v->set ? r->v->origin : NULL;
+        directive_set_number(r, n);
+        if (before)
+                r->v->origin = join_origins(r->all, before, r->origin);
+}
+
+/* The types that may be made: the first line sets, plain ones add, "~" ones take away; a boolean stands for all or none. */
+static int read_namespaces(const struct reader *r, const char *value, struct error *e)
+{
+        static const char expected[] = "a boolean, or some of cgroup, ipc, net, mnt, pid, user, uts, time, with an optional ~ before them";
+        bool none, invert = *value == '~';
+        uint64_t bits, had = r->v->set ? r->v->number : invert ? RESTRICTION_NAMESPACES_ALL : 0;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        if (text_parse_bool(value, &none) == 0) {
+                directive_set_number(r, none ? 0 : RESTRICTION_NAMESPACES_ALL);
+                return 0;
+        }
+        int k = read_bits(r, value + invert, restriction_namespace, expected, &bits, e);
+        if (k == 0)
+                merge_number(r, true, invert ? had & ~bits : had | bits);
+        return k;
+}
+
+/* Of the number of RestrictAddressFamilies=, beside the families. */
+#define FAMILIES_ALLOWED (UINT64_C(1) << 63) /* a list of what is allowed */
+#define FAMILIES_LISTED (UINT64_C(1) << 62)  /* there was a line with families */
+
+/* The first line with families decides which kind of list it is; "none" is one of what is allowed, and empty. */
+static int read_families(const struct reader *r, const char *value, struct error *e)
+{
+        bool invert = *value == '~', none = text_equal(value, "none");
+        uint64_t bits = 0, had = r->v->set ? r->v->number : 0;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        int k = none ? 0 : read_bits(r, value + invert, restriction_family, "address families such as AF_UNIX, with an optional ~ before them, or none", &bits, e);
+        if (k < 0)
+                return k;
+        if (none)
+                had = FAMILIES_ALLOWED;
+        else if (!(had & FAMILIES_LISTED))
+                had = FAMILIES_LISTED | (invert ? 0 : FAMILIES_ALLOWED);
+        bool adds = invert != !!(had & FAMILIES_ALLOWED);
+        merge_number(r, !none, adds ? had | bits : had & ~bits);
+        return 0;
+}
+
+static int read_architectures(const struct reader *r, const char *value, struct error *e)
+{
+        uint64_t bits;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        int k = read_bits(r, value, restriction_architecture, "architectures such as native, x86, x86-64, x32, arm, arm64", &bits, e);
+        if (k == 0)
+                merge_number(r, true, (r->v->set ? r->v->number : 0) | bits);
+        return k;
+}
+
+static const struct {
+        const char *name;
+        unsigned bit;
+} secure_bits[] = {
+        { "noroot", 0 },         { "noroot-locked", 1 },    { "no-setuid-fixup", 2 },      { "no-setuid-fixup-locked", 3 },
+        { "keep-caps", 4 },      { "keep-caps-locked", 5 }, { "no-cap-ambient-raise", 6 }, { "no-cap-ambient-raise-locked", 7 },
+        { "exec-restrict-file", 8 }, { "exec-restrict-file-locked", 9 }, { "exec-deny-interactive", 10 }, { "exec-deny-interactive-locked", 11 },
+};
+
+static int find_secure_bit(const char *name, uint64_t *ret)
+{
+        for (size_t i = 0; i < ELEMENTS(secure_bits); i++)
+                if (text_equal(secure_bits[i].name, name)) {
+                        *ret = UINT64_C(1) << secure_bits[i].bit;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static int read_secure_bits(const struct reader *r, const char *value, struct error *e)
+{
+        uint64_t bits;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        int k = read_bits(r, value, find_secure_bit, "keep-caps, no-setuid-fixup, noroot, no-cap-ambient-raise, exec-restrict-file, "
+                          "exec-deny-interactive, each with -locked too", &bits, e);
+        if (k == 0)
+                merge_number(r, true, (r->v->set ? r->v->number : 0) | bits);
+        return k;
+}
+
+enum hostname_word { HOSTNAME_NO, HOSTNAME_YES, HOSTNAME_PRIVATE };
+
+/* Labels of letters, digits, "-" and "_", joined by single dots, 64 bytes at most: what the kernel holds. */
+static bool is_hostname(const char *s)
+{
+        if (!*s || strlen(s) > 64)
+                return false;
+        for (const char *p = s; *p; p++) {
+                bool inner = p > s && p[-1] != '.' && p[1] && p[1] != '.';
+                if (!isalnum((unsigned char)*p) && *p != '_' && !((*p == '-' || *p == '.') && inner))
+                        return false;
+                if (*p == '.' && p[1] == '-')
+                        return false;
+        }
+        return true;
+}
+
+/* "yes", "no" or "private"; ":name" may follow the first and the last. */
+static int read_hostname(const struct reader *r, const char *value, struct error *e)
+{
+        static const char expected[] = "a boolean or private; with a colon and a host name behind yes or private";
+        const char *colon = strchr(value, ':');
+        CLEAN_FREE char *word = colon ? xstrndup(value, (size_t)(colon - value)) : xstrdup(value), *name = NULL;
+        bool yes = false;
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        bool private = text_equal(word, "private");
+        if (!private && text_parse_bool(word, &yes) < 0)
+                return directive_bad_value(e, value, expected);
+        int k = colon ? specifier_expand(colon + 1, r->facts, &name, e) : 0;
+        if (k < 0)
+                return k;
+        if (colon && ((!yes && !private) || !is_hostname(name)))
+                return directive_bad_value(e, value, expected);
+        free(r->v->text);
+        r->v->text = TAKE_PTR(name);
+        directive_set_number(r, private ? HOSTNAME_PRIVATE : yes ? HOSTNAME_YES : HOSTNAME_NO);
         return 0;
 }
 
@@ -576,12 +749,117 @@ COMPILER(compile_private_ipc)
         return 0;
 }
 
+/* Several directives want a /proc of the run's own: it is one mount, which carries all their names. */
+static void add_proc(struct plan *p, const char *origin)
+{
+        for (size_t i = 0; i < p->mount_count; i++)
+                if (p->mounts[i].kind == PLAN_PROC) {
+                        p->mounts[i].origin = plan_keep(p, xprintf("%.400s, %s", p->mounts[i].origin, origin));
+                        return;
+                }
+        plan_add_mount(p, PLAN_PROC, "/proc", origin);
+}
+
 COMPILER(compile_private_pids)
 {
         if (!v->number)
                 return 0;
         plan_need_namespace(p, CLONE_NEWPID, v->origin);
-        plan_add_mount(p, PLAN_PROC, "/proc", v->origin);
+        add_proc(p, v->origin);
+        return 0;
+}
+
+COMPILER(compile_protect_proc)
+{
+        p->proc_access = (enum plan_proc_access)v->number;
+        if (v->number)
+                add_proc(p, v->origin);
+        return 0;
+}
+
+COMPILER(compile_proc_subset)
+{
+        p->proc_processes_only = v->number;
+        if (v->number)
+                add_proc(p, v->origin);
+        return 0;
+}
+
+COMPILER(compile_protect_kernel_tunables)
+{
+        static const struct fixed_path rows[] = {
+                { "/proc/acpi", PLAN_READ_ONLY, true },       { "/proc/apm", PLAN_READ_ONLY, true },
+                { "/proc/asound", PLAN_READ_ONLY, true },     { "/proc/bus", PLAN_READ_ONLY, true },
+                { "/proc/fs", PLAN_READ_ONLY, true },         { "/proc/irq", PLAN_READ_ONLY, true },
+                { "/proc/kallsyms", PLAN_INACCESSIBLE, true }, { "/proc/kcore", PLAN_INACCESSIBLE, true },
+                { "/proc/latency_stats", PLAN_READ_ONLY, true }, { "/proc/mtrr", PLAN_READ_ONLY, true },
+                { "/proc/scsi", PLAN_READ_ONLY, true },       { "/proc/sys", PLAN_READ_ONLY, true },
+                { "/proc/sysrq-trigger", PLAN_READ_ONLY, true }, { "/proc/timer_stats", PLAN_READ_ONLY, true },
+                { "/sys", PLAN_READ_ONLY, false },            { "/sys/fs/bpf", PLAN_READ_ONLY, true },
+                { "/sys/fs/cgroup", PLAN_READ_WRITE_IMPLICIT, true }, /* ProtectControlGroups='s business */
+                { "/sys/fs/selinux", PLAN_READ_WRITE_IMPLICIT, true },
+                { "/sys/kernel/debug", PLAN_READ_ONLY, true }, { "/sys/kernel/tracing", PLAN_READ_ONLY, true }, { 0 } };
+        if (!v->number)
+                return 0;
+        add_fixed(p, rows, v->origin);
+        plan_add_denial(p, "_sysctl", EPERM, v->origin);
+        return 0;
+}
+
+COMPILER(compile_protect_kernel_modules)
+{
+        static const struct fixed_path rows[] = { { "/usr/lib/modules", PLAN_INACCESSIBLE, true }, { 0 } };
+        if (!v->number)
+                return 0;
+        add_fixed(p, rows, v->origin);
+        plan_drop_capability(p, CAP_SYS_MODULE, v->origin);
+        plan_add_denial(p, "@module", EPERM, v->origin);
+        return 0;
+}
+
+COMPILER(compile_protect_kernel_logs)
+{
+        static const struct fixed_path rows[] = { { "/proc/kmsg", PLAN_INACCESSIBLE, true },
+                                                  { "/dev/kmsg", PLAN_INACCESSIBLE, true }, { 0 } };
+        if (!v->number)
+                return 0;
+        add_fixed(p, rows, v->origin);
+        plan_drop_capability(p, CAP_SYSLOG, v->origin);
+        plan_add_denial(p, "syslog", EPERM, v->origin);
+        return 0;
+}
+
+COMPILER(compile_protect_clock)
+{
+        if (!v->number)
+                return 0;
+        plan_drop_capability(p, CAP_SYS_TIME, v->origin);
+        plan_drop_capability(p, CAP_WAKE_ALARM, v->origin);
+        plan_add_denial(p, "@clock", EPERM, v->origin);
+        return 0;
+}
+
+enum groups_word { GROUPS_NO, GROUPS_YES, GROUPS_PRIVATE, GROUPS_STRICT };
+
+/* A namespace of v2 groups cannot hide those of v1: there the weaker words are what can be had. */
+static enum groups_word weaken_groups(struct plan *p, enum groups_word word, const char *origin)
+{
+        static const char *const words[] = { [GROUPS_PRIVATE] = "no", [GROUPS_STRICT] = "yes" };
+        strings_take(&p->notes, xprintf("%s: this host's control groups are not v2 alone; taken as %s", origin, words[word]));
+        return word == GROUPS_STRICT ? GROUPS_YES : GROUPS_NO;
+}
+
+COMPILER(compile_protect_control_groups)
+{
+        enum groups_word word = (enum groups_word)v->number;
+        if (word >= GROUPS_PRIVATE && !facts->unified_cgroups)
+                word = weaken_groups(p, word, v->origin);
+        if (word == GROUPS_YES)
+                plan_add_mount(p, PLAN_READ_ONLY, "/sys/fs/cgroup", v->origin);
+        if (word < GROUPS_PRIVATE)
+                return 0;
+        plan_need_namespace(p, CLONE_NEWCGROUP, v->origin);
+        plan_add_mount(p, PLAN_CGROUP, "/sys/fs/cgroup", v->origin)->read_only = word == GROUPS_STRICT;
         return 0;
 }
 
@@ -601,9 +879,16 @@ COMPILER(compile_private_mounts)
 
 COMPILER(compile_protect_hostname)
 {
-        if (!v->number)
+        static const struct fixed_path rows[] = { { "/proc/sys/kernel/domainname", PLAN_READ_ONLY, true },
+                                                  { "/proc/sys/kernel/hostname", PLAN_READ_ONLY, true }, { 0 } };
+        if (v->number == HOSTNAME_NO)
                 return 0;
         plan_need_namespace(p, CLONE_NEWUTS, v->origin);
+        p->hostname = v->text ? xstrdup(v->text) : NULL;
+        p->hostname_origin = v->origin;
+        if (v->number == HOSTNAME_PRIVATE)
+                return 0;
+        add_fixed(p, rows, v->origin);
         plan_add_denial(p, "sethostname", EPERM, v->origin);
         plan_add_denial(p, "setdomainname", EPERM, v->origin);
         return 0;
@@ -694,6 +979,75 @@ COMPILER(compile_restrict_suid_sgid)
         return 0;
 }
 
+static void restrict_by(struct plan *p, enum restriction_kind kind, uint64_t mask, bool allow_list, const char *origin)
+{
+        p->restrictions[kind] = (struct plan_restriction){ true, { kind, mask, allow_list }, origin };
+}
+
+COMPILER(compile_restrict_namespaces)
+{
+        if (v->number != RESTRICTION_NAMESPACES_ALL)
+                restrict_by(p, RESTRICTION_NAMESPACES, v->number, true, v->origin);
+        return 0;
+}
+
+COMPILER(compile_restrict_realtime)
+{
+        if (v->number)
+                restrict_by(p, RESTRICTION_REALTIME, 0, false, v->origin);
+        return 0;
+}
+
+COMPILER(compile_lock_personality)
+{
+        if (v->number)
+                restrict_by(p, RESTRICTION_PERSONALITY, 0, false, v->origin);
+        return 0;
+}
+
+COMPILER(compile_restrict_families)
+{
+        bool allow_list = v->number & FAMILIES_ALLOWED;
+        uint64_t mask = v->number & ~(FAMILIES_ALLOWED | FAMILIES_LISTED);
+        if (allow_list || mask)
+                restrict_by(p, RESTRICTION_FAMILIES, mask, allow_list, v->origin);
+        return 0;
+}
+
+COMPILER(compile_architectures)
+{
+        restrict_by(p, RESTRICTION_ARCHITECTURES, v->number, true, v->origin);
+        return 0;
+}
+
+COMPILER(compile_deny_write_execute)
+{
+        if (v->number)
+                restrict_by(p, RESTRICTION_MEMORY, 0, false, v->origin);
+        return 0;
+}
+
+COMPILER(compile_ambient)
+{
+        p->ambient = v->number;
+        p->ambient_origin = v->origin;
+        return 0;
+}
+
+COMPILER(compile_secure_bits)
+{
+        p->secure_bits = (unsigned)v->number;
+        p->secure_bits_origin = v->origin;
+        return 0;
+}
+
+COMPILER(compile_keyring_mode)
+{
+        p->keyring = PLAN_KEYRING_INHERIT + (enum plan_keyring)v->number;
+        p->keyring_origin = v->origin;
+        return 0;
+}
+
 COMPILER(compile_remove_ipc) { p->remove_ipc = v->number; return 0; }
 
 COMPILER(compile_filter)
@@ -721,6 +1075,10 @@ static const char *const words_private_tmp[] = { "no", "yes", "disconnected", NU
 static const char *const words_private_users[] = { "no", "self", "identity", "full", NULL };
 static const char *const words_protect_system[] = { "no", "yes", "full", "strict", NULL };
 static const char *const words_protect_home[] = { "no", "yes", "read-only", "tmpfs", NULL };
+static const char *const words_protect_control_groups[] = { "no", "yes", "private", "strict", NULL };
+static const char *const words_protect_proc[] = { "default", "noaccess", "invisible", "ptraceable", NULL };
+static const char *const words_keyring_mode[] = { "inherit", "private", "shared", NULL };
+static const char *const words_proc_subset[] = { "all", "pid", NULL };
 static const char *const words_device_policy[] = { "auto", "closed", "strict", NULL };
 static const char *const words_preserve[] = { "no", "yes", "restart", NULL };
 
@@ -741,7 +1099,7 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_PROTECT_SYSTEM] = { "ProtectSystem", directive_read_word, words_protect_system, compile_protect_system,
                                "the operating system read-only" },
         [D_PROTECT_HOME] = { "ProtectHome", directive_read_word, words_protect_home, compile_protect_home, "home folders hidden or read-only" },
-        [D_PROTECT_HOSTNAME] = { "ProtectHostname", directive_read_bool, NULL, compile_protect_hostname, "the host name cannot be changed" },
+        [D_PROTECT_HOSTNAME] = { "ProtectHostname", read_hostname, NULL, compile_protect_hostname, "the host name cannot be changed" },
         [D_READ_WRITE_PATHS] = { "ReadWritePaths", read_paths, NULL, compile_read_write, "paths that stay writable" },
         [D_READ_ONLY_PATHS] = { "ReadOnlyPaths", read_paths, NULL, compile_read_only, "paths that are read-only" },
         [D_INACCESSIBLE_PATHS] = { "InaccessiblePaths", read_paths, NULL, compile_inaccessible, "paths that are hidden" },
@@ -761,6 +1119,30 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_UMASK] = { "UMask", read_umask, NULL, compile_umask, "file mode mask" },
         [D_NO_NEW_PRIVILEGES] = { "NoNewPrivileges", directive_read_bool, NULL, compile_no_new_privileges, "exec never gains privileges" },
         [D_RESTRICT_SUID_SGID] = { "RestrictSUIDSGID", directive_read_bool, NULL, compile_restrict_suid_sgid, "no set-id files can be made" },
+        [D_PROTECT_KERNEL_TUNABLES] = { "ProtectKernelTunables", directive_read_bool, NULL, compile_protect_kernel_tunables,
+                                        "kernel settings read-only" },
+        [D_PROTECT_KERNEL_MODULES] = { "ProtectKernelModules", directive_read_bool, NULL, compile_protect_kernel_modules,
+                                       "no kernel modules can be loaded" },
+        [D_PROTECT_KERNEL_LOGS] = { "ProtectKernelLogs", directive_read_bool, NULL, compile_protect_kernel_logs, "the kernel's log hidden" },
+        [D_PROTECT_CONTROL_GROUPS] = { "ProtectControlGroups", directive_read_word, words_protect_control_groups,
+                                       compile_protect_control_groups, "control groups read-only, or its own" },
+        [D_PROTECT_CLOCK] = { "ProtectClock", directive_read_bool, NULL, compile_protect_clock, "the clock cannot be set" },
+        [D_PROTECT_PROC] = { "ProtectProc", directive_read_exact_word, words_protect_proc, compile_protect_proc, "processes of others hidden in /proc" },
+        [D_PROC_SUBSET] = { "ProcSubset", directive_read_exact_word, words_proc_subset, compile_proc_subset, "/proc with processes only" },
+        [D_RESTRICT_NAMESPACES] = { "RestrictNamespaces", read_namespaces, NULL, compile_restrict_namespaces,
+                                    "namespaces that may be made and entered" },
+        [D_RESTRICT_REALTIME] = { "RestrictRealtime", directive_read_bool, NULL, compile_restrict_realtime, "no realtime scheduling" },
+        [D_LOCK_PERSONALITY] = { "LockPersonality", directive_read_bool, NULL, compile_lock_personality, "the execution domain stays" },
+        [D_RESTRICT_ADDRESS_FAMILIES] = { "RestrictAddressFamilies", read_families, NULL, compile_restrict_families,
+                                          "kinds of sockets allowed, or with ~ denied" },
+        [D_SYSTEM_CALL_ARCHITECTURES] = { "SystemCallArchitectures", read_architectures, NULL, compile_architectures,
+                                          "architectures whose system calls may be used" },
+        [D_MEMORY_DENY_WRITE_EXECUTE] = { "MemoryDenyWriteExecute", directive_read_bool, NULL, compile_deny_write_execute,
+                                          "no memory that is writable and executable" },
+        [D_AMBIENT_CAPABILITIES] = { "AmbientCapabilities", read_ambient, NULL, compile_ambient,
+                                     "capabilities that an ordinary user keeps" },
+        [D_SECURE_BITS] = { "SecureBits", read_secure_bits, NULL, compile_secure_bits, "how capabilities change with users and programs" },
+        [D_KEYRING_MODE] = { "KeyringMode", directive_read_exact_word, words_keyring_mode, compile_keyring_mode, "its session keyring" },
         [D_REMOVE_IPC] = { "RemoveIPC", directive_read_bool, NULL, compile_remove_ipc, "IPC objects of its user are removed at the end" },
         [D_SYSTEM_CALL_FILTER] = { "SystemCallFilter", read_filter, NULL, compile_filter, "system calls allowed, or with ~ denied" },
         [D_SYSTEM_CALL_ERROR_NUMBER] = { "SystemCallErrorNumber", read_errno, NULL, NULL, "what a denied call returns" },
@@ -835,6 +1217,11 @@ const char *directive_name(unsigned i, const char **ret_summary)
         if (ret_summary)
                 *ret_summary = table[i].summary;
         return table[i].name;
+}
+
+const char *directive_secure_bit(unsigned bit)
+{
+        return bit < ELEMENTS(secure_bits) ? secure_bits[bit].name : NULL;
 }
 
 /* The row of a name, or of the nearest one for a hint. */

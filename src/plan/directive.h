@@ -24,7 +24,10 @@ enum directive_id {
         D_PROTECT_HOSTNAME, D_READ_WRITE_PATHS, D_READ_ONLY_PATHS, D_INACCESSIBLE_PATHS, D_EXEC_PATHS, D_NO_EXEC_PATHS,
         D_BIND_PATHS, D_BIND_READ_ONLY_PATHS, D_TEMPORARY_FILE_SYSTEM, D_RUNTIME_DIRECTORY, D_STATE_DIRECTORY,
         D_CACHE_DIRECTORY, D_LOGS_DIRECTORY, D_CONFIGURATION_DIRECTORY, D_WORKING_DIRECTORY, D_ENVIRONMENT, D_UMASK,
-        D_NO_NEW_PRIVILEGES, D_RESTRICT_SUID_SGID, D_REMOVE_IPC, D_SYSTEM_CALL_FILTER, D_SYSTEM_CALL_ERROR_NUMBER, D_MEMORY_MAX,
+        D_NO_NEW_PRIVILEGES, D_RESTRICT_SUID_SGID,
+        D_PROTECT_KERNEL_TUNABLES, D_PROTECT_KERNEL_MODULES, D_PROTECT_KERNEL_LOGS, D_PROTECT_CONTROL_GROUPS, D_PROTECT_CLOCK,
+        D_PROTECT_PROC, D_PROC_SUBSET, D_RESTRICT_NAMESPACES, D_RESTRICT_REALTIME, D_LOCK_PERSONALITY, D_RESTRICT_ADDRESS_FAMILIES,
+        D_SYSTEM_CALL_ARCHITECTURES, D_MEMORY_DENY_WRITE_EXECUTE, D_AMBIENT_CAPABILITIES, D_SECURE_BITS, D_KEYRING_MODE, D_REMOVE_IPC, D_SYSTEM_CALL_FILTER, D_SYSTEM_CALL_ERROR_NUMBER, D_MEMORY_MAX,
         D_TASKS_MAX, D_CPU_QUOTA,
         /* In the order of enum plan_limit_kind. */
         D_LIMIT_CPU, D_LIMIT_FSIZE, D_LIMIT_DATA, D_LIMIT_STACK, D_LIMIT_CORE, D_LIMIT_RSS, D_LIMIT_NOFILE, D_LIMIT_AS,
@@ -79,6 +82,7 @@ struct facts {
         uint64_t capabilities; /* the full bounding set */
         uint64_t memory_bytes, pids_max;
         bool user_mode;
+        bool unified_cgroups; /* /sys/fs/cgroup is a mount of cgroup v2 */
 };
 
 /* One NAME=VALUE. An error names the directive and the value; ids "directive.unknown", "directive.value". */
@@ -89,5 +93,7 @@ void settings_done(struct settings *s);
 
 /* For help, completion and docs: name and summary of row i, NULL at the end. */
 const char *directive_name(unsigned i, const char **ret_summary);
+/* The name that SecureBits= has for a bit; NULL beyond the last. */
+const char *directive_secure_bit(unsigned bit);
 /* A valid user or group name, as systemd's strict rule has it. */
 bool directive_user_name_valid(const char *s);

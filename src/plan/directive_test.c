@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "plan/directive.h"
+#include "plan/specifier.h"
 
 #define ALL ((UINT64_C(1) << 41) - 1)
 #define BIT(n) (UINT64_C(1) << (n))
@@ -46,7 +47,7 @@ static int compile(struct plan *p, bool lenient, struct error *e, const char *co
 /* "path kind[,flags]" for each mount, in order. */
 static char *mounts_text(const struct plan *p)
 {
-        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "file", "tmp", "dev", "proc",   "sys",
+        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "file", "tmp", "dev", "proc",   "sys", "cgroup",
                                                              "mqueue", "tmpfs", "ro", "rw", "rw?", "noexec", "exec" };
         CLEAN_TEXT struct text t = { 0 };
         text_add(&t, "");
@@ -98,12 +99,23 @@ static void bad_values(void **state)
                 "Environment=A", "UMask=8", "UMask=1000", "UMask=", "MemoryMax=0", "MemoryMax=-1", "MemoryMax=1X",
                 "TasksMax=0", "TasksMax=1K", "TasksMax=0%", "CPUQuota=20", "CPUQuota=0%", "CPUQuota=%", "CPUQuota=1.234%",
                 "CPUQuota=.5%", "CPUQuota=infinity", "SystemCallErrorNumber=ENOTHING", "SystemCallErrorNumber=0",
-                "SystemCallErrorNumber=4096",
+                "SystemCallErrorNumber=4096", "ProtectKernelTunables=maybe", "ProtectKernelModules=2", "ProtectKernelLogs=-",
+                "ProtectClock=strict", "ProtectControlGroups=full", "ProtectProc=yes", "ProtectProc=hidden", "ProtectProc=Invisible",
+                "ProcSubset=no", "ProcSubset=none", "RestrictNamespaces=mount", "RestrictNamespaces=net yes", "RestrictNamespaces=~~net",
+                "RestrictNamespaces=\"net", "RestrictRealtime=rr", "LockPersonality=x86", "RestrictAddressFamilies=unix",
+                "RestrictAddressFamilies=AF_UNIX none", "RestrictAddressFamilies=~none", "RestrictAddressFamilies=AF_UNIX,AF_INET",
+                "RestrictAddressFamilies=AF_MAX", "SystemCallArchitectures=i386", "SystemCallArchitectures=~x86", "MemoryDenyWriteExecute=rx",
+                "SecureBits=no-root", "SecureBits=~noroot", "SecureBits=noroot,keep-caps", "KeyringMode=yes", "KeyringMode=own",
+                "ProtectHostname=maybe", "ProtectHostname=no:name", "ProtectHostname=yes:", "ProtectHostname=private:-a", "ProtectHostname=yes:a..b",
+                "ProtectHostname=yes:a.", "ProtectHostname=yes:.a", "ProtectHostname=yes:a-", "ProtectHostname=yes:a.-b", "ProtectHostname=yes:a/b",
+                "ProtectHostname=yes:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         };
         (void)state;
         for (size_t i = 0; i < ELEMENTS(lines); i++)
                 assert_refused(lines[i], "directive.value");
         assert_refused("CapabilityBoundingSet=CAP_CHOWN CAP_NONE", "directive.capability");
+        assert_refused("AmbientCapabilities=CAP_NONE", "directive.capability");
+        assert_refused("ProtectHostname=yes:%q", "directive.specifier");
         assert_refused("ReadOnlyPaths=/a%q", "directive.specifier");
         assert_refused("ReadOnlyPaths=/a%", "directive.specifier");
         assert_refused("ReadOnlyPaths", "directive.syntax");
@@ -170,6 +182,7 @@ static void specifiers(void **state)
                 { "%L", "/var/log" }, { "%E", "/etc" }, { "%T", "/tmp" }, { "%V", "/var/tmp" }, { "%u", "alice" }, { "%U", "1000" },
                 { "%G", "1001" }, { "%h", "/home/alice" }, { "%s", "/bin/zsh" }, { "%b", "b00t" }, { "%m", "mach1ne" },
                 { "%H", "host" }, { "a%i-%ub", "ablue-aliceb" },
+                { "%P", "web/front" }, { "%I", "blue" }, { "%J", "front" }, { "%f", "/blue" },
         };
         (void)state;
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
@@ -178,6 +191,20 @@ static void specifiers(void **state)
                 assert_string_equal(p.environment.items[0], expected);
         }
         assert_mounts(LINES("ReadOnlyPaths=%S/%p /100%%"), "/100% ro; /var/lib/web-front ro");
+        static const struct {
+                const char *unit, *in, *out;
+        } escaped[] = {
+                { "a\\x2db-c\\x20d@e-f\\x2dg.service", "%I|%P|%J|%i|%j|%f", "e/f-g|a-b/c d|c d|e-f\\x2dg|c\\x20d|/e/f-g" },
+                { "a\\x2db-c.service", "%I|%f|%J", "|/a-b/c|c" },
+                { "a@\\q.service", "%I", "\\q" },
+        };
+        for (size_t i = 0; i < ELEMENTS(escaped); i++) {
+                CLEAN_FREE char *expanded = NULL;
+                struct facts own = facts;
+                own.unit = escaped[i].unit;
+                assert_int_equal(specifier_expand(escaped[i].in, &own, &expanded, NULL), 0);
+                assert_string_equal(expanded, escaped[i].out);
+        }
         /* A value with blanks is one word still: words are split before they expand. */
         assert_mounts(LINES("InaccessiblePaths=%h/x"), "/home/alice/x hidden");
 }
@@ -340,6 +367,217 @@ static void dynamic_user_own_words(void **state)
         CLEAN_PLAN struct plan off = { 0 };
         assert_int_equal(compile(&off, false, &e, LINES("DynamicUser=yes", "DynamicUser=no")), 0);
         assert_false(off.dynamic_user || off.root_read_only || off.no_new_privileges);
+}
+
+static bool has_denial(const struct plan *p, const char *calls, const char *origin)
+{
+        for (size_t i = 0; i < p->denial_count; i++)
+                if (text_equal(p->denials[i].calls, calls) && text_equal(p->denials[i].origin, origin) && p->denials[i].error == EPERM)
+                        return true;
+        return false;
+}
+
+static void the_kernel_protected(void **state)
+{
+        PLAN("ProtectKernelModules=yes", "ProtectKernelLogs=yes", "ProtectClock=yes", "CapabilityBoundingSet=CAP_SYS_MODULE CAP_SYSLOG CAP_SYS_TIME CAP_KILL");
+        (void)state;
+        assert_int_equal(p.bounding, BIT(CAP_KILL));
+        assert_true(has_denial(&p, "@module", "ProtectKernelModules=yes") && has_denial(&p, "syslog", "ProtectKernelLogs=yes") &&
+                    has_denial(&p, "@clock", "ProtectClock=yes"));
+        CLEAN_FREE char *got = mounts_text(&p);
+        assert_string_equal(got, "/dev/kmsg hidden,optional; /proc/kmsg hidden,optional; /usr/lib/modules hidden,optional");
+        assert_int_equal(p.namespaces, CLONE_NEWNS);
+        assert_mounts(LINES("ProtectKernelModules=no", "ProtectKernelLogs=no", "ProtectClock=yes"), "");
+        assert_mounts(LINES("ProtectKernelTunables=no", "ProtectControlGroups=no", "ProtectProc=default", "ProcSubset=all"), "");
+}
+
+static void kernel_tunables(void **state)
+{
+        PLAN("ProtectKernelTunables=yes", "ReadWritePaths=/proc/sys/net");
+        (void)state;
+        assert_true(has_denial(&p, "_sysctl", "ProtectKernelTunables=yes"));
+        assert_int_equal(mount_at(&p, "/sys")->kind, PLAN_READ_ONLY);
+        assert_string_equal(mount_at(&p, "/sys")->origin, "ProtectKernelTunables=yes");
+        assert_int_equal(mount_at(&p, "/proc/sys")->kind, PLAN_READ_ONLY);
+        assert_int_equal(mount_at(&p, "/proc/kcore")->kind, PLAN_INACCESSIBLE);
+        assert_int_equal(mount_at(&p, "/sys/fs/cgroup")->kind, PLAN_READ_WRITE_IMPLICIT);
+        assert_int_equal(mount_at(&p, "/proc/sys/net")->kind, PLAN_READ_WRITE);
+        assert_mounts(LINES("ProtectControlGroups=yes"), "/sys/fs/cgroup ro");
+        CLEAN_PLAN struct plan q = { 0 };
+        assert_int_equal(compile(&q, false, &e, LINES("ProtectKernelTunables=yes", "PrivateNetwork=yes")), 0);
+        assert_true(mount_at(&q, "/sys")->kind == PLAN_SYSFS && mount_at(&q, "/sys")->made_read_only);
+}
+
+static void assert_groups(bool unified, const char *line, const char *expected, bool own, const char *note)
+{
+        CLEAN_PLAN struct plan p = { 0 };
+        CLEAN_SETTINGS struct settings s = { 0 };
+        struct facts here = facts;
+        struct error e = { 0 };
+        here.unified_cgroups = unified;
+        assert_int_equal(settings_assign(&s, &here, line, &e), 0);
+        assert_int_equal(settings_compile(&s, &here, &p, &e), 0);
+        CLEAN_FREE char *got = mounts_text(&p);
+        assert_string_equal(got, expected);
+        assert_int_equal(!!(p.namespaces & CLONE_NEWCGROUP), own);
+        assert_int_equal(p.notes.count, !!note);
+        if (note)
+                assert_string_equal(p.notes.items[0], note);
+}
+
+static void control_groups(void **state)
+{
+        (void)state;
+        assert_groups(true, "ProtectControlGroups=on", "/sys/fs/cgroup ro", false, NULL);
+        assert_groups(true, "ProtectControlGroups=private", "/sys/fs/cgroup cgroup", true, NULL);
+        assert_groups(true, "ProtectControlGroups=strict", "/sys/fs/cgroup cgroup,ro", true, NULL);
+        assert_groups(false, "ProtectControlGroups=private", "", false,
+                      "ProtectControlGroups=private: this host's control groups are not v2 alone; taken as no");
+        assert_groups(false, "ProtectControlGroups=strict", "/sys/fs/cgroup ro", false,
+                      "ProtectControlGroups=strict: this host's control groups are not v2 alone; taken as yes");
+}
+
+static void processes_in_proc(void **state)
+{
+        PLAN("ProtectProc=ptraceable", "ProcSubset=pid", "PrivatePIDs=yes", "ReadOnlyPaths=/proc");
+        (void)state;
+        assert_int_equal(p.proc_access, PLAN_PROC_PTRACEABLE);
+        assert_true(p.proc_processes_only);
+        CLEAN_FREE char *got = mounts_text(&p);
+        assert_string_equal(got, "/proc proc,ro");
+        assert_string_equal(mount_at(&p, "/proc")->origin, "PrivatePIDs=yes, ProtectProc=ptraceable, ProcSubset=pid");
+        CLEAN_PLAN struct plan q = { 0 };
+        assert_int_equal(compile(&q, false, &e, LINES("ProtectProc=invisible", "ProtectProc=", "ProcSubset=pid", "ProcSubset=")), 0);
+        assert_true(!q.namespaces && !q.mount_count);
+}
+
+static void assert_restriction(enum restriction_kind kind, const char *const *lines, bool set, uint64_t mask, bool allow_list)
+{
+        CLEAN_PLAN struct plan p = { 0 };
+        struct error e;
+        assert_int_equal(compile(&p, false, &e, lines), 0);
+        assert_int_equal(p.restrictions[kind].set, set);
+        if (set) {
+                assert_int_equal(p.restrictions[kind].what.mask, mask);
+                assert_int_equal(p.restrictions[kind].what.allow_list, allow_list);
+        }
+}
+
+static void restricted_namespaces(void **state)
+{
+        const enum restriction_kind k = RESTRICTION_NAMESPACES;
+        const uint64_t all = RESTRICTION_NAMESPACES_ALL;
+        (void)state;
+        assert_int_equal(all, CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | 0x80);
+        assert_restriction(k, LINES("RestrictNamespaces=yes"), true, 0, true);
+        assert_restriction(k, LINES("RestrictNamespaces=no"), false, 0, true);
+        assert_restriction(k, LINES("RestrictNamespaces=net ipc"), true, CLONE_NEWNET | CLONE_NEWIPC, true);
+        assert_restriction(k, LINES("RestrictNamespaces=~net time"), true, all & ~(uint64_t)(CLONE_NEWNET | 0x80), true);
+        assert_restriction(k, LINES("RestrictNamespaces=net ipc", "RestrictNamespaces=~ipc", "RestrictNamespaces=uts"), true, CLONE_NEWNET | CLONE_NEWUTS, true);
+        assert_restriction(k, LINES("RestrictNamespaces=yes", "RestrictNamespaces=net"), true, CLONE_NEWNET, true);
+        assert_restriction(k, LINES("RestrictNamespaces=no", "RestrictNamespaces=~mnt"), true, all & ~(uint64_t)CLONE_NEWNS, true);
+        assert_restriction(k, LINES("RestrictNamespaces=yes", "RestrictNamespaces="), false, 0, true);
+        assert_restriction(k, LINES("RestrictNamespaces=net", "RestrictNamespaces=", "RestrictNamespaces=~user"), true, all & ~(uint64_t)CLONE_NEWUSER, true);
+        PLAN("RestrictNamespaces=net", "RestrictNamespaces=uts");
+        assert_string_equal(p.restrictions[k].origin, "RestrictNamespaces=net, RestrictNamespaces=uts");
+}
+
+static void restricted_families(void **state)
+{
+        const enum restriction_kind k = RESTRICTION_FAMILIES;
+        (void)state;
+        assert_restriction(k, LINES("RestrictAddressFamilies=none"), true, 0, true);
+        assert_restriction(k, LINES("RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies=AF_INET"), true, BIT(1) | BIT(2), true);
+        assert_restriction(k, LINES("RestrictAddressFamilies=AF_UNIX AF_INET", "RestrictAddressFamilies=~AF_INET"), true, BIT(1), true);
+        assert_restriction(k, LINES("RestrictAddressFamilies=~AF_PACKET"), true, BIT(17), false);
+        assert_restriction(k, LINES("RestrictAddressFamilies=~AF_PACKET AF_INET", "RestrictAddressFamilies=AF_INET"), true, BIT(17), false);
+        assert_restriction(k, LINES("RestrictAddressFamilies=~AF_PACKET", "RestrictAddressFamilies=AF_PACKET"), false, 0, false);
+        assert_restriction(k, LINES("RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies=none"), true, 0, true);
+        assert_restriction(k, LINES("RestrictAddressFamilies=none", "RestrictAddressFamilies=AF_LOCAL"), true, BIT(1), true);
+        assert_restriction(k, LINES("RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies="), false, 0, false);
+        assert_restriction(k, LINES("RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies=~AF_UNIX"), true, 0, true);
+}
+
+static void other_restrictions(void **state)
+{
+        uint64_t x86 = 0, x32 = 0;
+        (void)state;
+        assert_int_equal(restriction_architecture("x86", &x86) | restriction_architecture("x32", &x32), 0);
+        assert_restriction(RESTRICTION_ARCHITECTURES, LINES("SystemCallArchitectures=native"), true, 1, true);
+        assert_restriction(RESTRICTION_ARCHITECTURES, LINES("SystemCallArchitectures=x86", "SystemCallArchitectures=x32 s390x"), true,
+                           x86 | x32 | BIT(21), true);
+        assert_restriction(RESTRICTION_ARCHITECTURES, LINES("SystemCallArchitectures=x86", "SystemCallArchitectures="), false, 0, true);
+        assert_restriction(RESTRICTION_REALTIME, LINES("RestrictRealtime=yes"), true, 0, false);
+        assert_restriction(RESTRICTION_REALTIME, LINES("RestrictRealtime=yes", "RestrictRealtime=no"), false, 0, false);
+        assert_restriction(RESTRICTION_PERSONALITY, LINES("LockPersonality=yes"), true, 0, false);
+        assert_restriction(RESTRICTION_MEMORY, LINES("MemoryDenyWriteExecute=yes"), true, 0, false);
+        assert_restriction(RESTRICTION_MEMORY, LINES("MemoryDenyWriteExecute=no"), false, 0, false);
+        CLEAN_PLAN struct plan p = { 0 };
+        struct error e;
+        assert_int_equal(compile(&p, true, &e, LINES("RestrictNamespaces=net mount", "RestrictAddressFamilies=AF_UNIX AF_X")), 0);
+        assert_int_equal(p.restrictions[RESTRICTION_NAMESPACES].what.mask, CLONE_NEWNET);
+        assert_int_equal(p.restrictions[RESTRICTION_FAMILIES].what.mask, BIT(1));
+        assert_int_equal(p.notes.count, 2);
+}
+
+static void assert_ambient(const char *const *lines, uint64_t expected)
+{
+        CLEAN_PLAN struct plan p = { 0 };
+        struct error e;
+        assert_int_equal(compile(&p, false, &e, lines), 0);
+        assert_int_equal(p.ambient, expected);
+        assert_int_equal(p.bounding, ALL);
+}
+
+static void ambient_capabilities(void **state)
+{
+        (void)state;
+        assert_ambient(LINES("AmbientCapabilities=cap_kill 0"), BIT(CAP_KILL) | BIT(CAP_CHOWN));
+        assert_ambient(LINES("AmbientCapabilities=CAP_KILL", "AmbientCapabilities=CAP_CHOWN"), BIT(CAP_KILL) | BIT(CAP_CHOWN));
+        assert_ambient(LINES("AmbientCapabilities=CAP_KILL CAP_CHOWN", "AmbientCapabilities=~CAP_KILL"), BIT(CAP_CHOWN));
+        assert_ambient(LINES("AmbientCapabilities=~CAP_KILL"), ALL & ~BIT(CAP_KILL));
+        assert_ambient(LINES("AmbientCapabilities=CAP_KILL", "AmbientCapabilities="), 0);
+        assert_ambient(LINES("AmbientCapabilities=~"), ALL);
+        PLAN("AmbientCapabilities=CAP_KILL", "AmbientCapabilities=CAP_CHOWN");
+        assert_string_equal(p.ambient_origin, "AmbientCapabilities=CAP_KILL, AmbientCapabilities=CAP_CHOWN");
+}
+
+static void secure_bits_and_keyring(void **state)
+{
+        PLAN("SecureBits=noroot keep-caps-locked", "SecureBits=exec-restrict-file", "KeyringMode=shared");
+        (void)state;
+        assert_int_equal(p.secure_bits, 1 | 1 << 5 | 1 << 8);
+        assert_string_equal(p.secure_bits_origin, "SecureBits=noroot keep-caps-locked, SecureBits=exec-restrict-file");
+        assert_int_equal(p.keyring, PLAN_KEYRING_SHARED);
+        CLEAN_PLAN struct plan q = { 0 };
+        assert_int_equal(compile(&q, false, &e, LINES("SecureBits=noroot", "SecureBits=", "KeyringMode=inherit", "KeyringMode=")), 0);
+        assert_null(q.secure_bits_origin);
+        assert_int_equal(q.keyring, PLAN_KEYRING_DEFAULT);
+        CLEAN_PLAN struct plan inherit = { 0 };
+        assert_int_equal(compile(&inherit, false, &e, LINES("KeyringMode=inherit")), 0);
+        assert_int_equal(inherit.keyring, PLAN_KEYRING_INHERIT);
+        assert_string_equal(directive_secure_bit(11), "exec-deny-interactive-locked");
+        assert_null(directive_secure_bit(12));
+}
+
+static void host_names(void **state)
+{
+        PLAN("ProtectHostname=on:%p.example");
+        (void)state;
+        assert_string_equal(p.hostname, "web-front.example");
+        assert_true(has_denial(&p, "sethostname", "ProtectHostname=on:%p.example"));
+        assert_int_equal(mount_at(&p, "/proc/sys/kernel/hostname")->kind, PLAN_READ_ONLY);
+        CLEAN_PLAN struct plan q = { 0 };
+        assert_int_equal(compile(&q, false, &e, LINES("ProtectHostname=yes:a", "ProtectHostname=private:B_1")), 0);
+        assert_string_equal(q.hostname, "B_1");
+        assert_true(!q.denial_count && !q.mount_count);
+        assert_int_equal(q.namespaces, CLONE_NEWUTS);
+        CLEAN_PLAN struct plan plain = { 0 };
+        assert_int_equal(compile(&plain, false, &e, LINES("ProtectHostname=yes:a", "ProtectHostname=private")), 0);
+        assert_null(plain.hostname);
+        CLEAN_PLAN struct plan off = { 0 };
+        assert_int_equal(compile(&off, false, &e, LINES("ProtectHostname=yes:a", "ProtectHostname=no")), 0);
+        assert_true(!off.namespaces && !off.hostname);
 }
 
 static void limits(void **state)
@@ -727,7 +965,10 @@ int main(void)
                 cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(numbers),
                 cmocka_unit_test(environment_sources), cmocka_unit_test(streams), cmocka_unit_test(folder_modes), cmocka_unit_test(resources), cmocka_unit_test(quota_periods), cmocka_unit_test(process_settings),
                 cmocka_unit_test(folders), cmocka_unit_test(filters), cmocka_unit_test(lenient), cmocka_unit_test(bounds),
-                cmocka_unit_test(names),
+                cmocka_unit_test(names), cmocka_unit_test(the_kernel_protected), cmocka_unit_test(kernel_tunables),
+                cmocka_unit_test(control_groups), cmocka_unit_test(processes_in_proc), cmocka_unit_test(restricted_namespaces),
+                cmocka_unit_test(restricted_families), cmocka_unit_test(other_restrictions), cmocka_unit_test(ambient_capabilities),
+                cmocka_unit_test(secure_bits_and_keyring), cmocka_unit_test(host_names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

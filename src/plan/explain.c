@@ -7,6 +7,7 @@
 
 #include "base/path.h"
 #include "os/capability.h"
+#include "plan/directive.h"
 #include "plan/explain_container.h"
 #include "plan/explain_process.h"
 
@@ -36,7 +37,8 @@ static const struct mount_row {
         [PLAN_FILE] = { "file", "a file of the plan's", false, false },
         [PLAN_PRIVATE_TMP] = { "private-tmp", "its own", true, true },
         [PLAN_PRIVATE_DEV] = { "private-devices", "no hardware, read-only", false, true },
-        [PLAN_PROC] = { "proc", "its own processes", true, false },
+        [PLAN_PROC] = { "proc", "a new one", true, false },
+        [PLAN_CGROUP] = { "cgroup", "its own control group", true, false },
         [PLAN_MQUEUE] = { "mqueue", "its own message queues", true, false },
         [PLAN_SYSFS] = { "sysfs", "for its network", true, false },
         [PLAN_TMPFS] = { "tmpfs", "empty, in memory", true, true },
@@ -78,7 +80,8 @@ static bool is_root(const struct view *v)
 /* Capability over the host, not one inside a user namespace. */
 static bool holds(const struct view *v, unsigned capability)
 {
-        return is_root(v) && v->p->users == PLAN_USERS_HOST && (v->p->bounding >> capability & 1);
+        bool ambient = v->host->privileged && v->p->ambient >> capability & 1;
+        return (is_root(v) || ambient) && v->p->users == PLAN_USERS_HOST && (v->p->bounding >> capability & 1);
 }
 
 static bool has_user_namespace(const struct view *v)
@@ -195,13 +198,13 @@ static const struct open_row {
         { open_devices, "raw devices can be read and written", "PrivateDevices=yes" },
         { open_nodes, "device nodes can be made", "PrivateDevices=yes" },
         { open_ports, "I/O ports can be used", "PrivateDevices=yes" },
-        { open_sysctl, "kernel settings below /proc/sys can be changed", "ReadOnlyPaths=/proc/sys" },
-        { open_sysfs, "devices and the kernel can be changed through /sys", "ReadOnlyPaths=/sys" },
-        { open_modules, "kernel modules can be loaded", "CapabilityBoundingSet=~CAP_SYS_MODULE" },
+        { open_sysctl, "kernel settings below /proc/sys can be changed", "ProtectKernelTunables=yes" },
+        { open_sysfs, "devices and the kernel can be changed through /sys", "ProtectKernelTunables=yes" },
+        { open_modules, "kernel modules can be loaded", "ProtectKernelModules=yes" },
         { open_boot, "the machine can be rebooted", "CapabilityBoundingSet=~CAP_SYS_BOOT" },
         { open_kexec, "another kernel can be started", "CapabilityBoundingSet=~CAP_SYS_BOOT" },
-        { open_clock, "the clock can be set", "CapabilityBoundingSet=~CAP_SYS_TIME" },
-        { open_log, "the kernel's log can be read and cleared", "CapabilityBoundingSet=~CAP_SYSLOG" },
+        { open_clock, "the clock can be set", "ProtectClock=yes" },
+        { open_log, "the kernel's log can be read and cleared", "ProtectKernelLogs=yes" },
         { open_bpf, "BPF programs can be loaded into the kernel", "SystemCallFilter=~bpf" },
         { open_handles, "hidden files can be opened by their handles", "CapabilityBoundingSet=~CAP_DAC_READ_SEARCH" },
         { open_undo, "the mounts of this plan can be undone", "--seal=auto" },
@@ -248,12 +251,24 @@ static void text_namespaces(const struct view *v)
                              v->p->namespace_origin[plan_namespace_slot(namespaces[i].flag)]);
 }
 
+static void add_proc_words(const struct plan *p, struct text *words)
+{
+        static const char *const access[] = { [PLAN_PROC_DEFAULT] = "", [PLAN_PROC_NO_ACCESS] = ", others' processes closed",
+                                              [PLAN_PROC_INVISIBLE] = ", others' processes hidden",
+                                              [PLAN_PROC_PTRACEABLE] = ", only processes that it may trace" };
+        text_addf(words, "%s%s%s", p->namespaces & CLONE_NEWPID ? "its own processes" : "a new one", access[p->proc_access],
+                  p->proc_processes_only ? ", nothing but processes" : "");
+}
+
 static void text_mounts(const struct view *v)
 {
         for (size_t i = 0; i < v->p->mount_count; i++) {
                 const struct plan_mount *m = &v->p->mounts[i];
                 CLEAN_TEXT struct text words = { 0 };
-                text_add(&words, mount_rows[m->kind].words);
+                if (m->kind == PLAN_PROC)
+                        add_proc_words(v->p, &words);
+                else
+                        text_add(&words, mount_rows[m->kind].words);
                 if (m->kind == PLAN_BIND)
                         text_addf(&words, " %s", m->source);
                 else if (m->kind == PLAN_TMPFS && m->source && *m->source)
@@ -292,6 +307,16 @@ static uint64_t removed_by_set(const struct view *v)
         return mask;
 }
 
+/* NULL if there are none. */
+static char *secure_bit_names(unsigned mask)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        for (unsigned n = 0; directive_secure_bit(n); n++)
+                if (mask >> n & 1)
+                        text_addf(&t, "%s%s", t.length ? " " : "", directive_secure_bit(n));
+        return TAKE_PTR(t.data);
+}
+
 static void text_capabilities(const struct view *v)
 {
         const struct plan *p = v->p;
@@ -311,6 +336,14 @@ static void text_capabilities(const struct view *v)
                 CLEAN_FREE char *name = removed_name(p->bounding_removed.items[i], &origin);
                 line(v, "", "removed", name, origin);
         }
+        if (p->ambient_origin && p->ambient) {
+                CLEAN_FREE char *ambient = capability_names(p->ambient);
+                line(v, "", "ambient", ambient, p->ambient_origin);
+        }
+        if (p->secure_bits_origin) {
+                CLEAN_FREE char *bits = secure_bit_names(p->secure_bits);
+                line(v, "privileges", "secure bits", bits ? bits : "none", p->secure_bits_origin);
+        }
         if (p->no_new_privileges)
                 line(v, "privileges", "no new ones", "execve never gains any", p->no_new_privileges_origin);
         if (p->restrict_suid_sgid)
@@ -321,6 +354,27 @@ static char *action_words(int error)
 {
         return error > 0 ? xprintf("fails with errno %d (%s)", error, strerrorname_np(error) ? strerrorname_np(error) : "?")
                          : xstrdup("ends the process");
+}
+
+static const struct restriction_row {
+        const char *kind, *subject;
+} restriction_rows[RESTRICTION_KINDS] = {
+        [RESTRICTION_NAMESPACES] = { "namespaces", "namespaces" },
+        [RESTRICTION_REALTIME] = { "realtime", "realtime scheduling" },
+        [RESTRICTION_PERSONALITY] = { "personality", "execution domain" },
+        [RESTRICTION_FAMILIES] = { "address-families", "sockets" },
+        [RESTRICTION_ARCHITECTURES] = { "architectures", "architectures" },
+        [RESTRICTION_MEMORY] = { "memory", "memory" },
+};
+
+static void text_restrictions(const struct view *v)
+{
+        for (size_t i = 0; i < RESTRICTION_KINDS; i++) {
+                const struct plan_restriction *r = &v->p->restrictions[i];
+                CLEAN_FREE char *words = r->set ? restriction_words(&r->what) : NULL;
+                if (r->set)
+                        line(v, "restricted", restriction_rows[i].subject, words, r->origin);
+        }
 }
 
 static void text_calls(const struct view *v)
@@ -382,6 +436,13 @@ static void text_folders(const struct view *v)
         }
 }
 
+static const char *const keyring_words[][2] = {
+        [PLAN_KEYRING_DEFAULT] = { "default", NULL },
+        [PLAN_KEYRING_INHERIT] = { "inherit", "the caller's session keyring" },
+        [PLAN_KEYRING_PRIVATE] = { "private", "a session keyring of its own" },
+        [PLAN_KEYRING_SHARED] = { "shared", "its own, with the user's keyring in it" },
+};
+
 static void text_process(const struct view *v)
 {
         const struct plan *p = v->p;
@@ -391,6 +452,10 @@ static void text_process(const struct view *v)
                      "WorkingDirectory=");
         if (p->umask != 0022)
                 line(v, "file mode", mask, "mask", "UMask=");
+        if (p->hostname)
+                line(v, "host name", p->hostname, NULL, p->hostname_origin);
+        if (p->keyring)
+                line(v, "keyring", keyring_words[p->keyring][0], keyring_words[p->keyring][1], p->keyring_origin);
         for (size_t i = 0; i < p->environment.count; i++)
                 line(v, "environment", p->environment.items[i], NULL, "Environment= or --setenv");
 }
@@ -435,8 +500,9 @@ static void text_open(const struct view *v)
 void explain_text(const struct plan *p, const struct explain_host *host, struct text *t)
 {
         static void (*const sections[])(const struct view *) = {
-                text_unit,    text_identity, text_namespaces, text_mounts, text_capabilities, text_calls,
-                text_limits,  explain_resources_text, text_folders,  text_process,    explain_process_text, text_seal,   text_notes,        text_open,
+                text_unit,         text_identity, text_namespaces, text_mounts,  text_capabilities, text_calls,
+                text_restrictions, text_limits,   explain_resources_text, text_folders, text_process, explain_process_text, text_seal,         text_notes,
+                text_open,
         };
         /* Of a container the configuration says what a unit's directives and defaults say of a run. */
         static void (*const container_sections[])(const struct view *) = {
@@ -497,15 +563,21 @@ static void json_namespaces(const struct view *v)
         text_add(v->t, "]");
 }
 
-static void json_mount(struct text *t, const struct plan_mount *m)
+static const char *const proc_access_options[] = { [PLAN_PROC_NO_ACCESS] = "hidepid=noaccess", [PLAN_PROC_INVISIBLE] = "hidepid=invisible",
+                                                   [PLAN_PROC_PTRACEABLE] = "hidepid=ptraceable" };
+
+static void json_mount(struct text *t, const struct plan *p, const struct plan_mount *m)
 {
+        bool proc = m->kind == PLAN_PROC;
         const struct {
                 bool on;
                 const char *word;
         } options[] = { { m->optional, "optional" },
                         { m->read_only || m->read_only_above, "read-only" },
                         { m->no_exec || m->no_exec_above, "no-exec" },
-                        { m->recursive, "recursive" } };
+                        { m->recursive, "recursive" },
+                        { proc && p->proc_access, proc_access_options[p->proc_access] },
+                        { proc && p->proc_processes_only, "subset=pid" } };
         CLEAN_STRINGS struct strings words = { 0 };
         for (size_t i = 0; i < ELEMENTS(options); i++)
                 if (options[i].on)
@@ -525,7 +597,7 @@ static void json_mounts(const struct view *v)
         text_add(v->t, "[");
         for (size_t i = 0; i < v->p->mount_count; i++) {
                 next(v->t);
-                json_mount(v->t, &v->p->mounts[i]);
+                json_mount(v->t, v->p, &v->p->mounts[i]);
         }
         text_add(v->t, "]");
 }
@@ -559,7 +631,10 @@ static void json_capabilities(const struct view *v)
                 CLEAN_FREE char *name = removed_name(p->bounding_removed.items[i], &origin);
                 json_removed(v->t, name, origin);
         }
-        text_add(v->t, "]}");
+        text_add(v->t, "]");
+        json_names(v->t, "ambient", p->ambient);
+        json_string(v->t, "ambient_origin", p->ambient_origin);
+        text_add(v->t, "}");
 }
 
 static void json_switch(struct text *t, const char *name, bool on, const char *origin)
@@ -573,6 +648,15 @@ static void json_switch(struct text *t, const char *name, bool on, const char *o
 
 static void json_privileges(const struct view *v)
 {
+        CLEAN_STRINGS struct strings bits = { 0 };
+        for (unsigned n = 0; directive_secure_bit(n); n++)
+                if (v->p->secure_bits >> n & 1)
+                        strings_add(&bits, directive_secure_bit(n));
+        key(v->t, "secure_bits");
+        text_add(v->t, "{");
+        json_strings(v->t, "set", &bits);
+        json_string(v->t, "origin", v->p->secure_bits_origin);
+        text_add(v->t, "}");
         json_switch(v->t, "no_new_privileges", v->p->no_new_privileges, v->p->no_new_privileges_origin);
         json_switch(v->t, "restrict_suid_sgid", v->p->restrict_suid_sgid, v->p->restrict_suid_sgid_origin);
 }
@@ -607,6 +691,26 @@ static void json_calls(const struct view *v)
                 text_add(t, "}");
         }
         text_add(t, "]}");
+}
+
+static void json_restrictions(const struct view *v)
+{
+        struct text *t = v->t;
+        key(t, "restrictions");
+        text_add(t, "[");
+        for (size_t i = 0; i < RESTRICTION_KINDS; i++) {
+                const struct plan_restriction *r = &v->p->restrictions[i];
+                CLEAN_FREE char *words = r->set ? restriction_words(&r->what) : NULL;
+                if (!r->set)
+                        continue;
+                next(t);
+                text_add(t, "{");
+                json_string(t, "kind", restriction_rows[i].kind);
+                json_string(t, "words", words);
+                json_string(t, "origin", r->origin);
+                text_add(t, "}");
+        }
+        text_add(t, "]");
 }
 
 /* No limit is null. */
@@ -654,12 +758,23 @@ static void json_folders(const struct view *v)
         text_add(t, "]");
 }
 
+static void json_word(struct text *t, const char *name, const char *value, const char *origin)
+{
+        key(t, name);
+        text_add(t, "{");
+        json_string(t, "value", value);
+        json_string(t, "origin", origin);
+        text_add(t, "}");
+}
+
 static void json_process(const struct view *v)
 {
         CLEAN_FREE char *mask = xprintf("%04o", (unsigned)v->p->umask);
         json_string(v->t, "working_directory", v->p->working_directory);
         json_string(v->t, "umask", mask);
         json_strings(v->t, "environment", &v->p->environment);
+        json_word(v->t, "hostname", v->p->hostname, v->p->hostname_origin);
+        json_word(v->t, "keyring", keyring_words[v->p->keyring][0], v->p->keyring_origin);
 }
 
 static void json_seal(const struct view *v)
@@ -694,9 +809,9 @@ static void json_open(const struct view *v)
 void explain_json(const struct plan *p, const struct explain_host *host, struct text *t)
 {
         static void (*const sections[])(const struct view *) = {
-                json_unit,   json_identity, json_namespaces, json_mounts,  json_capabilities, json_privileges,
-                json_calls,  json_limits,  explain_resources_json,  json_folders,    json_process, explain_process_json, json_seal, json_open,
-                explain_container_json,
+                json_unit,   json_identity,     json_namespaces, json_mounts,  json_capabilities, json_privileges,
+                json_calls,  json_restrictions, json_limits,     explain_resources_json, json_folders, json_process, explain_process_json, json_seal,
+                json_open,   explain_container_json,
         };
         const struct view v = { p, host, t };
         text_add(t, "{");

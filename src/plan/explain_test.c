@@ -100,6 +100,75 @@ static void dynamic(void **state)
                     "nothing that this list knows of\n");
 }
 
+static void the_kernel_and_proc(void **state)
+{
+        (void)state;
+        CLEAN_FREE char *got = explain(explain_text, &root_host, false,
+                                       LINES("ProtectKernelTunables=yes", "ProtectKernelModules=yes", "ProtectKernelLogs=yes", "ProtectClock=yes",
+                                             "ProtectControlGroups=strict", "ProtectProc=invisible", "ProcSubset=pid"));
+        CLEAN_FREE char *text = squeeze(got);
+        static const char *const lines[] = {
+                "mount /proc a new one, others' processes hidden, nothing but processes ProtectProc=invisible, ProcSubset=pid\n",
+                "mount /proc/sys read-only, if there ProtectKernelTunables=yes\n",
+                "mount /sys read-only ProtectKernelTunables=yes\n",
+                "mount /usr/lib/modules hidden, if there ProtectKernelModules=yes\n",
+                "mount /dev/kmsg hidden, if there ProtectKernelLogs=yes\n",
+                "removed CAP_SYS_MODULE ProtectKernelModules=yes\n", "removed CAP_SYSLOG ProtectKernelLogs=yes\n",
+                "removed CAP_SYS_TIME ProtectClock=yes\n", "removed CAP_WAKE_ALARM ProtectClock=yes\n",
+                "system calls _sysctl fails with errno 1 (EPERM) ProtectKernelTunables=yes\n",
+                "system calls @module fails with errno 1 (EPERM) ProtectKernelModules=yes\n",
+                "system calls syslog fails with errno 1 (EPERM) ProtectKernelLogs=yes\n",
+                "system calls @clock fails with errno 1 (EPERM) ProtectClock=yes\n",
+                "note ProtectControlGroups=strict: this host's control groups are not v2 alone; taken as yes\n",
+        };
+        for (size_t i = 0; i < ELEMENTS(lines); i++)
+                if (!strstr(text, lines[i]))
+                        fail_msg("%s is not in %s", lines[i], text);
+        CLEAN_FREE char *own = explain(explain_text, &root_host, false, LINES("PrivatePIDs=yes", "ProtectProc=noaccess"));
+        assert_non_null(strstr(own, "its own processes, others' processes closed"));
+        CLEAN_FREE char *json = explain(explain_json, &root_host, false, LINES("ProtectProc=ptraceable", "ProcSubset=pid"));
+        assert_non_null(strstr(json, "{\"path\":\"/proc\",\"kind\":\"proc\",\"source\":null,\"options\":[\"hidepid=ptraceable\",\"subset=pid\"],"
+                                     "\"origin\":\"ProtectProc=ptraceable, ProcSubset=pid\"}"));
+}
+
+static void restrictions(void **state)
+{
+        (void)state;
+        CLEAN_FREE char *got = explain(explain_text, &root_host, false,
+                                       LINES("RestrictNamespaces=net", "RestrictRealtime=yes", "LockPersonality=yes", "RestrictAddressFamilies=~AF_PACKET",
+                                             "SystemCallArchitectures=native", "MemoryDenyWriteExecute=yes"));
+        CLEAN_FREE char *text = squeeze(got);
+        assert_non_null(strstr(text, "restricted namespaces only of these can be made: net RestrictNamespaces=net\n"
+                                     "restricted realtime scheduling cannot be had RestrictRealtime=yes\n"
+                                     "restricted execution domain stays as it is LockPersonality=yes\n"
+                                     "restricted sockets none of these: AF_PACKET RestrictAddressFamilies=~AF_PACKET\n"
+                                     "restricted architectures only of these: native SystemCallArchitectures=native\n"
+                                     "restricted memory never writable and executable MemoryDenyWriteExecute=yes\n"));
+        CLEAN_FREE char *json = explain(explain_json, &root_host, false, LINES("RestrictRealtime=yes", "RestrictAddressFamilies=none"));
+        assert_non_null(strstr(json, "\"restrictions\":[{\"kind\":\"realtime\",\"words\":\"cannot be had\",\"origin\":\"RestrictRealtime=yes\"},"
+                                     "{\"kind\":\"address-families\",\"words\":\"none can be opened\",\"origin\":\"RestrictAddressFamilies=none\"}]"));
+}
+
+static void what_the_process_keeps(void **state)
+{
+        (void)state;
+        CLEAN_FREE char *got = explain(explain_text, &root_host, false,
+                                       LINES("User=nobody", "AmbientCapabilities=CAP_KILL CAP_SYS_TIME", "SecureBits=noroot keep-caps", "KeyringMode=shared",
+                                             "ProtectHostname=yes:box"));
+        CLEAN_FREE char *text = squeeze(got);
+        static const char *const lines[] = { "ambient CAP_KILL CAP_SYS_TIME AmbientCapabilities=CAP_KILL CAP_SYS_TIME\n",
+                                             "privileges secure bits noroot keep-caps SecureBits=noroot keep-caps\n",
+                                             "keyring shared its own, with the user's keyring in it KeyringMode=shared\n",
+                                             "host name box ProtectHostname=yes:box\n", "the clock can be set closed by ProtectClock=yes\n" };
+        for (size_t i = 0; i < ELEMENTS(lines); i++)
+                if (!strstr(text, lines[i]))
+                        fail_msg("%s is not in %s", lines[i], text);
+        CLEAN_FREE char *json = explain(explain_json, &root_host, false, LINES("AmbientCapabilities=CAP_KILL", "SecureBits=noroot-locked", "KeyringMode=inherit"));
+        assert_non_null(strstr(json, "\"ambient\":[\"CAP_KILL\"],\"ambient_origin\":\"AmbientCapabilities=CAP_KILL\"}"));
+        assert_non_null(strstr(json, "\"secure_bits\":{\"set\":[\"noroot-locked\"],\"origin\":\"SecureBits=noroot-locked\"}"));
+        assert_non_null(strstr(json, "\"hostname\":{\"value\":null,\"origin\":null},\"keyring\":{\"value\":\"inherit\",\"origin\":\"KeyringMode=inherit\"}"));
+}
+
 static void plain_root(void **state)
 {
         (void)state;
@@ -123,9 +192,9 @@ static void plain_root(void **state)
                     "\nNot closed by this plan\n"
                     "files of the host can be changed closed by ProtectSystem=strict\n"
                     "raw devices can be read and written closed by PrivateDevices=yes\n"
-                    "kernel settings below /proc/sys can be changed closed by ReadOnlyPaths=/proc/sys\n"
-                    "devices and the kernel can be changed through /sys closed by ReadOnlyPaths=/sys\n"
-                    "the clock can be set closed by CapabilityBoundingSet=~CAP_SYS_TIME\n");
+                    "kernel settings below /proc/sys can be changed closed by ProtectKernelTunables=yes\n"
+                    "devices and the kernel can be changed through /sys closed by ProtectKernelTunables=yes\n"
+                    "the clock can be set closed by ProtectClock=yes\n");
 }
 
 static void ordinary_user(void **state)
@@ -250,6 +319,8 @@ static void open_ends(void **state)
                 { "I/O ports", "PrivateDevices=yes" }, { "/proc/sys", "ReadOnlyPaths=/proc/sys" }, { "/proc/sys", "ReadOnlyPaths=/" },
                 { "through /sys", "ReadOnlyPaths=/sys" }, { "kernel modules", "CapabilityBoundingSet=~CAP_SYS_MODULE" },
                 { "kernel modules", "SystemCallFilter=~@module" }, { "kernel modules", "PrivateUsers=yes" },
+                { "kernel modules", "ProtectKernelModules=yes" }, { "clock", "ProtectClock=yes" }, { "kernel's log", "ProtectKernelLogs=yes" },
+                { "/proc/sys", "ProtectKernelTunables=yes" }, { "through /sys", "ProtectKernelTunables=yes" },
                 { "rebooted", "PrivatePIDs=yes" }, { "another kernel", "CapabilityBoundingSet=" }, { "clock", "SystemCallFilter=~@clock" },
                 { "kernel's log", "User=nobody" }, { "BPF", "SystemCallFilter=~bpf" }, { "network", "PrivateNetwork=yes" },
                 { "traffic", "PrivateNetwork=yes" }, { "signalled", "PrivatePIDs=yes" }, { "sockets", "InaccessiblePaths=/run" },
@@ -337,8 +408,9 @@ static void json_empty(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(dynamic), cmocka_unit_test(plain_root), cmocka_unit_test(ordinary_user), cmocka_unit_test(open_ends),
-                cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(environment_and_streams), cmocka_unit_test(resources), cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
+                cmocka_unit_test(dynamic), cmocka_unit_test(the_kernel_and_proc), cmocka_unit_test(restrictions), cmocka_unit_test(what_the_process_keeps), cmocka_unit_test(plain_root), cmocka_unit_test(ordinary_user), cmocka_unit_test(open_ends),
+                cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(environment_and_streams), cmocka_unit_test(resources),
+                cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -566,6 +566,17 @@ static int open_context(struct compiler *c, struct error *e)
         return r < 0 ? error_errno(e, r, "seccomp.compile", "preparing a system call filter") : 0;
 }
 
+int filter_open_context(uint32_t default_action, void **ret, struct error *e)
+{
+        CLEAN_CONTEXT scmp_filter_ctx context = NULL;
+        struct compiler c = { .default_action = default_action };
+        int r = open_context(&c, e);
+        context = c.context;
+        if (r == 0)
+                *ret = TAKE_PTR(context);
+        return r;
+}
+
 /* What libseccomp has written, behind the instructions of front. */
 static int read_program(int fd, const struct sock_filter *front, size_t front_count, struct filter_program *ret)
 {

@@ -58,6 +58,8 @@ int filter_compile(const struct filter *f, bool notify, struct filter_program *r
 /* Refuses to make set-user-id and set-group-id files, as RestrictSUIDSGID=. */
 int filter_restrict_suid_sgid(struct filter_program *ret, struct error *e);
 void filter_program_clear(struct filter_program *p);
+/* A context of libseccomp (scmp_filter_ctx) for the native architecture and its siblings; release it. */
+int filter_open_context(uint32_t default_action, void **ret, struct error *e);
 /* The program of a context of libseccomp (scmp_filter_ctx), behind front_count instructions of our own. */
 int filter_export(void *context, const struct sock_filter *front, size_t front_count, struct filter_program *ret, struct error *e);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* /process of an OCI configuration, and the process of exec. */
+#include <inttypes.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -266,36 +267,63 @@ static int read_priority(const struct json_place *at, void *into, struct error *
         return r;
 }
 
+struct scheduler_reading {
+        struct plan_scheduler s;
+        bool has_runtime;
+};
+
+static int read_runtime(const struct json_place *at, void *into, struct error *e)
+{
+        struct scheduler_reading *r = into;
+        r->has_runtime = true;
+        return json_u64(at, &r->s.runtime_ns, e);
+}
+
+#define SCHEDULER(member) offsetof(struct scheduler_reading, s.member)
 static const struct json_field scheduler_fields[] = {
-        { "policy", read_policy, offsetof(struct plan_scheduler, policy), JSON_REQUIRED },
-        { "nice", read_nice, offsetof(struct plan_scheduler, nice), 0 },
-        { "priority", read_priority, offsetof(struct plan_scheduler, priority), 0 },
-        { "flags", read_scheduler_flags, offsetof(struct plan_scheduler, flags), 0 },
-        { "runtime", json_u64, offsetof(struct plan_scheduler, runtime_ns), 0 },
-        { "deadline", json_u64, offsetof(struct plan_scheduler, deadline_ns), 0 },
-        { "period", json_u64, offsetof(struct plan_scheduler, period_ns), 0 },
+        { "policy", read_policy, SCHEDULER(policy), JSON_REQUIRED },
+        { "nice", read_nice, SCHEDULER(nice), 0 },
+        { "priority", read_priority, SCHEDULER(priority), 0 },
+        { "flags", read_scheduler_flags, SCHEDULER(flags), 0 },
+        { "runtime", read_runtime, 0, 0 },
+        { "deadline", json_u64, SCHEDULER(deadline_ns), 0 },
+        { "period", json_u64, SCHEDULER(period_ns), 0 },
         { 0 },
 };
 
-static int check_deadline(const struct json_place *at, const struct plan_scheduler *s, struct error *e)
+/* The words are those that others say of the same mistakes. */
+static int bad_deadline(const struct json_place *at, const char *member, const char *text, struct error *e)
 {
+        const struct json_place place = oci_member(at, member);
+        return oci_fail(&place, e, "in nanoseconds, in the order runtime <= deadline <= period", "sched_setattr: `SCHED_DEADLINE` %s", text);
+}
+
+static int check_deadline(const struct json_place *at, const struct scheduler_reading *r, struct error *e)
+{
+        const struct plan_scheduler *s = &r->s;
         uint64_t period = s->period_ns ? s->period_ns : s->deadline_ns;
-        const struct json_place deadline = oci_member(at, "deadline"), runtime = oci_member(at, "runtime"), p = oci_member(at, "period");
-        if (!s->deadline_ns)
-                return oci_fail(&deadline, e, "SCHED_DEADLINE needs runtime and deadline, in nanoseconds", "is missing or 0");
-        if (s->runtime_ns < DEADLINE_RUNTIME_MIN_NS)
-                return oci_fail(&runtime, e, "it is counted in nanoseconds", "is below %d ns, the least that the kernel takes", DEADLINE_RUNTIME_MIN_NS);
-        if (s->runtime_ns > s->deadline_ns)
-                return oci_fail(&runtime, e, "the order is runtime <= deadline <= period", "is above the deadline");
-        if (s->deadline_ns > period)
-                return oci_fail(&deadline, e, "the order is runtime <= deadline <= period", "is above the period");
-        if (period >> 63)
-                return json_fail(&p, e, "is above %lld", (long long)INT64_MAX);
+        CLEAN_FREE char *range = xprintf("runtime %" PRIu64 " must be between %d and %" PRId64, s->runtime_ns, DEADLINE_RUNTIME_MIN_NS, INT64_MAX);
+        CLEAN_FREE char *above_deadline = xprintf("runtime %" PRIu64 " must be <= deadline %" PRIu64, s->runtime_ns, s->deadline_ns);
+        CLEAN_FREE char *above_period = xprintf("deadline %" PRIu64 " must be <= period %" PRIu64, s->deadline_ns, period);
+        const struct {
+                bool wrong;
+                const char *member, *text;
+        } rows[] = { { !r->has_runtime, "runtime", "requires `runtime`" },
+                     { !s->runtime_ns, "runtime", "runtime must be greater than 0" },
+                     { !s->deadline_ns, "deadline", "requires `deadline`" },
+                     { s->runtime_ns < DEADLINE_RUNTIME_MIN_NS || s->runtime_ns > INT64_MAX, "runtime", range },
+                     { s->runtime_ns > s->deadline_ns, "runtime", above_deadline },
+                     { s->deadline_ns > period, "deadline", above_period },
+                     { period > INT64_MAX, "period", "period is too long" } };
+        for (size_t i = 0; i < ELEMENTS(rows); i++)
+                if (rows[i].wrong)
+                        return bad_deadline(at, rows[i].member, rows[i].text, e);
         return 0;
 }
 
-static int check_scheduler(const struct json_place *at, const struct plan_scheduler *s, struct error *e)
+static int check_scheduler(const struct json_place *at, const struct scheduler_reading *r, struct error *e)
 {
+        const struct plan_scheduler *s = &r->s;
         bool real_time = s->policy == POLICY_FIFO || s->policy == POLICY_RR;
         const struct json_place priority = oci_member(at, "priority"), policy = oci_member(at, "policy");
         if (real_time && !s->priority)
@@ -303,7 +331,7 @@ static int check_scheduler(const struct json_place *at, const struct plan_schedu
         if (!real_time && s->priority)
                 return oci_fail(&priority, e, "other policies go by nice", "is for SCHED_FIFO and SCHED_RR only");
         if (s->policy == POLICY_DEADLINE)
-                return check_deadline(at, s, e);
+                return check_deadline(at, r, e);
         if (s->runtime_ns || s->deadline_ns || s->period_ns)
                 return oci_fail(&policy, e, NULL, "runtime, deadline and period are for SCHED_DEADLINE only");
         return 0;
@@ -311,12 +339,12 @@ static int check_scheduler(const struct json_place *at, const struct plan_schedu
 
 static int read_scheduler(const struct json_place *at, void *into, struct error *e)
 {
-        struct plan_scheduler s = { .set = true };
-        int r = json_object(at, scheduler_fields, &s, e);
+        struct scheduler_reading read = { .s.set = true };
+        int r = json_object(at, scheduler_fields, &read, e);
         if (r == 0)
-                r = check_scheduler(at, &s, e);
+                r = check_scheduler(at, &read, e);
         if (r == 0)
-                ((struct oci_reading *)into)->c->scheduler = s;
+                ((struct oci_reading *)into)->c->scheduler = read.s;
         return r;
 }
 

@@ -100,6 +100,7 @@ static void merge_equal_paths(struct plan *p)
                 if (hidden || k->kind >= PLAN_READ_ONLY)
                         k->optional &= m->optional; /* one that must be there is enough */
                 k->read_only |= !hidden && (m->kind == PLAN_READ_ONLY || m->read_only);
+                k->made_read_only |= !hidden && (m->kind == PLAN_READ_ONLY || m->made_read_only);
                 k->no_exec |= !hidden && (m->kind == PLAN_NOEXEC || m->no_exec);
                 k->exec |= !hidden && (m->kind == PLAN_EXEC || m->exec);
                 drop_mount(m);
@@ -211,6 +212,7 @@ void plan_done(struct plan *p)
         free(p->user);
         free(p->group);
         free(p->working_directory);
+        free(p->hostname);
         free(p->program);
         plan_process_done(&p->process);
         plan_resources_done(&p->resources);

@@ -18,6 +18,7 @@
 #include "plan/filter.h"
 #include "plan/process.h"
 #include "plan/resources.h"
+#include "plan/restriction.h"
 
 enum plan_mount_kind {
         /* By strength, strongest first: of two entries on one path the first wins. */
@@ -28,6 +29,7 @@ enum plan_mount_kind {
         PLAN_PRIVATE_DEV,
         PLAN_PROC,
         PLAN_SYSFS,
+        PLAN_CGROUP,       /* cgroup v2, from the run's own group down */
         PLAN_MQUEUE,
         PLAN_TMPFS,
         PLAN_READ_ONLY,
@@ -46,6 +48,7 @@ struct plan_mount {
         bool read_only;
         bool no_exec;
         bool exec;         /* an EXEC entry of the same path lost against this one */
+        bool made_read_only; /* likewise a READ_ONLY entry: it stays even where this one is left out */
         bool recursive;    /* BIND: with what is mounted below */
         /* Found by plan_normalize_mounts: what an entry that is silent about it takes over from those above. */
         bool read_only_above, no_exec_above;
@@ -53,9 +56,12 @@ struct plan_mount {
 };
 
 enum plan_users { PLAN_USERS_HOST, PLAN_USERS_SELF, PLAN_USERS_IDENTITY, PLAN_USERS_FULL };
+enum plan_proc_access { PLAN_PROC_DEFAULT, PLAN_PROC_NO_ACCESS, PLAN_PROC_INVISIBLE, PLAN_PROC_PTRACEABLE };
 enum plan_tmp { PLAN_TMP_HOST, PLAN_TMP_HOST_FOLDERS, PLAN_TMP_DISCONNECTED };
 enum plan_folder_kind { PLAN_RUNTIME_FOLDER, PLAN_STATE_FOLDER, PLAN_CACHE_FOLDER, PLAN_LOGS_FOLDER, PLAN_CONFIGURATION_FOLDER,
                         PLAN_FOLDER_KINDS };
+/* By default a system's run has its own session keyring, an ordinary user's keeps the caller's. */
+enum plan_keyring { PLAN_KEYRING_DEFAULT, PLAN_KEYRING_INHERIT, PLAN_KEYRING_PRIVATE, PLAN_KEYRING_SHARED };
 enum plan_seal { PLAN_SEAL_AUTO, PLAN_SEAL_LANDLOCK, PLAN_SEAL_USERNS, PLAN_SEAL_OFF };
 
 struct plan_folder {
@@ -69,6 +75,13 @@ struct plan_folder {
 struct plan_denial {
         const char *calls; /* a group or a call */
         int error;
+        const char *origin;
+};
+
+/* A filter of its own that looks at arguments, for one directive. */
+struct plan_restriction {
+        bool set;
+        struct restriction what;
         const char *origin;
 };
 
@@ -88,6 +101,8 @@ struct plan {
         struct plan_mount *redundant;
         size_t redundant_count, redundant_room;
         enum plan_tmp tmp;
+        enum plan_proc_access proc_access; /* of a PLAN_PROC: how much it shows of others' processes */
+        bool proc_processes_only;          /* of a PLAN_PROC: nothing but processes */
         bool root_read_only; /* "/" is read-only: the writable places form an allow list, so Landlock backs it */
 
         char *user, *group; /* name or number; NULL: unchanged */
@@ -100,6 +115,9 @@ struct plan {
         const char *bounding_origin;
         struct strings bounding_removed; /* "CAP_MKNOD: PrivateDevices=yes" lines for explain */
         uint64_t ambient;
+        const char *ambient_origin;
+        unsigned secure_bits; /* SECBIT_*; meant if there is an origin */
+        const char *secure_bits_origin;
         bool no_new_privileges;
         const char *no_new_privileges_origin;
         bool restrict_suid_sgid;
@@ -109,6 +127,7 @@ struct plan {
         const char *filter_origin;
         struct plan_denial *denials;
         size_t denial_count, denial_room;
+        struct plan_restriction restrictions[RESTRICTION_KINDS];
 
         uint64_t memory_max_bytes, tasks_max; /* UINT64_MAX: no limit */
         uint64_t cpu_quota_permille;          /* of one CPU; UINT64_MAX: none */
@@ -118,6 +137,11 @@ struct plan {
         struct plan_folder *folders;
         size_t folder_count, folder_room;
         bool runtime_folders_kept; /* RuntimeDirectoryPreserve=yes */
+
+        char *hostname; /* in the namespace of its own; NULL: the host's */
+        const char *hostname_origin;
+        enum plan_keyring keyring;
+        const char *keyring_origin;
 
         char *working_directory; /* NULL: "/" (user mode: home); "~": home */
         bool working_directory_optional;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "plan/unit_name.h"
+
 /* The unit's name without its suffix; of a template's instance the part before or behind the '@'. */
 static char *name_part(const char *unit, char which)
 {
@@ -28,13 +30,33 @@ static char *final_component(const char *unit)
         return xstrdup(dash ? dash + 1 : prefix);
 }
 
+/* Takes s. What is not written as an escape stays as it is. */
+static char *unescaped(char *s)
+{
+        CLEAN_FREE char *owned = s;
+        char *text;
+        return unit_unescape(s, &text) == 0 ? text : TAKE_PTR(owned);
+}
+
+/* The instance, or without one the name, as the path that it escapes. */
+static char *as_path(const char *unit)
+{
+        CLEAN_FREE char *instance = name_part(unit, 'i'), *name = *instance ? NULL : name_part(unit, 'p');
+        CLEAN_FREE char *text = unescaped(xstrdup(name ? name : instance));
+        return *text == '/' ? TAKE_PTR(text) : xprintf("/%s", text);
+}
+
 static char *expand_one(char c, const struct facts *f)
 {
         switch (c) {
         case '%': return xstrdup("%");
-        case 'n': case 'N': case 'p': case 'P': case 'i': case 'I':
-                return name_part(f->unit, c == 'P' ? 'p' : c == 'I' ? 'i' : c);
-        case 'j': case 'J': return final_component(f->unit);
+        case 'n': case 'N': case 'p': case 'i':
+                return name_part(f->unit, c);
+        case 'P': return unescaped(name_part(f->unit, 'p'));
+        case 'I': return unescaped(name_part(f->unit, 'i'));
+        case 'f': return as_path(f->unit);
+        case 'j': return final_component(f->unit);
+        case 'J': return unescaped(final_component(f->unit));
         case 't': return xstrdup(f->runtime_folder);
         case 'S': return xstrdup(f->state_folder);
         case 'C': return xstrdup(f->cache_folder);

@@ -18,10 +18,19 @@ struct reading {
 
 /* ---- problems ---- */
 
+static int over_limit(struct reading *r, const char *what, size_t max)
+{
+        error_set(r->e, E2BIG, "unit.limit", "more than %zu %s", max, what);
+        error_while(r->e, "reading %s:%u", r->u->files.items[r->file], r->number);
+        return -E2BIG;
+}
+
 /* 0 when it may be passed over. */
 static int problem(struct reading *r, unsigned number, const char *what, const char *word)
 {
         const char *path = r->u->files.items[r->file];
+        if (r->lenient && r->u->notes.count == UNIT_NOTES_MAX)
+                return over_limit(r, "lines that cannot be read", UNIT_NOTES_MAX);
         if (r->lenient) {
                 strings_take(&r->u->notes, xprintf("%s:%u: %s%s%.80s%s", path, number, what, word ? " \"" : "", word ? word : "", word ? "\"" : ""));
                 return 0;
@@ -32,13 +41,6 @@ static int problem(struct reading *r, unsigned number, const char *what, const c
                 error_set(r->e, EINVAL, "unit.syntax", "%s", what);
         error_while(r->e, "reading %s:%u", path, number);
         return -EINVAL;
-}
-
-static int over_limit(struct reading *r, const char *what, size_t max)
-{
-        error_set(r->e, E2BIG, "unit.limit", "more than %zu %s", max, what);
-        error_while(r->e, "reading %s:%u", r->u->files.items[r->file], r->number);
-        return -E2BIG;
 }
 
 /* ---- words ---- */

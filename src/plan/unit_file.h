@@ -16,6 +16,7 @@ enum {
         UNIT_FILE_MAX = 16 << 20,   /* bytes of one file */
         UNIT_LINES_MAX = 100000,    /* assignments of a unit and its drop-ins */
         UNIT_FILES_MAX = 20000,
+        UNIT_NOTES_MAX = 1000,      /* that are passed over */
         UNIT_NAMES_MAX = 4096,      /* different names of sections and directives: systemd knows some 600 */
 };
 

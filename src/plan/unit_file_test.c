@@ -120,12 +120,13 @@ static char *repeat(const char *s, size_t count)
 static void test_limits(void **state)
 {
         (void)state;
-        CLEAN_FREE char *fits = repeat("x", UNIT_LINE_MAX - 2), *many = repeat("A=b\n", UNIT_LINES_MAX + 1), *joined = repeat("x\\\n", UNIT_LINE_MAX / 2 + 2);
+        CLEAN_FREE char *bad_lines = repeat("x\n", UNIT_NOTES_MAX), *fits = repeat("x", UNIT_LINE_MAX - 2), *many = repeat("A=b\n", UNIT_LINES_MAX + 1), *joined = repeat("x\\\n", UNIT_LINE_MAX / 2 + 2);
         struct error e;
         const struct {
                 char *data;
                 int result;
         } rows[] = { { xprintf("[Unit]\nA=%s\n", fits), 0 },      { xprintf("[Unit]\nA=%sx\n", fits), -E2BIG },
+                     { xprintf("[Unit]\n%s", bad_lines), 0 },            { xprintf("[Unit]\n%sx\n", bad_lines), -E2BIG },
                      { xprintf("[Unit]\nA=%s\n", joined), -E2BIG }, { xprintf("[Unit]\n%s", many), -E2BIG } };
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
                 CLEAN_UNIT_FILE struct unit_file u = { 0 };

@@ -13,12 +13,14 @@ static const struct command {
 } commands[] = {
         { "run", cmd_run, "Run a command in a sandbox" },
         { "explain", cmd_explain, "Show in words what run would do" },
+        { "score", cmd_score, "Show how exposed the service of a unit file would be" },
         { "ps", cmd_ps, "List runs" },
         { "logs", cmd_logs, "Show the output of a run" },
         { "stop", cmd_stop, "Stop runs and forget them" },
         { "kill", cmd_kill, "Send a signal to a run" },
         { "inspect", cmd_inspect, "Show all that is known of a run" },
         { "attach", cmd_attach, "Connect the terminal to a run" },
+        { "unit", cmd_unit, "Show and verify systemd's unit files" },
 };
 
 static int usage(FILE *f)

@@ -21,6 +21,7 @@
 
 #include "base/exit_status.h"
 #include "base/mutant.h"
+#include "os/attributes.h"
 #include "os/capability.h"
 #include "os/file.h"
 #include "os/keyring.h"
@@ -63,6 +64,27 @@ static int stage_hide(struct child *c, struct error *e)
         return is_container(c) && !c->s->joined ? container_begin(c, e) : 0;
 }
 
+static int keyring_failed(const struct child *c, int r, const char *what, struct error *e)
+{
+        error_errno(e, r, "session.keyring", "%s", what);
+        if (!c->s->plan->keyring_origin)
+                return r;
+        error_status(e, STATUS_KEYRING);
+        return error_while(e, "applying %s", c->s->plan->keyring_origin);
+}
+
+/* Where nobody asked for it, a kernel or container without keyrings is no reason to stop. */
+static int make_keyring(struct child *c, struct error *e)
+{
+        const struct plan *p = c->s->plan;
+        bool kept = p->keyring == PLAN_KEYRING_INHERIT || (p->keyring == PLAN_KEYRING_DEFAULT && p->user_mode) || c->s->keep_keyring ||
+                    (c->s->joined ? MUTANT("exec-keyring") : MUTANT("session-keyring"));
+        CLEAN_FREE char *name = is_container(c) ? xprintf("_ses.%s", p->unit) : NULL;
+        int r = kept ? 0 : keyring_join_session(name);
+        bool excused = p->keyring == PLAN_KEYRING_DEFAULT && (r == -ENOSYS || r == -EPERM);
+        return r < 0 && !excused ? keyring_failed(c, r, "making a session keyring", e) : 0;
+}
+
 static int stage_session(struct child *c, struct error *e)
 {
         sigset_t none;
@@ -77,13 +99,7 @@ static int stage_session(struct child *c, struct error *e)
                 return error_errno(e, errno, "session.refused", "starting a session");
         if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
                 return error_errno(e, errno, "session.terminal", "taking the terminal");
-        bool keep_keyring = c->s->plan->user_mode || c->s->keep_keyring ||
-                            (c->s->joined ? MUTANT("exec-keyring") : MUTANT("session-keyring"));
-        CLEAN_FREE char *keyring = is_container(c) ? xprintf("_ses.%s", c->s->plan->unit) : NULL;
-        int r = keep_keyring ? 0 : keyring_join_session(keyring); /* KeyringMode=private */
-        if (r < 0 && r != -ENOSYS && r != -EPERM)
-                return error_errno(e, r, "session.keyring", "making a session keyring");
-        return 0;
+        return make_keyring(c, e);
 }
 
 static int stage_stdio(struct child *c, struct error *e)
@@ -107,7 +123,15 @@ static int stage_cgroup(struct child *c, struct error *e)
         if (c->s->joined)
                 return 0; /* born there */
         int r = cgroup_enter(&c->s->cgroup);
-        return r < 0 ? error_errno(e, r, "cgroup.refused", "entering the control group") : 0;
+        if (r < 0)
+                return error_errno(e, r, "cgroup.refused", "entering the control group");
+        /* It begins at the group that we are in, so it could not be made by clone. */
+        if (!is_container(c) && c->s->plan->namespaces & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0) {
+                error_errno(e, errno, "namespace.refused", "making a namespace of control groups");
+                error_status(e, STATUS_NAMESPACE);
+                return error_while(e, "applying %s", c->s->plan->namespace_origin[plan_namespace_slot(CLONE_NEWCGROUP)]);
+        }
+        return 0;
 }
 
 /* In the child: a descriptor of the parent's would name the parent's mounts. */
@@ -169,7 +193,13 @@ static int stage_become_root(struct child *c, struct error *e)
 
 static int stage_names(struct child *c, struct error *e)
 {
-        return is_container(c) ? container_names(c, e) : 0;
+        const struct plan *p = c->s->plan;
+        if (is_container(c))
+                return container_names(c, e);
+        if (!p->hostname || !(p->namespaces & CLONE_NEWUTS) || sethostname(p->hostname, strlen(p->hostname)) == 0)
+                return 0;
+        error_errno(e, errno, "hostname.refused", "setting the host name %s", p->hostname);
+        return error_while(e, "applying %s", p->hostname_origin);
 }
 
 static int run_hooks(struct child *c, enum plan_hook_kind kind, const char *status, struct error *e)
@@ -302,31 +332,62 @@ static int stage_bounding(struct child *c, struct error *e)
         return 0;
 }
 
+/* What must be ambient must be held, and be in the bounding set. */
+static int check_ambient(const struct child *c, uint64_t had, struct error *e)
+{
+        const struct plan *p = c->s->plan;
+        uint64_t lacking = p->ambient & ~(had & p->bounding);
+        if (!lacking)
+                return 0;
+        unsigned n = (unsigned)__builtin_ctzll(lacking);
+        error_set(e, EPERM, "capability.refused", "%s is not %s", capability_name(n) ? capability_name(n) : "a capability",
+                  p->bounding >> n & 1 ? "held by us" : "in the bounding set");
+        error_status(e, STATUS_CAPABILITIES);
+        return error_while(e, "applying %s", p->ambient_origin);
+}
+
+/* Inheritable first: what is ambient must be. */
+static int raise_ambient(const struct child *c, uint64_t kept, struct error *e)
+{
+        const struct plan *p = c->s->plan;
+        int r = capability_set(kept, kept, p->ambient);
+        if (r == 0)
+                r = capability_set_ambient(p->ambient);
+        if (r == 0 || !p->ambient)
+                return 0;
+        error_errno(e, r, "capability.refused", "setting the ambient capabilities");
+        error_status(e, STATUS_CAPABILITIES);
+        return error_while(e, "applying %s", p->ambient_origin);
+}
+
 static int stage_user(struct child *c, struct error *e)
 {
         const struct sandbox *s = c->s;
         if (is_container(c))
                 return 0;
-        const uint64_t admin = UINT64_C(1) << CAP_SYS_ADMIN;
+        /* What the stages to come need until execve; execve takes it from all but root. */
+        const uint64_t needed = UINT64_C(1) << CAP_SYS_ADMIN | (s->plan->secure_bits_origin ? UINT64_C(1) << CAP_SETPCAP : 0);
         uint64_t had;
         int r = capability_effective(&had);
         if (r < 0)
                 return error_errno(e, r, "capability.refused", "reading the capabilities of the set-up");
+        r = check_ambient(c, had, e);
+        if (r < 0)
+                return r;
         if (s->change_user) {
                 if (s->account.uid != 0 && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
                         return error_errno(e, errno, "identity.user", "keeping capabilities for the set-up");
                 if (setresuid(s->account.uid, s->account.uid, s->account.uid) < 0)
                         return error_errno(e, errno, "identity.user", "becoming user %u", s->account.uid);
-                /* What the filters need until execve; execve takes it from all but root. */
-                if (s->account.uid != 0)
-                        (void)capability_set(had & admin, had & admin, 0);
         }
-        if (s->account.uid == 0 || !s->change_user)
-                (void)capability_set(had, had, 0);
+        r = raise_ambient(c, s->change_user && s->account.uid != 0 ? had & (needed | s->plan->ambient) : had, e);
+        if (r < 0)
+                return r;
         r = child_tie(c); /* the change of user untied us */
         if (r < 0)
                 return error_errno(e, r, "identity.user", "asking for the death signal");
-        return 0;
+        r = s->plan->keyring == PLAN_KEYRING_SHARED ? keyring_link_user() : 0;
+        return r < 0 ? keyring_failed(c, r, "linking the user's keyring", e) : 0;
 }
 
 static int stage_directory(struct child *c, struct error *e)
@@ -345,6 +406,17 @@ static int stage_directory(struct child *c, struct error *e)
                 return 0;
         error_errno(e, errno, "directory.refused", "entering the working directory %s", path);
         return error_while(e, "applying WorkingDirectory=%s", path);
+}
+
+/* Reading needs no right, writing does. */
+static int stage_secure_bits(struct child *c, struct error *e)
+{
+        const struct plan *p = c->s->plan;
+        if (!p->secure_bits_origin || prctl(PR_GET_SECUREBITS) == (int)p->secure_bits || prctl(PR_SET_SECUREBITS, (unsigned long)p->secure_bits) == 0)
+                return 0;
+        error_errno(e, errno, "privileges.refused", "setting the secure bits");
+        error_hint(e, "needs CAP_SETPCAP, and a kernel that knows them");
+        return error_while(e, "applying %s", p->secure_bits_origin);
 }
 
 static int stage_privileges(struct child *c, struct error *e)
@@ -387,6 +459,11 @@ static int stage_filters(struct child *c, struct error *e)
                 (void)send(c->status_fd, &executing, sizeof executing, MSG_NOSIGNAL);
         if (MUTANT("no-seccomp") || (MUTANT("exec-no-seccomp") && c->s->joined))
                 return 0;
+        int denied = c->s->kernel_keeps_code ? attributes_deny_write_execute() : 0;
+        if (denied < 0) {
+                error_errno(e, denied, "seccomp.refused", "denying memory that is writable and executable");
+                return error_while(e, "applying %s", c->s->plan->restrictions[RESTRICTION_MEMORY].origin);
+        }
         for (size_t i = 0; i < c->s->filter_count; i++) {
                 int r = seccomp_install(c->s->filters[i].code, c->s->filters[i].count, false);
                 if (r < 0)
@@ -433,6 +510,7 @@ static const struct stage {
         { "setting credentials", STATUS_USER, stage_credentials },
         { "entering the process namespace", STATUS_NAMESPACE, stage_birth },
         { "entering the working directory", STATUS_CHDIR, stage_directory },
+        { "setting secure bits", STATUS_SECUREBITS, stage_secure_bits },
         { "giving up privileges", STATUS_NO_NEW_PRIVILEGES, stage_privileges },
         { "finding the program", STATUS_EXEC, stage_program },
         { "waiting for the start", STATUS_EXEC, stage_wait },

@@ -629,13 +629,13 @@ static int refuse(struct error *e, int r, const char *what, const char *origin)
         return error_while(e, "applying %s", origin);
 }
 
-/* Where there is no final list, what the first one narrowed is wide again: the control group has the last word. */
+/* Where there is no final list the kernel decides what the change of the control group makes of the first one. */
 static int set_final_cpus(const struct child *c, struct error *e)
 {
         const struct plan_container *k = c->s->plan->container;
-        if (!c->s->joined || (!k->cpus_initial && !k->cpus_final))
+        if (!c->s->joined || !k->cpus_final)
                 return 0;
-        int r = attributes_set_cpus(k->cpus_final ? k->cpus_final : "0-8191");
+        int r = attributes_set_cpus(k->cpus_final);
         return r < 0 ? refuse(e, r, "the processors", "/process/execCPUAffinity/final") : 0;
 }
 
@@ -693,6 +693,11 @@ int container_labels(struct child *c, struct error *e)
                 int r = file_write(c->proc_fd, "thread-self/attr/apparmor/exec", text);
                 if (r == -ENOENT)
                         r = file_write(c->proc_fd, "thread-self/attr/exec", text);
+                if (r == -ENOENT && !MUTANT("ignore-lsm")) {
+                        error_set(e, ENOENT, "attribute.refused", "apply apparmor profile `%s`: profile not loaded", k->apparmor);
+                        error_hint(e, "apparmor_parser loads it");
+                        return error_while(e, "applying /process/apparmorProfile");
+                }
                 if (r < 0 && !MUTANT("ignore-lsm"))
                         return refuse(e, r, "the AppArmor profile", "/process/apparmorProfile");
         }

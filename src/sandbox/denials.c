@@ -21,6 +21,7 @@
 #include "os/path.h"
 #include "os/process.h"
 #include "os/seccomp.h"
+#include "plan/bpf_judge.h"
 
 enum { ROWS_MAX = 256, LISTENER_FD = 3, SOCKET_FD = 4, REPORT_FD = 5 };
 
@@ -84,6 +85,13 @@ static int private_denials(const struct plan *p, struct filter *f)
         return r;
 }
 
+static void watch_restriction(const struct sandbox *s, size_t kind, struct filter *f)
+{
+        const char *const *calls = s->reported[kind].count ? restriction_calls(&s->plan->restrictions[kind].what) : NULL;
+        for (; calls && *calls; calls++)
+                filter_watch(f, *calls);
+}
+
 int denials_build_filter(struct sandbox *s, struct error *e)
 {
         const struct filter *user = &s->plan->filter;
@@ -98,6 +106,8 @@ int denials_build_filter(struct sandbox *s, struct error *e)
                 filter_watch(&both, watched[i].name);
         for (size_t i = 0; i < private.count; i++)
                 filter_watch_number(&both, private.rules[i].nr);
+        for (size_t i = 0; i < RESTRICTION_KINDS; i++)
+                watch_restriction(s, i, &both);
         if (r == 0)
                 r = filter_compile(&both, true, &s->report_filter, e);
         filter_clear(&both);
@@ -314,6 +324,25 @@ static const char *denial_origin(const struct observer *o, const char *name)
         return p->filter_origin;
 }
 
+/* What the filters that look at arguments answer: the strictest errno is the first. */
+static int judge_restrictions(const struct observer *o, const struct seccomp_call *call, const char **ret_origin)
+{
+        struct seccomp_data data = { .nr = call->nr, .arch = call->arch };
+        memcpy(data.args, call->args, sizeof data.args);
+        for (size_t i = 0; i < RESTRICTION_KINDS; i++) {
+                const struct filter_program *f = &o->s->reported[i];
+                uint32_t answer = SECCOMP_RET_ALLOW;
+                *ret_origin = o->s->plan->restrictions[i].origin;
+                if (f->count && !bpf_judge(f->code, f->count, &data, &answer))
+                        return EPERM;
+                if ((answer & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO)
+                        return (int)(answer & SECCOMP_RET_DATA);
+                if (answer != SECCOMP_RET_ALLOW)
+                        return EPERM;
+        }
+        return 0;
+}
+
 /* The errno to answer, or 0 to let the kernel go on. */
 static int judge(struct observer *o, const struct seccomp_call *call)
 {
@@ -325,6 +354,13 @@ static int judge(struct observer *o, const struct seccomp_call *call)
         int verdict = filter_verdict(&o->denials, name), user = filter_verdict(&o->s->plan->filter, name);
         if (!verdict || user == FILTER_KILL)
                 verdict = user;
+        const char *origin = NULL;
+        int restricted = verdict ? 0 : judge_restrictions(o, call, &origin);
+        /* A call that is hidden has an older one to fall back to, which is judged in its place. */
+        if (restricted && restricted != ENOSYS)
+                record(o, name, "...", origin);
+        if (restricted)
+                return restricted;
         const struct watched *w = find_watched(name);
         if (!verdict && w && w->kind == ACCESS_SEAL) {
                 if (!plan_is_sealed(o->s->plan))

@@ -130,6 +130,7 @@ struct job {
         const struct filter *filter;
         bool notify;
         const struct profile *profile;
+        const struct restriction *restriction;
         struct text source;
 };
 
@@ -154,6 +155,11 @@ static int compile_filter(const struct job *j, struct profile_program *ret, stru
 static int compile_profile(const struct job *j, struct profile_program *ret, struct error *e)
 {
         return profile_compile(j->profile, ret, e);
+}
+
+static int compile_restriction(const struct job *j, struct profile_program *ret, struct error *e)
+{
+        return restriction_compile(j->restriction, &ret->filter, e);
 }
 
 static void clean_job(struct job *j)
@@ -181,4 +187,16 @@ int filter_cache_compile_profile(const char *folder, const struct profile *profi
         describe_compiler(&j.source, "profile");
         profile_describe(profile, &j.source);
         return compile_through(folder, &j, ret, e);
+}
+
+int filter_cache_compile_restriction(const char *folder, const struct restriction *r, struct filter_program *ret, struct error *e)
+{
+        CLEAN(clean_job) struct job j = { .compile = compile_restriction, .restriction = r };
+        struct profile_program p = { 0 };
+        describe_compiler(&j.source, "restriction");
+        text_addf(&j.source, "%d %llx %d\n", r->kind, (unsigned long long)r->mask, r->allow_list);
+        int k = compile_through(folder, &j, &p, e);
+        if (k == 0)
+                *ret = p.filter;
+        return k;
 }

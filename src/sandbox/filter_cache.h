@@ -8,8 +8,11 @@
 
 #include "plan/filter.h"
 #include "plan/profile.h"
+#include "plan/restriction.h"
 
 /* As filter_compile, through folder (absolute; made if missing). */
 int filter_cache_compile(const char *folder, const struct filter *f, bool notify, struct filter_program *ret, struct error *e);
 /* As profile_compile, through folder. The notes are kept along: they are the same every time. */
 int filter_cache_compile_profile(const char *folder, const struct profile *p, struct profile_program *ret, struct error *e);
+/* The same of restriction_compile. */
+int filter_cache_compile_restriction(const char *folder, const struct restriction *r, struct filter_program *ret, struct error *e);

@@ -80,17 +80,18 @@ static bool wait_end(int pidfd, uint32_t timeout_s)
         }
 }
 
-static int fail(const struct plan_hook *h, int err, const char *how, struct error *e)
+/* how: "failed with exit code 1". */
+static int fail(const struct plan_hook *h, const char *kind, int err, const char *how, struct error *e)
 {
         char words[WORDS_MAX] = "";
         ssize_t n = pread(err, words, sizeof words - 1, 0);
         for (words[n > 0 ? n : 0] = 0; n > 0 && words[n - 1] == '\n';)
                 words[--n] = 0;
-        error_set(e, EPERM, "hook.failed", "the hook %s %s%s%s", h->path, how, *words ? ": " : "", words);
+        error_set(e, EPERM, "hook.failed", "%s hook %s: %s%s%s", kind, how, h->path, *words ? ": " : "", words);
         return error_while(e, "applying %s", h->origin);
 }
 
-static int run_one(const struct plan_hook *h, const char *state, struct error *e)
+static int run_one(const struct plan_hook *h, const char *kind, const char *state, struct error *e)
 {
         CLEAN_FD int in = open_input(state), err = memfd_create("words", MFD_CLOEXEC), pidfd = -EBADF;
         if (in < 0 || err < 0)
@@ -107,19 +108,19 @@ static int run_one(const struct plan_hook *h, const char *state, struct error *e
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 ;
         if (!in_time)
-                return fail(h, err, "did not end in time", e);
+                return fail(h, kind, err, "did not end in time", e);
         if (WIFSIGNALED(status))
-                return fail(h, err, "was killed by a signal", e);
+                return fail(h, kind, err, "was killed by a signal", e);
         if (WEXITSTATUS(status) == 0)
                 return 0;
-        CLEAN_FREE char *how = xprintf("ended with status %d", WEXITSTATUS(status));
-        return fail(h, err, how, e);
+        CLEAN_FREE char *how = xprintf("failed with exit code %d", WEXITSTATUS(status));
+        return fail(h, kind, err, how, e);
 }
 
 int hooks_run(const struct plan_container *k, enum plan_hook_kind kind, const char *state, struct error *e)
 {
         for (size_t i = 0; i < k->hook_count[kind]; i++) {
-                int r = run_one(&k->hooks[kind][i], state, e);
+                int r = run_one(&k->hooks[kind][i], names[kind], state, e);
                 if (r < 0) {
                         error_while(e, "running the %s hooks", names[kind]);
                         return r;
@@ -133,7 +134,7 @@ int hooks_run_all(const struct plan_container *k, enum plan_hook_kind kind, cons
         int result = 0;
         for (size_t i = 0; i < k->hook_count[kind]; i++) {
                 struct error own = { 0 };
-                int r = run_one(&k->hooks[kind][i], state, &own);
+                int r = run_one(&k->hooks[kind][i], names[kind], state, &own);
                 if (r < 0 && result == 0) {
                         *e = own;
                         error_while(e, "running the %s hooks", names[kind]);

@@ -32,7 +32,9 @@ static int failed(struct error *e, const struct plan_mount *m, int r, const char
                 error_hint(e, "create it, or write -%s to ignore it where it is missing", m->path);
         } else {
                 error_errno(e, r, r == -EPERM || r == -EACCES ? "mount.refused" : "mount.failed", "%s %s", what, m->path);
-                if (r == -EPERM)
+                if (r == -EPERM && m->kind == PLAN_PROC)
+                        error_hint(e, "add PrivatePIDs=yes: /proc can be mounted by who owns its process namespace");
+                else if (r == -EPERM)
                         error_hint(e, "this process may not change mounts here; run as root outside of a restricted container");
         }
         error_while(e, "applying %s", m->origin);
@@ -228,6 +230,19 @@ static int make_tmp(int ret[2])
         return r;
 }
 
+static int new_proc(const struct plan *p)
+{
+        static const char *const access[] = { [PLAN_PROC_NO_ACCESS] = "noaccess", [PLAN_PROC_INVISIBLE] = "invisible",
+                                              [PLAN_PROC_PTRACEABLE] = "ptraceable" };
+        struct mount_option options[3] = { 0 };
+        size_t n = 0;
+        if (p->proc_access)
+                options[n++] = (struct mount_option){ "hidepid", access[p->proc_access] };
+        if (p->proc_processes_only)
+                options[n++] = (struct mount_option){ "subset", "pid" };
+        return mount_new("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+}
+
 static int open_content(struct child *c, struct plan_mount *m, int tmp[2], struct content *ret)
 {
         const struct sandbox *s = c->s;
@@ -251,7 +266,10 @@ static int open_content(struct child *c, struct plan_mount *m, int tmp[2], struc
                 }
                 break;
         case PLAN_PROC:
-                ret->fd = mount_new("proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+                ret->fd = new_proc(s->plan);
+                break;
+        case PLAN_CGROUP:
+                ret->fd = mount_new("cgroup2", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
                 break;
         case PLAN_MQUEUE:
                 ret->fd = mount_new("mqueue", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
@@ -306,6 +324,31 @@ static int attach_content(struct child *c, struct content *contents, size_t i, s
         return 0;
 }
 
+/* Only who owns its process namespace may mount procfs: leniently, as systemd does, the host's stays. */
+static bool may_keep_proc(const struct child *c, const struct plan_mount *m, int r)
+{
+        const struct plan *p = c->s->plan;
+        return m->kind == PLAN_PROC && r == -EPERM && p->lenient && !(p->namespaces & CLONE_NEWPID);
+}
+
+static bool may_leave_out(struct child *c, const struct plan_mount *m, int r)
+{
+        if (may_keep_proc(c, m, r)) {
+                child_note(c, "%s: not applied: %s", m->origin, strerror(-r));
+                return true;
+        }
+        return m->optional && (r == -ENOENT || (m->kind == PLAN_BIND && r == -EACCES) ||
+                               (m->kind == PLAN_SYSFS && (r == -EPERM || r == -EBUSY)));
+}
+
+/* What is not put there may have won over rules on the same path, which then hold by themselves. */
+static void leave_out(struct plan_mount *m)
+{
+        m->kind = m->made_read_only ? PLAN_READ_ONLY : m->no_exec ? PLAN_NOEXEC : PLAN_MOUNT_KINDS;
+        m->read_only = m->made_read_only;
+        m->optional = true;
+}
+
 static int apply_content(struct child *c, struct error *e)
 {
         struct plan *p = c->s->plan;
@@ -318,11 +361,8 @@ static int apply_content(struct child *c, struct error *e)
                 if (!is_content(m->kind) || result < 0)
                         continue;
                 int r = open_content(c, m, tmp, &contents[i]);
-                bool skip = r < 0 && m->optional &&
-                            (r == -ENOENT || (m->kind == PLAN_BIND && r == -EACCES) ||
-                             (m->kind == PLAN_SYSFS && (r == -EPERM || r == -EBUSY)));
-                if (skip)
-                        m->kind = PLAN_MOUNT_KINDS; /* not there */
+                if (r < 0 && may_leave_out(c, m, r))
+                        leave_out(m);
                 else if (r == -ENOENT && m->kind == PLAN_BIND) {
                         result = r;
                         error_set(e, ENOENT, "mount.missing", "bind source %s does not exist", m->source);

@@ -207,6 +207,27 @@ static void other_profiles_have_entries_of_their_own(void **state)
         strings_clear(&b.names);
 }
 
+static void restrictions_have_entries_of_their_own(void **state)
+{
+        static const struct restriction rows[] = { { RESTRICTION_FAMILIES, 2, true }, { RESTRICTION_FAMILIES, 4, true }, { RESTRICTION_FAMILIES, 2, false },
+                                                   { RESTRICTION_REALTIME, 2, true } };
+        CLEAN_FREE char *cache = xprintf("%s/restrictions", folder);
+        CLEAN_STRINGS struct strings names = { 0 };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                CLEAN(filter_program_clear) struct filter_program fresh = { 0 }, first = { 0 }, second = { 0 };
+                assert_int_equal(restriction_compile(&rows[i], &fresh, NULL), 0);
+                assert_int_equal(filter_cache_compile_restriction(cache, &rows[i], &first, NULL), 0);
+                assert_int_equal(filter_cache_compile_restriction(cache, &rows[i], &second, NULL), 0);
+                assert_int_equal(fresh.count, second.count);
+                assert_memory_equal(fresh.code, first.code, fresh.count * sizeof *fresh.code);
+                assert_memory_equal(fresh.code, second.code, fresh.count * sizeof *fresh.code);
+        }
+        CLEAN_FD int fd = open(cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(file_list(fd, &names), 0);
+        assert_int_equal(names.count, ELEMENTS(rows));
+}
+
 static void a_folder_that_others_may_write_is_not_used(void **state)
 {
         (void)state;
@@ -414,6 +435,7 @@ int main(void)
                 cmocka_unit_test(the_second_time_gives_the_same_program_flags_and_notes),
                 cmocka_unit_test(a_damaged_or_foreign_entry_is_compiled_anew),
                 cmocka_unit_test(other_profiles_have_entries_of_their_own),
+                cmocka_unit_test(restrictions_have_entries_of_their_own),
                 cmocka_unit_test(a_folder_that_others_may_write_is_not_used),
                 cmocka_unit_test(what_is_not_set_is_left_out_of_the_state),
                 cmocka_unit_test(the_state_and_the_descriptor_arrive_together),

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "base/exit_status.h"
+#include "os/attributes.h"
 #include "os/capability.h"
 #include "os/file.h"
 #include "os/landlock.h"
@@ -291,6 +292,26 @@ static int add_program(struct sandbox *s, const struct filter *f, struct error *
         return r;
 }
 
+static int add_restriction(struct sandbox *s, struct plan_restriction *p, struct error *e)
+{
+        CLEAN_FREE char *cache = xprintf("%s/filters", s->host->shared_folder);
+        struct restriction *r = &p->what;
+        const struct plan_attribute *own = &s->plan->process.attributes[PLAN_PERSONALITY];
+        s->kernel_keeps_code |= r->kind == RESTRICTION_MEMORY && attributes_can_deny_write_execute();
+        if (r->kind == RESTRICTION_PERSONALITY)
+                r->mask = own->origin ? (uint64_t)own->value : attributes_personality();
+        else if (r->kind == RESTRICTION_MEMORY)
+                r->mask = s->kernel_keeps_code;
+        bool observed = s->report_fd >= 0 && restriction_calls(r);
+        if (!observed && s->filter_count == SANDBOX_FILTERS_MAX)
+                return error_set(e, E2BIG, "seccomp.limit", "too many system call filters");
+        int k = filter_cache_compile_restriction(cache, r, observed ? &s->reported[r->kind] : &s->filters[s->filter_count], e);
+        if (k < 0)
+                return error_while(e, "applying %s", p->origin);
+        s->filter_count += !observed;
+        return 0;
+}
+
 static int build_filters(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
@@ -306,6 +327,8 @@ static int build_filters(struct sandbox *s, struct error *e)
         }
         if (r == 0 && p->restrict_suid_sgid && (r = filter_restrict_suid_sgid(&s->filters[s->filter_count], e)) == 0)
                 s->filter_count++;
+        for (size_t i = 0; r == 0 && i < RESTRICTION_KINDS; i++)
+                r = p->restrictions[i].set ? add_restriction(s, &s->plan->restrictions[i], e) : 0;
         if (r == 0 && p->filter.set && !observed)
                 r = add_program(s, &p->filter, e);
         if (r == 0 && observed)
@@ -331,7 +354,7 @@ static int make_cgroup(struct sandbox *s, struct error *e)
         enum cgroup_devices devices;
         int k = resources_of(p, s->privileged, &r, &devices, &s->notes, e);
         /* A pid namespace is a better tracker: the kernel ends what is in it. */
-        bool track = s->host->track && !(p->namespaces & CLONE_NEWPID);
+        bool track = (s->host->track && !(p->namespaces & CLONE_NEWPID)) || p->namespaces & CLONE_NEWCGROUP;
         /* Another owner of runs, with a state folder of its own, may have a run of the same name. */
         CLEAN_FREE char *path = xprintf("bulkhead/%.200s-%.8s", p->unit, s->host->invocation_id);
         const struct cgroup_wish wish = { .path = path, .track = track, .v2_at_top = geteuid() == 0, .resources = &r, .devices = devices,
@@ -547,7 +570,8 @@ static void live(void *data)
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e)
 {
         const struct plan *p = s->plan;
-        uint64_t flags = p->container ? container_clone_flags(s) : p->namespaces | (s->users_first ? CLONE_NEWUSER : 0);
+        uint64_t flags = p->container ? container_clone_flags(s)
+                                      : (p->namespaces & ~(uint64_t)CLONE_NEWCGROUP) | (s->users_first ? CLONE_NEWUSER : 0);
         int status[2], sync[2] = { -EBADF, -EBADF };
         if (p->container && container_plan_birth(s, e) < 0)
                 return e ? e->code : -EIO;
@@ -679,6 +703,8 @@ void sandbox_done(struct sandbox *s)
         for (size_t i = 0; i < s->filter_count; i++)
                 filter_program_clear(&s->filters[i]);
         filter_program_clear(&s->report_filter);
+        for (size_t i = 0; i < RESTRICTION_KINDS; i++)
+                filter_program_clear(&s->reported[i]);
         profile_program_clear(&s->profile);
         streams_close(s->stream_fds);
         fd_close(s->uid_lock_fd);

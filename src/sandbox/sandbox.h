@@ -46,7 +46,7 @@ struct sandbox_io {
         unsigned keep_fds; /* descriptors from 3 on that the payload inherits */
 };
 
-enum { SANDBOX_FILTERS_MAX = 8, SANDBOX_WRITABLE_MAX = 64 };
+enum { SANDBOX_FILTERS_MAX = 16, SANDBOX_WRITABLE_MAX = 64 };
 
 struct sandbox {
         struct plan *plan; /* borrowed; gains the mounts of folders */
@@ -73,6 +73,8 @@ struct sandbox {
         int report_fd;
         pid_t observer_pid; /* or 0 */
         struct filter_program report_filter;
+        struct filter_program reported[RESTRICTION_KINDS]; /* what the observer judges by itself, in place of a filter */
+        bool kernel_keeps_code; /* MemoryDenyWriteExecute= is the kernel's business */
         /* Of containers (container.h). */
         struct profile_program profile; /* of system calls; empty: none */
         int root_fd;      /* the root, detached, or -EBADF: the child opens it */

@@ -25,8 +25,9 @@ NEVER_FAIL = {"exit", "exit_group", "close", "mmap", "munmap", "brk", "mprotect"
               "rt_sigprocmask", "arch_prctl", "set_tid_address", "set_robust_list", "rseq", "prlimit64", "getrandom", "getpid",
               "geteuid", "getuid", "umask", "clock_gettime", "clock_nanosleep", "readlink", "uname", "futex", "gettid",
               "fstatfs"}
-# Refused like that in user namespaces, where there is another way: a bind mount of the host's, which looks otherwise.
-WAYS_ROUND = {("fsopen", "EPERM"), ("mknodat", "EPERM")}
+# Refused like that where there is another way, which looks otherwise: the host's node; in user namespaces, the host's mount.
+WAYS_ROUND = {("mknodat", "EPERM")}
+WAYS_ROUND_OF_USERS = WAYS_ROUND | {(name, "EPERM") for name in ("fsopen", "fsconfig", "fsmount")}
 PAYLOAD = "hostname; id; umask; ls -l /dev | cut -c1-10; ls /proc/self/fd | wc -l; cat /proc/sys/kernel/msgmax; exec sleep 1000"
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 STATUS_LINES = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters")
@@ -417,6 +418,8 @@ class Exec(Operation):
         return "" if eventually(lambda: exe(self.child()) == "busybox", 2) else f"exec succeeded, and the processes are {describe(living())}"
 
     def sign(self, place):
+        # A helper of exec may be about to end.
+        assert eventually(self.child), describe(living())
         return fingerprint(place, self.child())
 
 
@@ -557,7 +560,7 @@ class Walker:
         place, operation = self.place, self.operation
         operation.prepare(place)
         outcome, _ = place.walk(operation.argv(place), "-p", call.process, "-n", call.number, "-m", "fail", "-e", ERRORS[error])
-        self.note(call, f"fails with {error}", self.after_failure(outcome, (call.name, error) in WAYS_ROUND))
+        self.note(call, f"fails with {error}", self.after_failure(outcome, (call.name, error) in (WAYS_ROUND_OF_USERS if place.users else WAYS_ROUND)))
 
     def after_failure(self, outcome, may_differ):
         place, operation = self.place, self.operation

@@ -4,6 +4,7 @@
  *      probe access PATH...        stat, open for reading and writing, create, execute
  *      probe undo NAME LOCKED HIDDEN PID   one way to take the sandbox apart; undo-names lists them
  *      probe call NAME...          system calls by name, x86-64 and i386 ("32:" before the name): the errno
+ *      probe keyring | add-key NAME | find-key NAME | drop-key NAME   the session keyring, keys of the user
  *      probe sleep SECONDS | exit N | signal N | eat BYTES | fork N | spin MILLISECONDS
  */
 #define _GNU_SOURCE
@@ -21,6 +22,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -39,6 +41,7 @@ static int attempt(int fd)
 static void print_access(const char *path)
 {
         struct stat st;
+        struct statvfs fs;
         if (lstat(path, &st) < 0) {
                 printf("{\"stat\":%d}", errno);
                 return;
@@ -49,6 +52,7 @@ static void print_access(const char *path)
         }
         printf("{\"stat\":0,\"type\":%u,\"mode\":%u,\"uid\":%u,\"dev\":%lu,\"ino\":%lu", st.st_mode >> 12, st.st_mode & 07777, st.st_uid,
                (unsigned long)st.st_dev, (unsigned long)st.st_ino);
+        printf(",\"read_only\":%d", statvfs(path, &fs) == 0 && fs.f_flag & ST_RDONLY);
         if (S_ISDIR(st.st_mode)) {
                 DIR *d = opendir(path);
                 int n = 0;
@@ -319,17 +323,25 @@ static int call(const char *name, char *low)
                 { "sethostname", 170, 74, -1, 10, 0 }, { "setdomainname", 171, 121, -1, 0, 0 }, { "iopl", 172, 110, 0, 0, 0 },
                 { "ioperm", 173, 101, 0x80, 1, 0 },    { "chmod_suid", 90, 15, -1, 04755, 0 }, { "uname", 63, 122, -1, 0, 0 },
                 { "mkdir", 83, 39, -1, 0755, 0 },      { "reboot", 169, 88, 0, 0, 0 },      { "swapoff", 168, 115, -1, 0, 0 },
+                { "adjtimex", 159, 124, 0, 0, 0 },      { "init_module", 175, 128, -1, 0, -1 }, { "syslog", 103, 103, 10, 0, 0 },
+                { "setns", 308, 346, -2, 0, 0 },        { "setns_net", 308, 346, -2, 0x40000000, 0 }, { "clone3", 435, 435, 0, 0, 0 },
+                { "fifo_bad", 144, 156, -2, 1, 0 },     { "sched_setattr", 314, 351, 0, 0, 0 }, { "personality", 135, 136, 0x40000, 0, 0 },
+                { "clone_uts", 56, 120, 0x04000000, 1, 0 }, { "netlink", 41, 359, 16, 3, 0 }, { "shmat_x", 30, 397, -2, 0, 0100000 },
                 { "sync", 162, 36, 0, 0, 0 },          { "umask", 95, 60, 022, 0, 0 },      { "getpgrp", 111, 65, 0, 0, 0 },
         };
+        if (!strcmp(name, "mmap_wx"))
+                return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? errno : 0;
+        if (!strcmp(name, "mprotect_x"))
+                return RESULT(mprotect(low, 4096, PROT_READ | PROT_EXEC));
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
                 if (strcmp(rows[i].name, name))
                         continue;
-                long a = rows[i].a == -1 ? (long)low : rows[i].a;
+                long a = rows[i].a == -1 ? (long)low : rows[i].a, c = rows[i].c == -1 ? (long)low : rows[i].c;
                 if (old) {
-                        long r = call32(rows[i].nr32, a, rows[i].b, rows[i].c);
+                        long r = call32(rows[i].nr32, a, rows[i].b, c);
                         return r < 0 && r > -4096 ? (int)-r : 0;
                 }
-                return RESULT(syscall(rows[i].nr64, a, rows[i].b, rows[i].c));
+                return RESULT(syscall(rows[i].nr64, a, rows[i].b, c));
         }
         return 4095;
 }
@@ -355,7 +367,15 @@ int main(int argc, char **argv)
                                 return 0;
                         }
                 return 97;
-        } else if (!strcmp(what, "undo-names")) {
+        } else if (!strcmp(what, "keyring"))
+                printf("%ld\n", syscall(SYS_keyctl, 0 /* KEYCTL_GET_KEYRING_ID */, -3, 0));
+        else if (!strcmp(what, "add-key") && argc == 3)
+                return syscall(SYS_add_key, "user", argv[2], "x", 1, -4) < 0;
+        else if (!strcmp(what, "find-key") && argc == 3)
+                return syscall(SYS_keyctl, 10 /* KEYCTL_SEARCH */, -3, "user", argv[2], 0) < 0;
+        else if (!strcmp(what, "drop-key") && argc == 3)
+                return syscall(SYS_keyctl, 9 /* KEYCTL_UNLINK */, syscall(SYS_keyctl, 10, -4, "user", argv[2], 0), -4) < 0;
+        else if (!strcmp(what, "undo-names")) {
                 for (size_t i = 0; i < sizeof undo / sizeof *undo; i++)
                         puts(undo[i].name);
         } else if (!strcmp(what, "call")) {

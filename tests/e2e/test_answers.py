@@ -566,7 +566,8 @@ def test_tasks_max(box):
 
 def test_cpu_quota(box):
     assert box.json("CPUQuota=20%", "spin", "1000")["cpu_ms"] < 400
-    assert box.json("", "spin", "500")["cpu_ms"] > 200
+    # Other programs may have the processors for a while, but not each time.
+    assert any(box.json("", "spin", "500")["cpu_ms"] > 200 for _ in range(20))
 
 
 # ---- executable paths, binds, tmpfs ----

@@ -10,7 +10,9 @@ from conftest import SOURCE, Terminal, binary
 
 COMPLETIONS = SOURCE / "completions"
 CASES = [("bulkhead run -p MemoryM", "MemoryMax="), ("bulkhead run --work", "--working-directory"), ("bulkhead insp", "inspect"),
-         ("bulkhead run -p ProtectSys", "ProtectSystem="), ("bulkhead explain --js", "--json"),
+         ("bulkhead unit ver", "verify"), ("bulkhead unit show --prop", "--property"),
+         ("bulkhead unit cat ssh-odd-na", "ssh-odd-name.service"), ("bulkhead run --like ssh-odd-na", "ssh-odd-name.service"),
+         ("bulkhead run -p ProtectSys", "ProtectSystem="), ("bulkhead explain --js", "--json"), ("bulkhead score --thr", "--threshold"), ("bulkhead sco", "score"),
          ("bulkhead-oci chec", "checkpoint"), ("bulkhead-oci create --console", "--console-socket"), ("bulkhead-oci exec --proc", "--process")]
 BASH = """. {folder}/{program}.bash
 COMP_WORDS=({line}) COMP_LINE="{line}" COMP_POINT={length} COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
@@ -20,9 +22,11 @@ ZSH = "PS1=ready'>' fpath=({folder} $fpath); unsetopt prompt_cr prompt_sp; autol
 
 
 def environment(tmp_path):
-    """A home without anyone's settings, and a PATH with the build's programs first."""
+    """A home without anyone's settings, a PATH with the build's programs first, and one unit."""
+    (tmp_path / "units").mkdir(exist_ok=True)
+    (tmp_path / "units/ssh-odd-name.service").touch()
     return {"PATH": f"{binary().parent}:/usr/bin:/bin", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8", "TERM": "dumb",
-            "BULKHEAD_RUNTIME_DIR": str(tmp_path / "run")}
+            "BULKHEAD_RUNTIME_DIR": str(tmp_path / "run"), "BULKHEAD_UNIT_PATH": str(tmp_path / "units")}
 
 
 def need(shell):

@@ -59,6 +59,30 @@ def test_a_connection_out_of_a_private_network_is_named(box):
     assert has(report(r), "connect", "192.0.2.1:80", "PrivateNetwork=yes")
 
 
+RESTRICTED = [("RestrictNamespaces=yes", "unshare -n true", "unshare"), ("RestrictRealtime=yes", "chrt -f 1 true", "sched_setscheduler"),
+              ("LockPersonality=yes", "setarch -R true", "personality"),
+              ("RestrictAddressFamilies=AF_UNIX", "python3 -c 'import socket; socket.socket()'", "socket"),
+              ("ProtectClock=yes", "date -s @0", "clock_settime"), ("ProtectKernelLogs=yes", "dmesg --syslog", "syslog"),
+              ("ProtectHostname=yes", "hostname some-other", "sethostname"),
+              ("ProtectKernelTunables=yes", "echo 1 >/proc/sys/vm/swappiness", "openat"),
+              ("ProtectControlGroups=yes", "mkdir /sys/fs/cgroup/x", "mkdir")]
+
+
+@pytest.mark.parametrize("directive, script, call", RESTRICTED, ids=lambda v: v.partition("=")[0])
+def test_what_restricts_calls_by_their_arguments_is_named(box, directive, script, call):
+    plain, r = box.shell(directive, script), box.shell(directive, script, options=REPORT)
+    assert plain.status == r.status != 0, (plain, r)
+    lines = report(r)
+    assert any(line.startswith(f"stopped  {call}(") and directive in line for line in lines), lines
+    assert not any("clone3" in line for line in lines)
+
+
+def test_what_is_not_restricted_works_observed(box):
+    r = box.shell("RestrictNamespaces=net\nRestrictAddressFamilies=AF_INET AF_UNIX\nRestrictRealtime=yes",
+                  "unshare -n true && chrt -b 0 true && python3 -c 'import socket; socket.socket()'", options=REPORT)
+    assert r.status == 0 and report(r) == ["No directive stopped anything."], r
+
+
 def test_nothing_stopped_is_said(box):
     assert report(box.run("ReadOnlyPaths=/usr", "/bin/true", options=REPORT)) == ["No directive stopped anything."]
 

@@ -53,6 +53,8 @@ class Scene:
         self.mnt = os.readlink("/proc/self/ns/mnt")
         self.net = os.readlink("/proc/self/ns/net")
         # As root the hostname calls need a namespace of their own, so that nothing happens to the host's name.
+        self.keyring = subprocess.check_output([str(box.probe), "keyring"], text=True, **box.identity()).strip()
+        self.unshare = "unshare" if box.uid == 0 else "unshare -U"
         self.uts = "unshare -u" if box.uid == 0 else "unshare -Ur --uts"
 
     def close(self):
@@ -78,6 +80,8 @@ def scene(any_box, tools):
 
 READ_ONLY = "python3 -c 'import os, sys; sys.exit(bool(os.statvfs(sys.argv[1]).f_flag & os.ST_RDONLY))'"
 CONNECT = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(chr(0) + \"{abstract}\")'"
+
+SOCKET = "python3 -c 'import socket as s, sys; s.socket(*[getattr(s, a) for a in sys.argv[1:]])'"
 
 # (directives, without them, a script): with the directives the script fails, without it works.
 STOPS = [
@@ -116,10 +120,54 @@ STOPS = [
     ("PrivateMounts=yes", "", "test $(readlink /proc/self/ns/mnt) = {mnt}"),
     ("ProtectHostname=yes", "", "{uts} {probe} call sethostname setdomainname | grep -q ':0,.*:0'"),
     ("ProtectHostname=yes", "", "{uts} {probe} call 32:sethostname 32:setdomainname | grep -q ':0,.*:0'"),
+    ("ProtectHostname=yes", "", READ_ONLY + " /proc/sys/kernel/hostname"),
+    ("ProtectHostname=yes", "ProtectHostname=private", READ_ONLY + " /proc/sys/kernel/hostname"),
+    ("ProtectHostname=private:other-name", "", "test $(hostname) != other-name"),
+    ("ProtectHostname=yes:other-name", "", "test $(hostname) != other-name"),
+    ("KeyringMode=private", "KeyringMode=inherit", "test $({probe} keyring) = {keyring}"),
+    ("KeyringMode=shared", "KeyringMode=inherit", "test $({probe} keyring) = {keyring}"),
     ("RestrictSUIDSGID=yes", "", "chmod 4755 {d}/keep/f"),
     ("RestrictSUIDSGID=yes", "", "chmod 2755 {d}/keep"),
     ("RestrictSUIDSGID=yes", "", "cd /tmp; {probe} call chmod_suid | grep -v ':1[,}]'"),
     ("RestrictSUIDSGID=yes", "", "cd /tmp; {probe} call 32:chmod_suid | grep -v ':1[,}]'"),
+    ("ProtectKernelTunables=yes", "", READ_ONLY + " /proc/sys"),
+    ("ProtectKernelTunables=yes", "", READ_ONLY + " /sys"),
+    ("ProtectKernelTunables=yes", "", "grep -q . /proc/kallsyms"),
+    ("ProtectKernelTunables=yes\nPrivateNetwork=yes", "PrivateNetwork=yes", READ_ONLY + " /sys"),
+    ("ProtectControlGroups=yes", "ProtectKernelTunables=yes", READ_ONLY + " /sys/fs/cgroup"),
+    ("ProtectControlGroups=yes\nProtectKernelTunables=yes", "", READ_ONLY + " /sys/fs/cgroup"),
+    ("ProtectKernelModules=yes", "", "capsh --has-b=cap_sys_module"),
+    ("ProtectKernelLogs=yes", "", "capsh --has-b=cap_syslog"),
+    ("ProtectKernelLogs=yes", "", "test $(stat -c %a /proc/kmsg) != 0"),
+    ("ProtectKernelLogs=yes", "", "test $(stat -c %a /dev/kmsg) != 0"),
+    ("ProtectClock=yes", "", "capsh --has-b=cap_sys_time"),
+    ("ProtectClock=yes", "", "capsh --has-b=cap_wake_alarm"),
+    ("ProtectClock=yes", "", "{probe} call adjtimex | grep -v ':1[,}]'"),
+    ("ProtectClock=yes", "", "{probe} call 32:adjtimex | grep -v ':1[,}]'"),
+    ("PrivatePIDs=yes\nProcSubset=pid", "PrivatePIDs=yes", "cat /proc/cpuinfo"),
+    ("RestrictNamespaces=yes", "", "{unshare} -u true"),
+    ("RestrictNamespaces=ipc user", "RestrictNamespaces=uts user", "{unshare} -u true"),
+    ("RestrictNamespaces=~uts", "RestrictNamespaces=~ipc", "{unshare} -u true"),
+    ("RestrictNamespaces=~user", "", "unshare -U true"),
+    ("RestrictNamespaces=yes", "", "{probe} call setns | grep -v ':1[,}]'"),
+    ("RestrictNamespaces=~net", "RestrictNamespaces=~uts", "{probe} call setns_net | grep -v ':1[,}]'"),
+    ("RestrictNamespaces=yes", "", "{probe} call clone3 | grep -v ':38[,}]'"),
+    ("RestrictNamespaces=yes", "", "{probe} call 32:setns | grep -v ':1[,}]'"),
+    ("RestrictRealtime=yes", "", "{probe} call fifo_bad | grep -v ':1[,}]'"),
+    ("RestrictRealtime=yes", "", "{probe} call sched_setattr | grep -v ':38[,}]'"),
+    ("RestrictRealtime=yes", "", "{probe} call 32:fifo_bad | grep -v ':1[,}]'"),
+    ("LockPersonality=yes", "", "setarch -R true"),
+    ("LockPersonality=yes", "", "{probe} call 32:personality | grep -q ':0[,}]'"),
+    ("RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies=AF_UNIX AF_INET", SOCKET + " AF_INET"),
+    ("RestrictAddressFamilies=AF_UNIX", "RestrictAddressFamilies=AF_UNIX\nRestrictAddressFamilies=AF_INET", SOCKET + " AF_INET"),
+    ("RestrictAddressFamilies=none", "RestrictAddressFamilies=AF_UNIX", SOCKET + " AF_UNIX"),
+    ("RestrictAddressFamilies=~AF_INET", "RestrictAddressFamilies=~AF_INET6", SOCKET + " AF_INET"),
+    ("RestrictAddressFamilies=AF_INET", "RestrictAddressFamilies=AF_NETLINK", "{probe} call netlink | grep -q ':0[,}]'"),
+    ("RestrictAddressFamilies=AF_INET", "RestrictAddressFamilies=AF_NETLINK", "{probe} call 32:netlink | grep -q ':0[,}]'"),
+    ("SystemCallArchitectures=native", "SystemCallArchitectures=x86", "{probe} call 32:getpid"),
+    ("MemoryDenyWriteExecute=yes", "", "{probe} call mmap_wx | grep -q ':0[,}]'"),
+    ("MemoryDenyWriteExecute=yes", "", "{probe} call mprotect_x | grep -q ':0[,}]'"),
+    ("MemoryDenyWriteExecute=yes", "", "{probe} call shmat_x | grep -v ':1[,}]'"),
     ("SystemCallFilter=~uname", "", "uname"),
     ("SystemCallFilter=~uname\nSystemCallErrorNumber=EPERM", "", "{probe} call uname | grep -q ':0'"),
     ("SystemCallFilter=~uname", "", "{probe} call 32:uname"),
@@ -140,6 +188,29 @@ STOPS = [
 ROOT_STOPS = [
     ("SystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM", "", "{probe} call sync reboot swapoff | grep -vE 'reboot\":1,\"swapoff\":1'"),
     ("SystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM", "", "{probe} call sync 32:reboot 32:swapoff | grep -vE '32:reboot\":1,\"32:swapoff\":1'"),
+    ("ProtectHostname=yes:other-name", "ProtectHostname=private:other-name", "hostname third && test $(hostname) = third"),
+    ("User=daemon", "User=daemon\nAmbientCapabilities=CAP_CHOWN", "chown daemon {d}/keep/f"),
+    ("User=daemon\nAmbientCapabilities=CAP_CHOWN CAP_KILL\nAmbientCapabilities=~CAP_CHOWN", "User=daemon\nAmbientCapabilities=CAP_CHOWN CAP_KILL",
+     "chown daemon {d}/keep/f"),
+    ("DynamicUser=yes\nBindPaths={d}", "DynamicUser=yes\nBindPaths={d}\nAmbientCapabilities=CAP_CHOWN", "chown root {d}/keep/f"),
+    ("SecureBits=noroot", "", "chown daemon {d}/keep/f"),
+    ("SecureBits=noroot", "SecureBits=keep-caps", "chown daemon {d}/keep/f"),
+    ("SecureBits=noroot\nUser=daemon", "User=daemon", "capsh --print | grep -q 'secure-noroot: no'"),
+    ("RestrictNamespaces=yes", "", "{probe} call clone_uts | grep -v ':1[,}]'"),
+    ("RestrictRealtime=yes", "", "chrt -f 1 true"),
+    ("RestrictRealtime=yes", "", "chrt -d -T 1000000 -D 2000000 -P 2000000 0 true"),
+    ("RestrictAddressFamilies=~AF_PACKET", "", SOCKET + " AF_PACKET SOCK_RAW"),
+    ("RestrictNamespaces=net", "RestrictNamespaces=mnt", "unshare -m true"),
+    ("ProtectKernelTunables=yes", "", "echo $(cat /proc/sys/vm/swappiness) >/proc/sys/vm/swappiness"),
+    ("ProtectKernelModules=yes", "", "{probe} call init_module | grep -v ':1[,}]'"),
+    ("ProtectKernelModules=yes", "", "{probe} call 32:init_module | grep -v ':1[,}]'"),
+    ("ProtectKernelLogs=yes", "", "{probe} call syslog | grep -v ':1[,}]'"),
+    ("ProtectKernelLogs=yes", "", "{probe} call 32:syslog | grep -v ':1[,}]'"),
+    ("ProtectProc=noaccess\nUser=daemon", "User=daemon", "cat /proc/{pid}/stat"),
+    ("ProtectProc=noaccess\nUser=daemon", "ProtectProc=noaccess", "cat /proc/{pid}/stat"),
+    ("ProtectProc=invisible\nUser=daemon", "ProtectProc=noaccess\nUser=daemon", "test -d /proc/{pid}"),
+    ("ProtectProc=ptraceable\nUser=daemon", "ProtectProc=default\nUser=daemon", "test -d /proc/{pid}"),
+    ("ProcSubset=pid", "ProcSubset=all", "cat /proc/cpuinfo"),
     ("User=daemon", "", "test $(id -u) = 0"),
     ("Group=daemon", "", "test $(id -g) = 0"),
     ("User=daemon\nSupplementaryGroups=sys", "User=daemon", "! id -Gn | grep -q sys"),
@@ -220,6 +291,122 @@ def test_message_queues(box, properties, seen):
     script = QUEUES.format(d=box.data, program=binary(), properties=properties)
     r = subprocess.run(["unshare", "-m", "-i", "sh", "-ec", script], capture_output=True, text=True, env=dict(os.environ, BULKHEAD_RUNTIME_DIR=str(box.runtime)))
     assert (r.returncode, r.stdout.strip()) == (0, seen), r
+
+
+def test_a_shared_keyring_has_the_keys_of_the_user(box):
+    name = "bulkhead-" + os.urandom(6).hex()
+    try:
+        assert subprocess.run([str(box.probe), "add-key", name]).returncode == 0
+        found = {m: box.run(f"KeyringMode={m}", box.probe, "find-key", name).status for m in ("private", "shared")}
+        as_daemon = box.run("KeyringMode=shared\nUser=daemon", box.probe, "find-key", name).status
+    finally:
+        subprocess.run([str(box.probe), "drop-key", name], check=True)
+    assert found == {"private": 1, "shared": 0} and as_daemon == 1
+
+
+@pytest.mark.parametrize("properties, status, why", [
+    ("User=daemon\nAmbientCapabilities=CAP_MKNOD\nPrivateDevices=yes", 218, "CAP_MKNOD is not in the bounding set"),
+    ("User=daemon\nAmbientCapabilities=CAP_CHOWN CAP_KILL\nCapabilityBoundingSet=CAP_KILL", 218, "CAP_CHOWN is not in the bounding set")])
+def test_what_cannot_be_ambient_is_refused(box, properties, status, why):
+    r = box.run(properties, "true")
+    assert r.status == status and why in r.err and "AmbientCapabilities=" in r.err
+
+
+def test_ambient_capabilities_are_all_that_a_user_has(box):
+    properties = "AmbientCapabilities=CAP_NET_BIND_SERVICE\nUser=daemon\nSystemCallFilter=~@swap\nSecureBits=noroot-locked\nPrivateTmp=yes"
+    out = box.good(properties, "cat", "/proc/self/status")
+    for name in ("Inh", "Prm", "Eff", "Amb"):
+        assert f"Cap{name}:\t0000000000000400\n" in out
+    assert "NoNewPrivs:\t0" in out
+
+
+def test_secure_bits_and_ambient_capabilities_need_the_right_to_them(user_box):
+    for p, status in (("AmbientCapabilities=CAP_CHOWN", 218), ("SecureBits=noroot", 213)):
+        r = user_box.run(p, "true")
+        assert r.status == status and p in r.err
+
+
+ALL_RESTRICTIONS = ["RestrictNamespaces=yes", "RestrictRealtime=yes", "LockPersonality=yes", "RestrictAddressFamilies=AF_UNIX AF_INET",
+                    "SystemCallArchitectures=native", "MemoryDenyWriteExecute=yes", "RestrictSUIDSGID=yes", "ProtectKernelTunables=yes",
+                    "ProtectKernelModules=yes", "ProtectKernelLogs=yes", "ProtectClock=yes", "ProtectHostname=yes", "PrivateDevices=yes",
+                    "SystemCallFilter=~@swap"]
+
+
+@pytest.mark.parametrize("options", [(), ("--report-denials",)])
+def test_all_restrictions_at_once_let_work_go_on(any_box, options):
+    """Threads, sockets, other programs, batch scheduling: what is not restricted."""
+    script = ("import socket, threading, subprocess, mmap, os\n"
+              "t = threading.Thread(target=print, args=('thread',)); t.start(); t.join()\n"
+              "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); socket.socketpair()\n"
+              "os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))\n"
+              "mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC); mmap.mmap(-1, 4096)\n"
+              "subprocess.run(['echo', 'program'], check=True)\n")
+    r = any_box.run(ALL_RESTRICTIONS, "python3", "-c", script, options=list(options))
+    assert (r.status, sorted(r.out.split())) == (0, ["program", "thread"]), r
+
+
+def test_nothing_new_is_needed_for_what_is_restricted(box):
+    """A user of its own keeps the right to new privileges; root without restrictions too."""
+    out = box.good("RestrictNamespaces=yes\nMemoryDenyWriteExecute=yes\nUser=daemon", "grep", "NoNewPrivs", "/proc/self/status")
+    assert out.split() == ["NoNewPrivs:", "0"]
+
+
+def in_place(box, script):
+    """Runs a shell script in a mount namespace of the test's own."""
+    r = subprocess.run(["unshare", "-m", "sh", "-ec", script], capture_output=True, text=True, env=dict(os.environ, BULKHEAD_RUNTIME_DIR=str(box.runtime)))
+    assert r.returncode == 0, r
+    return r
+
+
+@pytest.mark.parametrize("properties, seen", [("-p PrivateMounts=yes", "/usr/lib/modules/version"), ("-p ProtectKernelModules=yes", "/usr/lib/modules/*")])
+def test_kernel_modules_are_hidden(box, properties, seen):
+    (box.data / "upper/modules/version").mkdir(parents=True)
+    (box.data / "work").mkdir()
+    r = in_place(box, f"mount -t overlay overlay -o lowerdir=/usr/lib,upperdir={box.data}/upper,workdir={box.data}/work /usr/lib\n"
+                 f"{binary()} run -q -P {properties} -- sh -c 'echo /usr/lib/modules/*'")
+    assert r.stdout.strip() == seen
+
+
+# Of a host with v2 alone: the payload sees its own group as the top.
+OWN_GROUP = "grep -q ^0::/$ /proc/self/cgroup && test -e /sys/fs/cgroup/cgroup.type && ! test -e /sys/fs/cgroup/unified"
+NEW_GROUP = "mkdir /sys/fs/cgroup/new && rmdir /sys/fs/cgroup/new"
+
+
+@pytest.mark.parametrize("word, script, works", [("no", OWN_GROUP, False), ("private", OWN_GROUP, True), ("strict", OWN_GROUP, True), ("no", NEW_GROUP, True),
+                                                 ("yes", NEW_GROUP, False), ("private", NEW_GROUP, True), ("strict", NEW_GROUP, False),
+                                                 ("strict -p PrivateNetwork=yes", NEW_GROUP, False)])
+def test_control_groups_of_its_own(box, word, script, works):
+    r = in_place(box, f"mount -t cgroup2 none /sys/fs/cgroup\n{binary()} run -q -P -p ProtectControlGroups={word} -- sh -c '{script}' && echo it works || echo it is stopped")
+    assert r.stdout.strip() == ("it works" if works else "it is stopped"), r
+
+
+@pytest.mark.parametrize("word, taken", [("private", "no"), ("strict", "yes")])
+def test_control_groups_beside_v1_are_protected_as_far_as_can_be(box, word, taken):
+    r = in_place(box, f"umount -l /sys/fs/cgroup; mount -t tmpfs none /sys/fs/cgroup\n{binary()} run -P -p ProtectControlGroups={word} -- sh -c '{NEW_GROUP}' || true")
+    assert f"taken as {taken}" in r.stderr and ("Read-only" in r.stderr) == (taken == "yes"), r
+
+
+def test_a_private_proc_shows_what_is_ones_own(box):
+    out = box.good("ProtectProc=invisible\nProcSubset=pid\nUser=daemon", "sh", "-c", "cat /proc/self/comm /proc/$$/comm; ls /proc | grep -v '[0-9]'")
+    assert out.split() == ["cat", "sh", "self", "thread-self"]
+    # What another directive protects in /proc may be gone with the rest of it.
+    assert box.shell("ProcSubset=pid\nProtectKernelTunables=yes\nProtectKernelLogs=yes\nProtectHostname=yes", "test ! -e /proc/sys").status == 0
+
+
+def test_a_user_has_a_private_proc_with_processes_of_its_own(user_box):
+    for p in ("ProtectProc=invisible", "ProcSubset=pid"):
+        r = user_box.shell(p, "true")
+        assert r.status == 226 and p in r.err and "PrivatePIDs=yes" in r.err
+        assert user_box.shell(f"{p}\nPrivatePIDs=yes", "test -e /proc/self").status == 0
+        lenient = user_box.call("run", "--lenient", "-P", "-p", p, "sh", "-c", "test -e /proc/cpuinfo")
+        assert lenient.status == 0 and f"note: {p}: not applied" in lenient.err
+
+
+def test_a_rule_outlives_what_won_over_it_and_is_not_there(box):
+    """A bind whose source is missing leaves the read-only rule of the same path."""
+    p = f"BindPaths=-/nonexist:{box.data}\nReadOnlyPaths={box.data}"
+    assert "Read-only" in box.shell(p, f"touch {box.data}/x").err
+    assert box.shell(f"BindReadOnlyPaths=-/nonexist:{box.data}", f"touch {box.data}/x").status == 0
 
 
 FOLDERS = {"RuntimeDirectory": "/run", "StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "LogsDirectory": "/var/log", "ConfigurationDirectory": "/etc"}

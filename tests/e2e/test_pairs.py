@@ -24,7 +24,7 @@ FIFOS = ["pipe", "a/b/pipe"]
 # Whether the tree makes exec possible: the probe is linked there.
 PROGRAMS = ["a/run", "a/b/run", "a/b/c/run", "d/run", "d/e/run", "target/in/run"]
 SYSTEM = ["/etc/hostname", "/etc", "/usr", "/usr/bin", "/usr/bin/pathchk", "/home", "/root", "/tmp", "/var/tmp", "/var", "/run", "/opt", "/dev", "/dev/null",
-          "/dev/shm", "/boot", "/run/user"]
+          "/dev/shm", "/boot", "/run/user", "/proc/sys/kernel", "/proc/kallsyms", "/proc/kmsg", "/sys", "/sys/kernel", "/sys/fs/cgroup", "/dev/kmsg"]
 
 
 def within(path, folder):
@@ -127,7 +127,7 @@ class Model:
             if rule.kind in CONTENT:
                 continue
             there = self.is_there(rule)
-            if there or rule.path.startswith("/dev/") or self.is_mount_parent(rule.path):
+            if there or rule.path.startswith("/dev/") and rule.path != "/dev/kmsg" or self.is_mount_parent(rule.path):
                 continue
             # What has no effect, being hidden or the same as above, need not be there.
             self.unspecified |= bool(self.hidden_above(rule.path)) or self.repeats(rule)
@@ -196,12 +196,26 @@ class Model:
         if words[0] == "yes":
             self.rules.append(Rule("dev", "/dev", read_only=True))
 
+    def add_fixed(self, **kinds):
+        self.rules += [Rule(kind, p, implicit=True) for kind, paths in kinds.items() for p in paths if os.path.exists(p)]
+
+    def add_ProtectKernelTunables(self, words):
+        self.add_fixed(ro=["/proc/sys", "/sys", "/sys/kernel/debug", "/sys/kernel/tracing"], rw=["/sys/fs/cgroup"], hidden=["/proc/kallsyms", "/proc/kcore"])
+
+    def add_ProtectKernelLogs(self, words):
+        self.add_fixed(hidden=["/proc/kmsg", "/dev/kmsg"])
+
+    def add_ProtectControlGroups(self, words):
+        self.add_fixed(ro=["/sys/fs/cgroup"])
+
     def add_nothing(self, words):
         pass
 
     add_LimitNOFILE = add_LimitMEMLOCK = add_Nice = add_CPUAffinity = add_IgnoreSIGPIPE = add_PassEnvironment = add_nothing
     add_UnsetEnvironment = add_CPUWeight = add_DevicePolicy = add_nothing
     add_PrivateNetwork = add_PrivateIPC = add_PrivatePIDs = add_PrivateMounts = add_ProtectHostname = add_NoNewPrivileges = add_nothing
+    add_ProtectKernelModules = add_ProtectClock = add_RestrictNamespaces = add_RestrictAddressFamilies = add_MemoryDenyWriteExecute = add_nothing
+    add_KeyringMode = add_RestrictRealtime = add_LockPersonality = add_SystemCallArchitectures = add_nothing
 
     def add_User(self, words):
         self.user = int(words[0])
@@ -277,6 +291,9 @@ class Model:
         st = os.stat(where)
         answer = {"stat": 0, "ino": st.st_ino}
         special = not (stat.S_ISDIR(st.st_mode) or stat.S_ISREG(st.st_mode))
+        # What the kernel makes up has numbers of its own in each mount, and takes nothing new.
+        if real.startswith(("/proc/", "/sys/")) or real == "/sys":
+            return {"stat": 0, "read_only": int(not self.writable(real))}
         if self.user and not self.in_tree(where):
             return answer
         answer["read"] = 0
@@ -360,7 +377,10 @@ def draw(rng, root):
         "ProtectHome": lambda: [rng.choice(("yes", "read-only", "tmpfs"))],
         "PrivateTmp": lambda: [rng.choice(("yes", "disconnected"))],
         "PrivateDevices": lambda: ["yes"], "PrivateNetwork": lambda: ["yes"], "PrivateIPC": lambda: ["yes"], "PrivatePIDs": lambda: ["yes"],
-        "PrivateMounts": lambda: ["yes"], "ProtectHostname": lambda: ["yes"], "NoNewPrivileges": lambda: ["yes"], "User": lambda: ["65534"],
+        "PrivateMounts": lambda: ["yes"], "ProtectHostname": lambda: [rng.choice(("yes", "private", "yes:some-name"))], "KeyringMode": lambda: [rng.choice(("private", "shared"))], "ProtectKernelTunables": lambda: ["yes"], "ProtectKernelModules": lambda: ["yes"],
+        "ProtectKernelLogs": lambda: ["yes"], "ProtectControlGroups": lambda: ["yes"], "ProtectClock": lambda: ["yes"],
+        "RestrictNamespaces": lambda: ["yes"], "RestrictAddressFamilies": lambda: ["none"], "MemoryDenyWriteExecute": lambda: ["yes"],
+        "RestrictRealtime": lambda: ["yes"], "LockPersonality": lambda: ["yes"], "SystemCallArchitectures": lambda: ["native"], "NoNewPrivileges": lambda: ["yes"], "User": lambda: ["65534"],
         # These must change nothing about paths.
         "LimitNOFILE": lambda: ["64"], "LimitMEMLOCK": lambda: ["0"], "Nice": lambda: ["19"], "CPUAffinity": lambda: ["0-8191"],
         "IgnoreSIGPIPE": lambda: ["no"], "PassEnvironment": lambda: ["TERM"], "UnsetEnvironment": lambda: ["TERM"], "CPUWeight": lambda: ["50"],
@@ -394,7 +414,7 @@ def compare(model, got, path):
             # Root may open the stand-in of a pipe, which is a pipe; it leads nowhere.
             if seen.get("entries", 0) or seen.get("bytes", 0) or not seen.get("write") and seen.get("type") != 1 or seen.get("ino") == value:
                 bad.append(f"{path}: hidden, yet {seen}")
-        elif key == "read" and model.hidden_at(model.host.resolve(path)) and seen["type"] in (1, 12):
+        elif key == "read" and model.hidden_at(model.host.resolve(path)) and seen["type"] in (1, 2, 12):
             continue  # a stand-in of another type
         elif seen.get(key) != value:
             bad.append(f"{path}: {key} is {seen.get(key)}, expected {value}")

@@ -171,6 +171,11 @@ def test_personality(box):
     assert look(box, "Personality=x86", "machine") == "i686"
     assert look(box, "Personality=x86-64", "machine") == "x86_64"
     assert box.run("Personality=arm", "true").status == 1
+    # The lock keeps what the run starts with, and that alone.
+    change = "import ctypes; print(ctypes.CDLL(None).personality({}))"
+    assert box.good("Personality=x86\nLockPersonality=yes", "python3", "-c", change.format(8)).strip() == "8"
+    assert box.good("Personality=x86\nLockPersonality=yes", "python3", "-c", change.format(0)).strip() == "-1"
+    assert box.good("Personality=x86", "python3", "-c", change.format(0)).strip() == "8"
 
 
 def test_memory_policy(box):

@@ -31,6 +31,12 @@ DIRECTIVES = {
     "BindPaths=/etc": {226}, "TemporaryFileSystem=/mnt": {226}, "RuntimeDirectory={token}": {1, 233},
     "StateDirectory={token}": {1, 238}, "CacheDirectory={token}": {1, 239}, "LogsDirectory={token}": {1, 240},
     "ConfigurationDirectory={token}": {1, 241}, "WorkingDirectory=/tmp": set(), "Environment=A=B": set(), "UMask=077": set(),
+    "ProtectKernelTunables=yes": {226}, "ProtectKernelModules=yes": {218, 226}, "ProtectKernelLogs=yes": {218, 226},
+    "ProtectControlGroups=yes": {226}, "ProtectClock=yes": {218, 226}, "ProtectProc=invisible": {226}, "ProcSubset=pid": {226},
+    "RestrictNamespaces=yes": set(), "RestrictRealtime=yes": set(), "LockPersonality=yes": set(), "RestrictAddressFamilies=AF_UNIX": set(),
+    "SystemCallArchitectures=native": set(), "MemoryDenyWriteExecute=yes": set(),
+    "AmbientCapabilities=CAP_CHOWN": {218}, "SecureBits=noroot": {213, 226}, "KeyringMode=private": {237}, "KeyringMode=inherit": set(),
+    "KeyringMode=shared": {237}, "ProtectHostname=private:some-name": {226}, "ProtectHostname=yes:some-name": {226},
     "NoNewPrivileges=yes": set(), "RestrictSUIDSGID=yes": set(), "RemoveIPC=yes": set(),
     "SystemCallFilter=@system-service": set(), "SystemCallFilter=~@mount": set(), "SystemCallErrorNumber=EPERM": set(),
     "MemoryMax=100M": {219}, "TasksMax=50": {219}, "CPUQuota=50%": {219},
@@ -46,7 +52,7 @@ DIRECTIVES = {
 }
 REARRANGING = {"DynamicUser=yes", "BindPaths=/usr:/mnt", "BindReadOnlyPaths=/usr:/mnt", "TemporaryFileSystem=/mnt"}
 # What is more than a protection is refused, leniently too.
-NEEDS_ROOT = {"User", "Group", "SupplementaryGroups", "MemoryMax", "TasksMax", "CPUQuota", "CPUWeight", "AllowedCPUs", "IOReadIOPSMax", "PrivateUsers",
+NEEDS_ROOT = {"AmbientCapabilities", "SecureBits", "User", "Group", "SupplementaryGroups", "MemoryMax", "TasksMax", "CPUQuota", "CPUWeight", "AllowedCPUs", "IOReadIOPSMax", "PrivateUsers",
               "RuntimeDirectory", "DevicePolicy", "DeviceAllow",
               "StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory"}
 

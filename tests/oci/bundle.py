@@ -70,8 +70,12 @@ def runtime():
     return shutil.which(path) or str(pathlib.Path(path).resolve())
 
 
+def linux():
+    return tuple(int(n) for n in re.findall(r"\d+", os.uname().release)[:2])
+
+
 def need_linux(version, what):
-    if tuple(int(n) for n in re.findall(r"\d+", os.uname().release)[:2]) < tuple(int(n) for n in version.split(".")):
+    if linux() < tuple(int(n) for n in version.split(".")):
         pytest.skip(f"{what} needs Linux {version}")
 
 

@@ -16,6 +16,7 @@ import time
 import pytest
 
 import hostile
+from bundle import need_linux
 
 NUMBERS = [*range(3, 12), 20]
 HITS = re.compile(r"^hit .*$", re.M)
@@ -220,7 +221,7 @@ def test_who_starts_in_the_process_namespace_of_another_shows_it_no_way_to_the_h
     """CVE-2016-9962 kin (P02): a container that shares the process namespace of a running one is set up before it can be seen there.
     Before Linux 6.17 procfs has no pidns=, and who may trace sees the set-up: docs/security.md says so."""
     if privilege == "ptrace":
-        oci.need_linux("6.17", "hiding the set-up from who may trace")
+        need_linux("6.17", "hiding the set-up from who may trace")
     first, second = make(), make()
 
     def during():
