@@ -402,8 +402,11 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
                 if (r < 0)
                         return r;
         }
-        /* The kernel lets a process map the one id it has, root's if it could set capabilities of files before. */
-        s->maps_itself = s->privileged && p->users == PLAN_USERS_SELF && s->account.uid == 0 && s->account.gid == 0 &&
+        /*
+         * The kernel lets a process map the one id it has, root's if it could set capabilities of files before.  Where the whole tree
+         * is read-only, the /proc that it would write to is, too.
+         */
+        s->maps_itself = s->privileged && !p->root_read_only && p->users == PLAN_USERS_SELF && s->account.uid == 0 && s->account.gid == 0 &&
                          s->held >> CAP_SETFCAP & 1;
         return build_environment(s, term, e);
 }

@@ -267,6 +267,12 @@ def test_stops_root(scene, row):
     check(scene, row)
 
 
+@pytest.mark.parametrize("tree", ["ProtectSystem=strict", "ReadOnlyPaths=/", "ReadOnlyPaths=/\nReadWritePaths=/proc", "InaccessiblePaths=/srv"])
+@pytest.mark.parametrize("users", ["self", "identity", "full"])
+def test_users_are_mapped_whatever_is_read_only(box, tree, users):
+    assert box.good(f"PrivateUsers={users}\n{tree}", "id", "-u") == "0\n"
+
+
 def test_remove_ipc(box):
     for more, left in (("", 1), ("\nRemoveIPC=yes", 0)):
         out = box.good(f"User=54321{more}", "ipcmk", "-M", "4096")
