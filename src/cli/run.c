@@ -507,7 +507,10 @@ static int find_program(const char *name, struct plan *p, struct error *e)
                         return 0;
         if (strchr(name, '/'))
                 return access(name, F_OK) == 0 || errno != ENOENT ? 0 : error_set(e, ENOENT, "exec.missing", "Failed to find executable %s", name);
-        const char *path = getenv("PATH");
+        CLEAN_TEXT struct text search = { 0 };
+        for (size_t i = 0; i < p->process.search_path.count; i++)
+                text_addf(&search, "%s%s", i ? ":" : "", p->process.search_path.items[i]);
+        const char *path = search.length ? search.data : getenv("PATH");
         for (const char *q = path ? path : "/usr/bin:/bin"; *q; q += strcspn(q, ":") + (q[strcspn(q, ":")] == ':')) {
                 CLEAN_FREE char *file = xprintf("%.*s/%s", (int)strcspn(q, ":"), q, name);
                 if (*q == '/' && access(file, X_OK) == 0) {
@@ -515,7 +518,7 @@ static int find_program(const char *name, struct plan *p, struct error *e)
                         return 0;
                 }
         }
-        return error_set(e, ENOENT, "exec.missing", "Failed to find executable %s: not in PATH", name);
+        return error_set(e, ENOENT, "exec.missing", "Failed to find executable %s: not in %s", name, search.length ? "ExecSearchPath=" : "PATH");
 }
 
 int cmd_run(int argc, char **argv)

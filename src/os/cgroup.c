@@ -441,7 +441,7 @@ static void make_tracker(struct maker *m)
 
 static int unsupported_rule(const struct cgroup_resources *r, size_t rule, struct error *e)
 {
-        CLEAN_FREE char *tail = xprintf("devices/%zu", rule), *origin = cgroup_origin_at(r, tail);
+        CLEAN_FREE char *tail = xprintf("devices/%zu", rule), *origin = cgroup_origin_or(r, r->devices_origin, tail);
         error_set(e, EOPNOTSUPP, "cgroup.unsupported", "%s: the v1 devices controller cannot say this: the rule takes a part out of a wider one", origin);
         error_hint(e, "name the devices one by one, or use a host with control groups v2");
         error_status(e, STATUS_CGROUP);
@@ -461,7 +461,7 @@ int cgroup_apply_devices(const struct cgroup *c, const struct cgroup_resources *
                 k = cgroup_exceptions_write(v1->fd, &x, fresh, &line);
                 cgroup_exceptions_done(&x);
                 if (k < 0) {
-                        CLEAN_FREE char *origin = cgroup_origin_at(r, "devices");
+                        CLEAN_FREE char *origin = cgroup_origin_or(r, r->devices_origin, "devices");
                         error_errno(e, k, "cgroup.refused", "writing %s in %s for %s (devices controller)", line ? line : "rules", v1->path, origin);
                         error_hint(e, "the folder above allows less, or holds the file against us");
                 }
@@ -472,14 +472,15 @@ int cgroup_apply_devices(const struct cgroup *c, const struct cgroup_resources *
                 k = cgroup_device_program_attach(v2->fd, &p, fresh);
                 cgroup_device_program_done(&p);
                 if (k < 0) {
-                        CLEAN_FREE char *origin = cgroup_origin_at(r, "devices");
+                        CLEAN_FREE char *origin = cgroup_origin_or(r, r->devices_origin, "devices");
                         error_errno(e, k, "cgroup.refused", "giving %s a program for %s (devices)", v2->path, origin);
                         error_hint(e, "takes CAP_BPF or root, CAP_NET_ADMIN and a kernel with CONFIG_CGROUP_BPF");
                 }
         } else if (v1) {
                 k = unsupported_rule(r, rule, e);
         } else {
-                k = error_set(e, ENOENT, "cgroup.controller", "device rules, and there is neither a v1 devices hierarchy nor v2");
+                k = error_set(e, ENOENT, "cgroup.controller", "%s: there is neither a v1 devices hierarchy nor v2",
+                              r->devices_origin ? r->devices_origin : "device rules");
         }
         if (k < 0)
                 error_status(e, STATUS_CGROUP);

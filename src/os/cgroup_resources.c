@@ -24,6 +24,12 @@ static const char *const pointers[CGROUP_SETTINGS] = {
         [CGROUP_IO_WEIGHT] = "blockIO/weight",
         [CGROUP_IO_LEAF_WEIGHT] = "blockIO/leafWeight",
         [CGROUP_NETWORK_CLASS] = "network/classID",
+        [CGROUP_MEMORY_HIGH] = "unified/memory.high",
+        [CGROUP_MEMORY_LOW] = "unified/memory.low",
+        [CGROUP_MEMORY_MIN] = "unified/memory.min",
+        [CGROUP_MEMORY_SWAP_ALONE] = "unified/memory.swap.max",
+        [CGROUP_CPU_WEIGHT] = "unified/cpu.weight",
+        [CGROUP_IO_WEIGHT_V2] = "unified/io.weight",
 };
 
 const char *cgroup_setting_pointer(enum cgroup_setting s)
@@ -86,6 +92,17 @@ uint64_t cgroup_weight_of_shares(uint64_t shares)
         /* The parabola through the least, the default and the most of both, on logarithmic axes. */
         double l = log2((double)shares);
         return (uint64_t)ceil(pow(10, (l * l + 125 * l) / 612 - 7.0 / 34));
+}
+
+uint64_t cgroup_shares_of_weight(uint64_t weight)
+{
+        uint64_t shares = weight * 1024 / 100;
+        return shares < 2 ? 2 : shares > 262144 ? 262144 : shares;
+}
+
+uint64_t cgroup_bfq_weight_of(uint64_t weight)
+{
+        return weight <= 100 ? weight : 100 + (weight - 100) * (1000 - 100) / (10000 - 100);
 }
 
 uint64_t cgroup_io_weight_of(uint64_t weight)

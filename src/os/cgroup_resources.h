@@ -19,6 +19,9 @@ enum cgroup_setting {
         CGROUP_CPU_SHARES, CGROUP_CPU_QUOTA, CGROUP_CPU_BURST, CGROUP_CPU_PERIOD, /* microseconds */
         CGROUP_CPU_REALTIME_RUNTIME, CGROUP_CPU_REALTIME_PERIOD, CGROUP_CPU_IDLE,
         CGROUP_PIDS_LIMIT, CGROUP_IO_WEIGHT, CGROUP_IO_LEAF_WEIGHT, CGROUP_NETWORK_CLASS,
+        /* In the terms of v2, as directives have them; to v1 they are translated where it has the like. */
+        CGROUP_MEMORY_HIGH, CGROUP_MEMORY_LOW, CGROUP_MEMORY_MIN, CGROUP_MEMORY_SWAP_ALONE,
+        CGROUP_CPU_WEIGHT, CGROUP_IO_WEIGHT_V2, /* 1..10000 */
         CGROUP_SETTINGS
 };
 
@@ -27,12 +30,15 @@ enum cgroup_throttle_kind { CGROUP_READ_BPS, CGROUP_WRITE_BPS, CGROUP_READ_IOPS,
 struct cgroup_throttle {
         enum cgroup_throttle_kind kind;
         uint32_t major, minor;
-        uint64_t rate;
+        uint64_t rate; /* 0: no limit */
+        const char *origin; /* as origins below; borrowed */
 };
 
 struct cgroup_device_weight {
         uint32_t major, minor;
         uint16_t weight, leaf_weight; /* 0: not said */
+        uint16_t weight_v2; /* 1..10000; 0: not said */
+        const char *origin;
 };
 
 struct cgroup_hugepage {
@@ -66,6 +72,7 @@ struct cgroup_resources {
         const char *origins[CGROUP_SETTINGS]; /* the directive that asked; NULL: the JSON pointer. Borrowed */
         char *pointer; /* of the resources object, for errors; NULL: "/linux/resources" */
         char *cpus, *mems;
+        const char *cpus_origin, *mems_origin, *devices_origin;
         struct cgroup_device_weight *weights;
         size_t weight_count, weight_room;
         struct cgroup_throttle *throttles;
@@ -111,5 +118,9 @@ void cgroup_add_default_rules(struct cgroup_resources *r);
 const char *cgroup_setting_pointer(enum cgroup_setting s);
 /* 2..262144 to 1..10000 so that 1024, the default of one, is 100, the default of the other. 0 stays 0. */
 uint64_t cgroup_weight_of_shares(uint64_t shares);
+/* 1..10000 to 2..262144, as systemd has it: 100 is 1024. */
+uint64_t cgroup_shares_of_weight(uint64_t weight);
+/* 1..10000 to the 1..1000 of BFQ, as systemd has it: up to 100 the same. */
+uint64_t cgroup_bfq_weight_of(uint64_t weight);
 /* 10..1000 to 1..10000. 0 stays 0. */
 uint64_t cgroup_io_weight_of(uint64_t weight);

@@ -128,6 +128,39 @@ static void swap_is_counted_with_memory_in_v1_and_alone_in_v2(void **state)
         }
 }
 
+static void words_of_v2_are_translated_for_v1_where_it_has_the_like(void **state)
+{
+        static const struct {
+                struct value values[3];
+                const char *v1, *v2;
+        } rows[] = {
+                { { { CGROUP_CPU_WEIGHT, 100 }, { CGROUP_SETTINGS, 0 } }, "cpu.shares=1024;", "cpu.weight=100;" },
+                { { { CGROUP_CPU_WEIGHT, 1 }, { CGROUP_SETTINGS, 0 } }, "cpu.shares=10;", "cpu.weight=1;" },
+                { { { CGROUP_CPU_WEIGHT, 10000 }, { CGROUP_SETTINGS, 0 } }, "cpu.shares=102400;", "cpu.weight=10000;" },
+                { { { CGROUP_MEMORY_HIGH, 5 }, { CGROUP_SETTINGS, 0 } }, "cgroup.unsupported", "memory.high=5;" },
+                { { { CGROUP_MEMORY_LOW, 5 }, { CGROUP_MEMORY_MIN, -1 }, { CGROUP_SETTINGS, 0 } }, "cgroup.unsupported", "memory.low=5;memory.min=max;" },
+                { { { CGROUP_MEMORY_SWAP_ALONE, 0 }, { CGROUP_SETTINGS, 0 } }, "cgroup.unsupported", "memory.swap.max=0;" },
+                { { { CGROUP_MEMORY_LIMIT, 100 }, { CGROUP_MEMORY_SWAP_ALONE, 7 }, { CGROUP_SETTINGS, 0 } },
+                  "memory.limit_in_bytes=100;memory.memsw.limit_in_bytes=107;", "memory.max=100;memory.swap.max=7;" },
+                { { { CGROUP_MEMORY_LIMIT, 100 }, { CGROUP_MEMORY_SWAP_ALONE, -1 }, { CGROUP_SETTINGS, 0 } },
+                  "memory.limit_in_bytes=100;memory.memsw.limit_in_bytes=-1;", "memory.max=100;memory.swap.max=max;" },
+                { { { CGROUP_IO_WEIGHT_V2, 10000 }, { CGROUP_SETTINGS, 0 } }, "blkio.bfq.weight=1000|blkio.weight=1000;",
+                  "io.weight=default 10000|io.bfq.weight=1000;io.bfq.weight=1000;" },
+                { { { CGROUP_IO_WEIGHT_V2, 50 }, { CGROUP_SETTINGS, 0 } }, "blkio.bfq.weight=50|blkio.weight=250;",
+                  "io.weight=default 50|io.bfq.weight=50;io.bfq.weight=50;" },
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                struct cgroup_resources r = with(rows[i].values);
+                check(&r, &only_v1, rows[i].v1);
+                check(&r, &only_v2, rows[i].v2);
+        }
+        struct cgroup_device_weight weight = { .major = 8, .minor = 0, .weight_v2 = 200, .origin = "IODeviceWeight=/dev/sda 200" };
+        const struct cgroup_resources one = { .weights = &weight, .weight_count = 1 };
+        check(&one, &only_v1, "blkio.bfq.weight_device=8:0 109|blkio.weight_device=8:0 1000;");
+        check(&one, &only_v2, "io.weight=8:0 200|io.bfq.weight=8:0 109;io.bfq.weight=8:0 109;");
+}
+
 static void an_update_of_one_part_takes_the_other_from_the_live_group(void **state)
 {
         const struct cgroup_live live = { .memory_limit = 100, .quota = 20000 };
@@ -445,6 +478,7 @@ int main(void)
                 cmocka_unit_test(devices_have_weights_and_throttles_in_both_versions),
                 cmocka_unit_test(what_v2_cannot_do_is_an_error_that_names_its_pointer),
                 cmocka_unit_test(a_controller_that_is_not_there_is_an_error_that_names_who_asked),
+                cmocka_unit_test(words_of_v2_are_translated_for_v1_where_it_has_the_like),
                 cmocka_unit_test(keys_of_unified_are_written_line_by_line_where_v2_has_the_controller),
                 cmocka_unit_test(programs_and_lists_mean_what_the_rules_say),
                 cmocka_unit_test(no_rules_refuse_every_device),

@@ -64,6 +64,10 @@ int cgroup_v2_memory(const struct cgroup_resources *r, const struct cgroup_live 
                 return k;
         add_amount(r, "memory", CGROUP_MEMORY_LIMIT, "memory.max", w);
         add_amount(r, "memory", CGROUP_MEMORY_RESERVATION, "memory.low", w);
+        add_amount(r, "memory", CGROUP_MEMORY_HIGH, "memory.high", w);
+        add_amount(r, "memory", CGROUP_MEMORY_LOW, "memory.low", w);
+        add_amount(r, "memory", CGROUP_MEMORY_MIN, "memory.min", w);
+        add_amount(r, "memory", CGROUP_MEMORY_SWAP_ALONE, "memory.swap.max", w);
         return 0;
 }
 
@@ -78,6 +82,7 @@ int cgroup_v2_cpu(const struct cgroup_resources *r, const struct cgroup_live *li
                 cgroup_writes_add(w, "cpu", xstrdup("cpu.weight"),
                                   xprintf("%llu", (unsigned long long)cgroup_weight_of_shares((uint64_t)r->values[CGROUP_CPU_SHARES])),
                                   cgroup_origin(r, CGROUP_CPU_SHARES));
+        add_amount(r, "cpu", CGROUP_CPU_WEIGHT, "cpu.weight", w);
         if (quota || period) {
                 /* A first word alone keeps the period; there is no such form for the second. */
                 CLEAN_FREE char *first = amount(quota ? r->values[CGROUP_CPU_QUOTA] : live ? live->quota : -1);
@@ -110,6 +115,17 @@ static void add_weight(const char *prefix, uint64_t weight, char *origin, struct
         row->other_value = xprintf("%s%llu", prefix, (unsigned long long)cgroup_io_weight_of(weight));
 }
 
+/* iocost's file and BFQ's, whichever are there. */
+static void add_weight_v2(const char *device, uint64_t weight, char *origin, struct cgroup_writes *w)
+{
+        CLEAN_FREE char *bfq = xprintf("%s%llu", device, (unsigned long long)cgroup_bfq_weight_of(weight));
+        struct cgroup_write *row = cgroup_writes_add(w, "io", xstrdup("io.weight"),
+                                                     xprintf("%s%llu", *device ? device : "default ", (unsigned long long)weight), origin);
+        row->other_file = xstrdup("io.bfq.weight");
+        row->other_value = xstrdup(bfq);
+        cgroup_writes_add(w, "io", xstrdup("io.bfq.weight"), TAKE_PTR(bfq), xstrdup(origin))->flags = CGROUP_WRITE_IF_THERE;
+}
+
 static int leaf_weight(const struct cgroup_resources *r, struct error *e)
 {
         return unsupported(r, CGROUP_IO_LEAF_WEIGHT, "processes and groups do not compete within one folder in v2; leave leafWeight out", e);
@@ -130,11 +146,15 @@ int cgroup_v2_io(const struct cgroup_resources *r, const struct cgroup_live *liv
                 return leaf_weight(r, e);
         if (cgroup_is_set(r, CGROUP_IO_WEIGHT))
                 add_weight("", (uint64_t)r->values[CGROUP_IO_WEIGHT], cgroup_origin(r, CGROUP_IO_WEIGHT), w);
+        if (cgroup_is_set(r, CGROUP_IO_WEIGHT_V2))
+                add_weight_v2("", (uint64_t)r->values[CGROUP_IO_WEIGHT_V2], cgroup_origin(r, CGROUP_IO_WEIGHT_V2), w);
         for (size_t i = 0; i < r->weight_count; i++) {
                 const struct cgroup_device_weight *d = &r->weights[i];
                 CLEAN_FREE char *tail = xprintf("blockIO/weightDevice/%zu", i), *prefix = xprintf("%u:%u ", d->major, d->minor);
                 if (d->leaf_weight)
                         return leaf_weight(r, e);
+                if (d->weight_v2)
+                        add_weight_v2(prefix, d->weight_v2, cgroup_origin_or(r, d->origin, tail), w);
                 if (d->weight)
                         add_weight(prefix, d->weight, cgroup_origin_at(r, tail), w);
         }
@@ -142,7 +162,7 @@ int cgroup_v2_io(const struct cgroup_resources *r, const struct cgroup_live *liv
                 const struct cgroup_throttle *t = &r->throttles[i];
                 CLEAN_FREE char *rate = t->rate ? xprintf("%llu", (unsigned long long)t->rate) : xstrdup("max"); /* v1 takes 0 for none */
                 cgroup_writes_add(w, "io", xstrdup("io.max"), xprintf("%u:%u %s=%s", t->major, t->minor, kinds[t->kind].key, rate),
-                                  cgroup_origin_at(r, kinds[t->kind].pointer));
+                                  cgroup_origin_or(r, t->origin, kinds[t->kind].pointer));
         }
         return 0;
 }

@@ -30,6 +30,11 @@ char *cgroup_origin_at(const struct cgroup_resources *r, const char *tail)
         return xprintf("%s/%s", r->pointer ? r->pointer : "/linux/resources", tail);
 }
 
+char *cgroup_origin_or(const struct cgroup_resources *r, const char *origin, const char *tail)
+{
+        return origin ? xstrdup(origin) : cgroup_origin_at(r, tail);
+}
+
 char *cgroup_origin(const struct cgroup_resources *r, enum cgroup_setting s)
 {
         return r->origins[s] ? xstrdup(r->origins[s]) : cgroup_origin_at(r, cgroup_setting_pointer(s));

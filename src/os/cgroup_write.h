@@ -38,6 +38,8 @@ struct cgroup_write *cgroup_writes_add(struct cgroup_writes *w, const char *cont
 /* "/linux/resources/memory/limit", or the directive. */
 char *cgroup_origin(const struct cgroup_resources *r, enum cgroup_setting s);
 char *cgroup_origin_at(const struct cgroup_resources *r, const char *tail);
+/* origin, or where it is NULL the place of tail. */
+char *cgroup_origin_or(const struct cgroup_resources *r, const char *origin, const char *tail);
 
 /* Which controllers there are to write to. */
 struct cgroup_offer {

@@ -9,45 +9,26 @@
 
 #include "base/path.h"
 #include "os/capability.h"
+#include "plan/directive_internal.h"
 #include "plan/specifier.h"
-
-struct reader;
-
-struct directive {
-        const char *name;
-        int (*read)(const struct reader *r, const char *value, struct error *e);
-        const char *const *words; /* READ_WORD: the values by index */
-        int (*compile)(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p,
-                       struct error *e);
-        const char *summary;
-};
-
-/* What a reader function works on. */
-struct reader {
-        const struct directive *row;
-        struct settings *all;
-        struct setting *v;
-        const struct facts *facts;
-        const char *origin;
-};
 
 /* ---- reading values ---- */
 
-static int bad_value(struct error *e, const char *value, const char *expected)
+int directive_bad_value(struct error *e, const char *value, const char *expected)
 {
         error_set(e, EINVAL, "directive.value", "invalid value \"%.80s\"", value);
         error_hint(e, "expected %s", expected);
         return -EINVAL;
 }
 
-static void set_number(const struct reader *r, uint64_t n)
+void directive_set_number(const struct reader *r, uint64_t n)
 {
         r->v->set = true;
         r->v->number = n;
         r->v->origin = r->origin;
 }
 
-static int read_bool(const struct reader *r, const char *value, struct error *e)
+int directive_read_bool(const struct reader *r, const char *value, struct error *e)
 {
         bool b;
         if (!*value) {
@@ -55,13 +36,12 @@ static int read_bool(const struct reader *r, const char *value, struct error *e)
                 return 0;
         }
         if (text_parse_bool(value, &b) < 0)
-                return bad_value(e, value, "a boolean: yes or no");
-        set_number(r, b);
+                return directive_bad_value(e, value, "a boolean: yes or no");
+        directive_set_number(r, b);
         return 0;
 }
 
-/* One of row->words. */
-static int read_name(const struct reader *r, const char *value, struct error *e)
+int directive_read_exact_word(const struct reader *r, const char *value, struct error *e)
 {
         CLEAN_TEXT struct text known = { 0 };
         if (!*value) {
@@ -70,25 +50,24 @@ static int read_name(const struct reader *r, const char *value, struct error *e)
         }
         for (unsigned i = 0; r->row->words[i]; i++) {
                 if (text_equal(value, r->row->words[i])) {
-                        set_number(r, i);
+                        directive_set_number(r, i);
                         return 0;
                 }
                 text_addf(&known, "%s%s", i ? ", " : "", r->row->words[i]);
         }
-        return bad_value(e, value, known.data);
+        return directive_bad_value(e, value, known.data);
 }
 
-/* The same; booleans stand for the first two words. */
-static int read_word(const struct reader *r, const char *value, struct error *e)
+int directive_read_word(const struct reader *r, const char *value, struct error *e)
 {
         bool b;
         if (text_parse_bool(value, &b) < 0)
-                return read_name(r, value, e);
-        set_number(r, b);
+                return directive_read_exact_word(r, value, e);
+        directive_set_number(r, b);
         return 0;
 }
 
-static void add_value(const struct reader *r, char *text)
+void directive_add_value(const struct reader *r, char *text)
 {
         struct setting *v = r->v;
         v->list = xgrow(v->list, &v->room, v->count + 1, sizeof *v->list);
@@ -97,7 +76,7 @@ static void add_value(const struct reader *r, char *text)
         v->origin = r->origin;
 }
 
-static void reset_list(struct setting *v)
+void directive_reset_list(struct setting *v)
 {
         for (size_t i = 0; i < v->count; i++)
                 free(v->list[i].text);
@@ -105,19 +84,17 @@ static void reset_list(struct setting *v)
         v->set = false;
 }
 
-typedef int (*word_check)(const char *word, char **ret, struct error *e);
-
 /* Words, expanded and checked one by one; the empty assignment resets. All or nothing; with lenient, all that is valid. */
-static int read_checked_words(const struct reader *r, const char *value, word_check check, struct error *e)
+int directive_read_words(const struct reader *r, const char *value, directive_check check, struct error *e)
 {
         CLEAN_STRINGS struct strings words = { 0 };
         size_t words_before = r->v->count;
         if (!*value) {
-                reset_list(r->v);
+                directive_reset_list(r->v);
                 return 0;
         }
         if (text_split_words(value, &words) < 0)
-                return bad_value(e, value, "words, with quotes closed and C escapes");
+                return directive_bad_value(e, value, "words, with quotes closed and C escapes");
         for (size_t i = 0; i < words.count; i++) {
                 CLEAN_FREE char *expanded = NULL;
                 char *checked = NULL;
@@ -137,7 +114,7 @@ static int read_checked_words(const struct reader *r, const char *value, word_ch
                                 *e = own;
                         return k;
                 }
-                add_value(r, checked);
+                directive_add_value(r, checked);
         }
         return 0;
 }
@@ -151,14 +128,14 @@ static int check_path(const char *word, char **ret, struct error *e)
         p += optional;
         p += *p == '+';
         if (path_normalize(p, &path) < 0)
-                return bad_value(e, word, "an absolute path without \"..\", shorter than 4096 bytes");
+                return directive_bad_value(e, word, "an absolute path without \"..\", shorter than 4096 bytes");
         *ret = xprintf("%s%s", optional ? "-" : "", path);
         return 0;
 }
 
 static int read_paths(const struct reader *r, const char *value, struct error *e)
 {
-        return read_checked_words(r, value, check_path, e);
+        return directive_read_words(r, value, check_path, e);
 }
 
 /* "[-]source[:destination[:rbind|norbind]]" with "\:" for a colon, kept as "[-]source\ndestination\n[n]". */
@@ -181,7 +158,7 @@ static int check_bind(const char *word, char **ret, struct error *e)
         bool plain = part[2] && text_equal(part[2], "norbind");
         if (path_normalize(part[0], &source) < 0 || path_normalize(part[1] && *part[1] ? part[1] : part[0], &target) < 0 ||
             (part[2] && *part[2] && !plain && !text_equal(part[2], "rbind")) || strchr(source, '\n') || strchr(target, '\n'))
-                return bad_value(e, word, "SOURCE[:DESTINATION[:rbind|norbind]] with absolute paths");
+                return directive_bad_value(e, word, "SOURCE[:DESTINATION[:rbind|norbind]] with absolute paths");
         *ret = xprintf("%s%s\n%s\n%s", word[0] == '-' ? "-" : "", source, target, plain ? "n" : "");
         return 0;
 }
@@ -198,7 +175,7 @@ static int read_binds(const struct reader *r, const char *value, struct error *e
                 if (*p == '\\' && p[1])
                         text_add_bytes(&t, ++p, 1);
         }
-        return read_checked_words(r, t.data, check_bind, e);
+        return directive_read_words(r, t.data, check_bind, e);
 }
 
 /* "/path[:options]", kept as "path\noptions". */
@@ -209,14 +186,14 @@ static int check_tmpfs(const char *word, char **ret, struct error *e)
         if (colon)
                 *colon++ = 0;
         if (path_normalize(copy, &path) < 0 || strchr(path, '\n'))
-                return bad_value(e, word, "PATH[:OPTIONS] with an absolute path");
+                return directive_bad_value(e, word, "PATH[:OPTIONS] with an absolute path");
         *ret = xprintf("%s\n%s", path, colon ? colon : "");
         return 0;
 }
 
 static int read_tmpfs(const struct reader *r, const char *value, struct error *e)
 {
-        return read_checked_words(r, value, check_tmpfs, e);
+        return directive_read_words(r, value, check_tmpfs, e);
 }
 
 static int check_folder(const char *word, char **ret, struct error *e)
@@ -224,14 +201,14 @@ static int check_folder(const char *word, char **ret, struct error *e)
         CLEAN_FREE char *absolute = xprintf("/%s", word), *normal = NULL;
         if (*word == '/' || path_normalize(absolute, &normal) < 0 || text_equal(normal, "/") || strchr(word, ':') ||
             path_is_below(normal, "/private"))
-                return bad_value(e, word, "a relative path without \"..\", not \"private\"");
+                return directive_bad_value(e, word, "a relative path without \"..\", not \"private\"");
         *ret = xstrdup(normal + 1);
         return 0;
 }
 
 static int read_folders(const struct reader *r, const char *value, struct error *e)
 {
-        return read_checked_words(r, value, check_folder, e);
+        return directive_read_words(r, value, check_folder, e);
 }
 
 static int check_assignment(const char *word, char **ret, struct error *e)
@@ -241,14 +218,14 @@ static int check_assignment(const char *word, char **ret, struct error *e)
         for (const char *p = word; ok && p < eq; p++)
                 ok = isalnum((unsigned char)*p) || *p == '_';
         if (!ok)
-                return bad_value(e, word, "NAME=VALUE with a valid variable name");
+                return directive_bad_value(e, word, "NAME=VALUE with a valid variable name");
         *ret = xstrdup(word);
         return 0;
 }
 
 static int read_environment(const struct reader *r, const char *value, struct error *e)
 {
-        return read_checked_words(r, value, check_assignment, e);
+        return directive_read_words(r, value, check_assignment, e);
 }
 
 bool directive_user_name_valid(const char *s)
@@ -268,12 +245,12 @@ static int check_user(const char *word, char **ret, struct error *e)
         bool digits = word[strspn(word, "0123456789")] == 0;
         /* 65535 and 4294967295 mean "no id" to parts of the kernel. */
         if (digits && *word ? text_parse_uint(word, UINT32_MAX - 1, &id) < 0 || id == 65535 : !directive_user_name_valid(word))
-                return bad_value(e, word, "a user or group name, or an id from 0 to 4294967294 other than 65535");
+                return directive_bad_value(e, word, "a user or group name, or an id from 0 to 4294967294 other than 65535");
         *ret = xstrdup(word);
         return 0;
 }
 
-static int read_text_checked(const struct reader *r, const char *value, word_check check, struct error *e)
+int directive_read_text(const struct reader *r, const char *value, directive_check check, struct error *e)
 {
         CLEAN_FREE char *expanded = NULL;
         char *checked = NULL;
@@ -297,12 +274,12 @@ static int read_text_checked(const struct reader *r, const char *value, word_che
 
 static int read_user(const struct reader *r, const char *value, struct error *e)
 {
-        return read_text_checked(r, value, check_user, e);
+        return directive_read_text(r, value, check_user, e);
 }
 
 static int read_users(const struct reader *r, const char *value, struct error *e)
 {
-        return read_checked_words(r, value, check_user, e);
+        return directive_read_words(r, value, check_user, e);
 }
 
 static int check_working_directory(const char *word, char **ret, struct error *e)
@@ -310,14 +287,14 @@ static int check_working_directory(const char *word, char **ret, struct error *e
         const char *p = word + (*word == '-');
         CLEAN_FREE char *path = NULL;
         if (!text_equal(p, "~") && path_normalize(p, &path) < 0)
-                return bad_value(e, word, "an absolute path, or ~, with an optional - before it");
+                return directive_bad_value(e, word, "an absolute path, or ~, with an optional - before it");
         *ret = xprintf("%s%s", p == word ? "" : "-", path ? path : "~");
         return 0;
 }
 
 static int read_working_directory(const struct reader *r, const char *value, struct error *e)
 {
-        return read_text_checked(r, value, check_working_directory, e);
+        return directive_read_text(r, value, check_working_directory, e);
 }
 
 static int read_umask(const struct reader *r, const char *value, struct error *e)
@@ -325,17 +302,16 @@ static int read_umask(const struct reader *r, const char *value, struct error *e
         unsigned n = 0;
         size_t digits = strspn(value, "01234567");
         if (!digits || digits > 4 || value[digits])
-                return bad_value(e, value, "an octal mode up to 0777");
+                return directive_bad_value(e, value, "an octal mode up to 0777");
         for (size_t i = 0; i < digits; i++)
                 n = n * 8 + (unsigned)(value[i] - '0');
         if (n > 0777)
-                return bad_value(e, value, "an octal mode up to 0777");
-        set_number(r, n);
+                return directive_bad_value(e, value, "an octal mode up to 0777");
+        directive_set_number(r, n);
         return 0;
 }
 
-/* A percentage of whole, with up to two places, at *ret; -EINVAL when value is none. */
-static int parse_percent(const char *value, uint64_t scale, uint64_t *ret)
+int directive_parse_percent(const char *value, uint64_t scale, uint64_t *ret)
 {
         size_t n = strlen(value), dot;
         if (n < 2 || n > 12 || value[n - 1] != '%')
@@ -364,7 +340,7 @@ static int read_limit(const struct reader *r, const char *value, uint64_t whole,
                 r->v->set = false;
                 return 0;
         }
-        int k = parse_percent(value, whole, &n);
+        int k = directive_parse_percent(value, whole, &n);
         if (k < 0 && size)
                 k = text_parse_size_bytes(value, &n);
         else if (k < 0 && text_equal(value, "infinity"))
@@ -372,9 +348,9 @@ static int read_limit(const struct reader *r, const char *value, uint64_t whole,
         else if (k < 0)
                 k = text_parse_uint(value, UINT64_MAX - 1, &n);
         if (k < 0 || n == 0 || (n > INT64_MAX && n != UINT64_MAX)) /* the kernel counts in signed numbers */
-                return bad_value(e, value, size ? "a size above 0 (K, M, G, T), a percentage, or infinity"
+                return directive_bad_value(e, value, size ? "a size above 0 (K, M, G, T), a percentage, or infinity"
                                                 : "a number above 0, a percentage, or infinity");
-        set_number(r, n);
+        directive_set_number(r, n);
         return 0;
 }
 
@@ -395,9 +371,9 @@ static int read_cpu_quota(const struct reader *r, const char *value, struct erro
                 r->v->set = false;
                 return 0;
         }
-        if (parse_percent(value, 1000, &permille) < 0 || permille == 0)
-                return bad_value(e, value, "a percentage of one CPU above 0%, such as 20% or 150%");
-        set_number(r, permille);
+        if (directive_parse_percent(value, 1000, &permille) < 0 || permille == 0)
+                return directive_bad_value(e, value, "a percentage of one CPU above 0%, such as 20% or 150%");
+        directive_set_number(r, permille);
         return 0;
 }
 
@@ -419,7 +395,7 @@ static int read_capability_set(const struct reader *r, const char *value, uint64
         bool invert = *value == '~';
         uint64_t mask = 0, all = r->facts->capabilities;
         if (text_split_words(value + invert, &words) < 0)
-                return bad_value(e, value, "capability names");
+                return directive_bad_value(e, value, "capability names");
         for (size_t i = 0; i < words.count; i++) {
                 unsigned n;
                 if (capability_parse(words.items[i], &n) < 0) {
@@ -437,11 +413,11 @@ static int read_capability_set(const struct reader *r, const char *value, uint64
         bool first = !r->v->set || had == initial;
         const char *before = words.count && !first ? r->v->origin : NULL;
         if (!words.count)
-                set_number(r, invert ? all : 0);
+                directive_set_number(r, invert ? all : 0);
         else if (invert)
-                set_number(r, (first ? all : had) & ~mask);
+                directive_set_number(r, (first ? all : had) & ~mask);
         else
-                set_number(r, (first ? 0 : had) | (mask & all));
+                directive_set_number(r, (first ? 0 : had) | (mask & all));
         if (before)
                 r->v->origin = join_origins(r->all, before, r->origin);
         return 0;
@@ -465,11 +441,11 @@ static int read_bits(const struct reader *r, const char *value, bit_finder find,
         CLEAN_STRINGS struct strings words = { 0 };
         *ret = 0;
         if (text_split_words(value, &words) < 0)
-                return bad_value(e, value, expected);
+                return directive_bad_value(e, value, expected);
         for (size_t i = 0; i < words.count; i++) {
                 uint64_t bits = 0;
                 if (find(words.items[i], &bits) < 0 && !r->all->lenient)
-                        return bad_value(e, words.items[i], expected);
+                        return directive_bad_value(e, words.items[i], expected);
                 if (!bits)
                         strings_take(&r->all->notes, xprintf("%s: \"%s\" is not known; ignored", r->origin, words.items[i]));
                 *ret |= bits;
@@ -481,7 +457,7 @@ static int read_bits(const struct reader *r, const char *value, bit_finder find,
 static void merge_number(const struct reader *r, bool merged, uint64_t n)
 {
         const char *before = merged && r->v->set ? r->v->origin : NULL;
-        set_number(r, n);
+        directive_set_number(r, n);
         if (before)
                 r->v->origin = join_origins(r->all, before, r->origin);
 }
@@ -497,7 +473,7 @@ static int read_namespaces(const struct reader *r, const char *value, struct err
                 return 0;
         }
         if (text_parse_bool(value, &none) == 0) {
-                set_number(r, none ? 0 : RESTRICTION_NAMESPACES_ALL);
+                directive_set_number(r, none ? 0 : RESTRICTION_NAMESPACES_ALL);
                 return 0;
         }
         int k = read_bits(r, value + invert, restriction_namespace, expected, &bits, e);
@@ -607,15 +583,15 @@ static int read_hostname(const struct reader *r, const char *value, struct error
         }
         bool private = text_equal(word, "private");
         if (!private && text_parse_bool(word, &yes) < 0)
-                return bad_value(e, value, expected);
+                return directive_bad_value(e, value, expected);
         int k = colon ? specifier_expand(colon + 1, r->facts, &name, e) : 0;
         if (k < 0)
                 return k;
         if (colon && ((!yes && !private) || !is_hostname(name)))
-                return bad_value(e, value, expected);
+                return directive_bad_value(e, value, expected);
         free(r->v->text);
         r->v->text = TAKE_PTR(name);
-        set_number(r, private ? HOSTNAME_PRIVATE : yes ? HOSTNAME_YES : HOSTNAME_NO);
+        directive_set_number(r, private ? HOSTNAME_PRIVATE : yes ? HOSTNAME_YES : HOSTNAME_NO);
         return 0;
 }
 
@@ -624,9 +600,9 @@ static int read_filter(const struct reader *r, const char *value, struct error *
 {
         (void)e;
         if (!*value)
-                reset_list(r->v);
+                directive_reset_list(r->v);
         else
-                add_value(r, xstrdup(value));
+                directive_add_value(r, xstrdup(value));
         return 0;
 }
 
@@ -634,18 +610,12 @@ static int read_errno(const struct reader *r, const char *value, struct error *e
 {
         int n = FILTER_KILL;
         if (*value && !text_equal(value, "kill") && errno_parse(value, &n) < 0)
-                return bad_value(e, value, "an errno name or number from 1 to 4095, or kill");
-        set_number(r, (uint64_t)(int64_t)n);
+                return directive_bad_value(e, value, "an errno name or number from 1 to 4095, or kill");
+        directive_set_number(r, (uint64_t)(int64_t)n);
         return 0;
 }
 
 /* ---- compiling ---- */
-
-#define COMPILER(name)                                                                                       \
-        static int name(__attribute__((unused)) const struct settings *s,                                    \
-                        __attribute__((unused)) const struct setting *v,                                     \
-                        __attribute__((unused)) const struct facts *facts, struct plan *p,                   \
-                        __attribute__((unused)) struct error *e)
 
 /* A path entry of every list directive. */
 static void add_paths(struct plan *p, const struct setting *v, enum plan_mount_kind kind)
@@ -1109,24 +1079,26 @@ static const char *const words_protect_control_groups[] = { "no", "yes", "privat
 static const char *const words_protect_proc[] = { "default", "noaccess", "invisible", "ptraceable", NULL };
 static const char *const words_keyring_mode[] = { "inherit", "private", "shared", NULL };
 static const char *const words_proc_subset[] = { "all", "pid", NULL };
+static const char *const words_device_policy[] = { "auto", "closed", "strict", NULL };
+static const char *const words_preserve[] = { "no", "yes", "restart", NULL };
 
 static const struct directive table[DIRECTIVE_COUNT] = {
-        [D_DYNAMIC_USER] = { "DynamicUser", read_bool, NULL, compile_dynamic_user, "run as a user that exists only while it runs" },
+        [D_DYNAMIC_USER] = { "DynamicUser", directive_read_bool, NULL, compile_dynamic_user, "run as a user that exists only while it runs" },
         [D_USER] = { "User", read_user, NULL, compile_user, "run as this user" },
         [D_GROUP] = { "Group", read_user, NULL, compile_group, "run with this primary group" },
         [D_SUPPLEMENTARY_GROUPS] = { "SupplementaryGroups", read_users, NULL, compile_supplementary, "further groups" },
         [D_CAPABILITY_BOUNDING_SET] = { "CapabilityBoundingSet", read_capabilities, NULL, compile_capabilities,
                                         "capabilities that may ever be held" },
-        [D_PRIVATE_TMP] = { "PrivateTmp", read_word, words_private_tmp, compile_private_tmp, "its own /tmp and /var/tmp" },
-        [D_PRIVATE_DEVICES] = { "PrivateDevices", read_bool, NULL, compile_private_devices, "a /dev without hardware" },
-        [D_PRIVATE_NETWORK] = { "PrivateNetwork", read_bool, NULL, compile_private_network, "a network with loopback only" },
-        [D_PRIVATE_IPC] = { "PrivateIPC", read_bool, NULL, compile_private_ipc, "its own SysV and POSIX message queues" },
-        [D_PRIVATE_PIDS] = { "PrivatePIDs", read_bool, NULL, compile_private_pids, "sees its own processes only" },
-        [D_PRIVATE_USERS] = { "PrivateUsers", read_word, words_private_users, compile_private_users, "a user namespace" },
-        [D_PRIVATE_MOUNTS] = { "PrivateMounts", read_bool, NULL, compile_private_mounts, "a mount namespace" },
-        [D_PROTECT_SYSTEM] = { "ProtectSystem", read_word, words_protect_system, compile_protect_system,
+        [D_PRIVATE_TMP] = { "PrivateTmp", directive_read_word, words_private_tmp, compile_private_tmp, "its own /tmp and /var/tmp" },
+        [D_PRIVATE_DEVICES] = { "PrivateDevices", directive_read_bool, NULL, compile_private_devices, "a /dev without hardware" },
+        [D_PRIVATE_NETWORK] = { "PrivateNetwork", directive_read_bool, NULL, compile_private_network, "a network with loopback only" },
+        [D_PRIVATE_IPC] = { "PrivateIPC", directive_read_bool, NULL, compile_private_ipc, "its own SysV and POSIX message queues" },
+        [D_PRIVATE_PIDS] = { "PrivatePIDs", directive_read_bool, NULL, compile_private_pids, "sees its own processes only" },
+        [D_PRIVATE_USERS] = { "PrivateUsers", directive_read_word, words_private_users, compile_private_users, "a user namespace" },
+        [D_PRIVATE_MOUNTS] = { "PrivateMounts", directive_read_bool, NULL, compile_private_mounts, "a mount namespace" },
+        [D_PROTECT_SYSTEM] = { "ProtectSystem", directive_read_word, words_protect_system, compile_protect_system,
                                "the operating system read-only" },
-        [D_PROTECT_HOME] = { "ProtectHome", read_word, words_protect_home, compile_protect_home, "home folders hidden or read-only" },
+        [D_PROTECT_HOME] = { "ProtectHome", directive_read_word, words_protect_home, compile_protect_home, "home folders hidden or read-only" },
         [D_PROTECT_HOSTNAME] = { "ProtectHostname", read_hostname, NULL, compile_protect_hostname, "the host name cannot be changed" },
         [D_READ_WRITE_PATHS] = { "ReadWritePaths", read_paths, NULL, compile_read_write, "paths that stay writable" },
         [D_READ_ONLY_PATHS] = { "ReadOnlyPaths", read_paths, NULL, compile_read_only, "paths that are read-only" },
@@ -1145,38 +1117,97 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_WORKING_DIRECTORY] = { "WorkingDirectory", read_working_directory, NULL, compile_working_directory, "where it starts" },
         [D_ENVIRONMENT] = { "Environment", read_environment, NULL, compile_environment, "variables" },
         [D_UMASK] = { "UMask", read_umask, NULL, compile_umask, "file mode mask" },
-        [D_NO_NEW_PRIVILEGES] = { "NoNewPrivileges", read_bool, NULL, compile_no_new_privileges, "exec never gains privileges" },
-        [D_RESTRICT_SUID_SGID] = { "RestrictSUIDSGID", read_bool, NULL, compile_restrict_suid_sgid, "no set-id files can be made" },
-        [D_PROTECT_KERNEL_TUNABLES] = { "ProtectKernelTunables", read_bool, NULL, compile_protect_kernel_tunables,
+        [D_NO_NEW_PRIVILEGES] = { "NoNewPrivileges", directive_read_bool, NULL, compile_no_new_privileges, "exec never gains privileges" },
+        [D_RESTRICT_SUID_SGID] = { "RestrictSUIDSGID", directive_read_bool, NULL, compile_restrict_suid_sgid, "no set-id files can be made" },
+        [D_PROTECT_KERNEL_TUNABLES] = { "ProtectKernelTunables", directive_read_bool, NULL, compile_protect_kernel_tunables,
                                         "kernel settings read-only" },
-        [D_PROTECT_KERNEL_MODULES] = { "ProtectKernelModules", read_bool, NULL, compile_protect_kernel_modules,
+        [D_PROTECT_KERNEL_MODULES] = { "ProtectKernelModules", directive_read_bool, NULL, compile_protect_kernel_modules,
                                        "no kernel modules can be loaded" },
-        [D_PROTECT_KERNEL_LOGS] = { "ProtectKernelLogs", read_bool, NULL, compile_protect_kernel_logs, "the kernel's log hidden" },
-        [D_PROTECT_CONTROL_GROUPS] = { "ProtectControlGroups", read_word, words_protect_control_groups,
+        [D_PROTECT_KERNEL_LOGS] = { "ProtectKernelLogs", directive_read_bool, NULL, compile_protect_kernel_logs, "the kernel's log hidden" },
+        [D_PROTECT_CONTROL_GROUPS] = { "ProtectControlGroups", directive_read_word, words_protect_control_groups,
                                        compile_protect_control_groups, "control groups read-only, or its own" },
-        [D_PROTECT_CLOCK] = { "ProtectClock", read_bool, NULL, compile_protect_clock, "the clock cannot be set" },
-        [D_PROTECT_PROC] = { "ProtectProc", read_name, words_protect_proc, compile_protect_proc, "processes of others hidden in /proc" },
-        [D_PROC_SUBSET] = { "ProcSubset", read_name, words_proc_subset, compile_proc_subset, "/proc with processes only" },
+        [D_PROTECT_CLOCK] = { "ProtectClock", directive_read_bool, NULL, compile_protect_clock, "the clock cannot be set" },
+        [D_PROTECT_PROC] = { "ProtectProc", directive_read_exact_word, words_protect_proc, compile_protect_proc, "processes of others hidden in /proc" },
+        [D_PROC_SUBSET] = { "ProcSubset", directive_read_exact_word, words_proc_subset, compile_proc_subset, "/proc with processes only" },
         [D_RESTRICT_NAMESPACES] = { "RestrictNamespaces", read_namespaces, NULL, compile_restrict_namespaces,
                                     "namespaces that may be made and entered" },
-        [D_RESTRICT_REALTIME] = { "RestrictRealtime", read_bool, NULL, compile_restrict_realtime, "no realtime scheduling" },
-        [D_LOCK_PERSONALITY] = { "LockPersonality", read_bool, NULL, compile_lock_personality, "the execution domain stays" },
+        [D_RESTRICT_REALTIME] = { "RestrictRealtime", directive_read_bool, NULL, compile_restrict_realtime, "no realtime scheduling" },
+        [D_LOCK_PERSONALITY] = { "LockPersonality", directive_read_bool, NULL, compile_lock_personality, "the execution domain stays" },
         [D_RESTRICT_ADDRESS_FAMILIES] = { "RestrictAddressFamilies", read_families, NULL, compile_restrict_families,
                                           "kinds of sockets allowed, or with ~ denied" },
         [D_SYSTEM_CALL_ARCHITECTURES] = { "SystemCallArchitectures", read_architectures, NULL, compile_architectures,
                                           "architectures whose system calls may be used" },
-        [D_MEMORY_DENY_WRITE_EXECUTE] = { "MemoryDenyWriteExecute", read_bool, NULL, compile_deny_write_execute,
+        [D_MEMORY_DENY_WRITE_EXECUTE] = { "MemoryDenyWriteExecute", directive_read_bool, NULL, compile_deny_write_execute,
                                           "no memory that is writable and executable" },
         [D_AMBIENT_CAPABILITIES] = { "AmbientCapabilities", read_ambient, NULL, compile_ambient,
                                      "capabilities that an ordinary user keeps" },
         [D_SECURE_BITS] = { "SecureBits", read_secure_bits, NULL, compile_secure_bits, "how capabilities change with users and programs" },
-        [D_KEYRING_MODE] = { "KeyringMode", read_name, words_keyring_mode, compile_keyring_mode, "its session keyring" },
-        [D_REMOVE_IPC] = { "RemoveIPC", read_bool, NULL, compile_remove_ipc, "IPC objects of its user are removed at the end" },
+        [D_KEYRING_MODE] = { "KeyringMode", directive_read_exact_word, words_keyring_mode, compile_keyring_mode, "its session keyring" },
+        [D_REMOVE_IPC] = { "RemoveIPC", directive_read_bool, NULL, compile_remove_ipc, "IPC objects of its user are removed at the end" },
         [D_SYSTEM_CALL_FILTER] = { "SystemCallFilter", read_filter, NULL, compile_filter, "system calls allowed, or with ~ denied" },
         [D_SYSTEM_CALL_ERROR_NUMBER] = { "SystemCallErrorNumber", read_errno, NULL, NULL, "what a denied call returns" },
         [D_MEMORY_MAX] = { "MemoryMax", read_memory, NULL, compile_memory_max, "memory limit" },
         [D_TASKS_MAX] = { "TasksMax", read_tasks, NULL, compile_tasks_max, "limit of processes and threads" },
         [D_CPU_QUOTA] = { "CPUQuota", read_cpu_quota, NULL, compile_cpu_quota, "CPU time limit, in percent of one CPU" },
+        [D_LIMIT_CPU] = { "LimitCPU", directive_read_limit, NULL, directive_compile_limit, "CPU time of each process" },
+        [D_LIMIT_FSIZE] = { "LimitFSIZE", directive_read_limit, NULL, directive_compile_limit, "size of a file it writes" },
+        [D_LIMIT_DATA] = { "LimitDATA", directive_read_limit, NULL, directive_compile_limit, "data segment" },
+        [D_LIMIT_STACK] = { "LimitSTACK", directive_read_limit, NULL, directive_compile_limit, "stack" },
+        [D_LIMIT_CORE] = { "LimitCORE", directive_read_limit, NULL, directive_compile_limit, "core dump" },
+        [D_LIMIT_RSS] = { "LimitRSS", directive_read_limit, NULL, directive_compile_limit, "resident memory; without effect in Linux" },
+        [D_LIMIT_NOFILE] = { "LimitNOFILE", directive_read_limit, NULL, directive_compile_limit, "open files" },
+        [D_LIMIT_AS] = { "LimitAS", directive_read_limit, NULL, directive_compile_limit, "address space" },
+        [D_LIMIT_NPROC] = { "LimitNPROC", directive_read_limit, NULL, directive_compile_limit, "processes of its user" },
+        [D_LIMIT_MEMLOCK] = { "LimitMEMLOCK", directive_read_limit, NULL, directive_compile_limit, "locked memory" },
+        [D_LIMIT_LOCKS] = { "LimitLOCKS", directive_read_limit, NULL, directive_compile_limit, "file locks; without effect in Linux" },
+        [D_LIMIT_SIGPENDING] = { "LimitSIGPENDING", directive_read_limit, NULL, directive_compile_limit, "queued signals" },
+        [D_LIMIT_MSGQUEUE] = { "LimitMSGQUEUE", directive_read_limit, NULL, directive_compile_limit, "bytes in POSIX message queues" },
+        [D_LIMIT_NICE] = { "LimitNICE", directive_read_limit, NULL, directive_compile_limit, "how far nice may be lowered" },
+        [D_LIMIT_RTPRIO] = { "LimitRTPRIO", directive_read_limit, NULL, directive_compile_limit, "realtime priority" },
+        [D_LIMIT_RTTIME] = { "LimitRTTIME", directive_read_limit, NULL, directive_compile_limit, "realtime CPU time without a pause" },
+        [D_NICE] = { "Nice", directive_read_integer, NULL, directive_compile_attribute, "nice level" },
+        [D_OOM_SCORE_ADJUST] = { "OOMScoreAdjust", directive_read_integer, NULL, directive_compile_attribute, "whom the kernel ends first when memory runs out" },
+        [D_TIMER_SLACK_NSEC] = { "TimerSlackNSec", directive_read_timer_slack, NULL, directive_compile_attribute, "how late timers may be" },
+        [D_IO_SCHEDULING_CLASS] = { "IOSchedulingClass", directive_read_attribute_word, NULL, directive_compile_attribute, "class of disk I/O" },
+        [D_IO_SCHEDULING_PRIORITY] = { "IOSchedulingPriority", directive_read_integer, NULL, directive_compile_attribute, "priority within the class of disk I/O" },
+        [D_CPU_SCHEDULING_POLICY] = { "CPUSchedulingPolicy", directive_read_attribute_word, NULL, directive_compile_attribute, "CPU scheduler" },
+        [D_CPU_SCHEDULING_PRIORITY] = { "CPUSchedulingPriority", directive_read_integer, NULL, directive_compile_attribute, "priority with fifo and rr" },
+        [D_CPU_SCHEDULING_RESET_ON_FORK] = { "CPUSchedulingResetOnFork", directive_read_bool, NULL, directive_compile_attribute, "children go back to the default scheduler" },
+        [D_NUMA_POLICY] = { "NUMAPolicy", directive_read_attribute_word, NULL, directive_compile_attribute, "from which nodes memory comes" },
+        [D_PERSONALITY] = { "Personality", directive_read_attribute_word, NULL, directive_compile_attribute, "which machine uname tells of" },
+        [D_COREDUMP_FILTER] = { "CoredumpFilter", directive_read_coredump_filter, NULL, directive_compile_attribute, "what a core dump contains" },
+        [D_IGNORE_SIGPIPE] = { "IgnoreSIGPIPE", directive_read_bool, NULL, directive_compile_attribute, "SIGPIPE is ignored" },
+        [D_CPU_AFFINITY] = { "CPUAffinity", directive_read_numbers, NULL, directive_compile_cpu_affinity, "CPUs it may run on" },
+        [D_NUMA_MASK] = { "NUMAMask", directive_read_numbers, NULL, directive_compile_numa_mask, "nodes that NUMAPolicy= is about" },
+        [D_PASS_ENVIRONMENT] = { "PassEnvironment", directive_read_names, NULL, directive_compile_pass_environment, "variables of the caller's" },
+        [D_ENVIRONMENT_FILE] = { "EnvironmentFile", directive_read_environment_file, NULL, directive_compile_environment_file, "files with variables" },
+        [D_UNSET_ENVIRONMENT] = { "UnsetEnvironment", directive_read_unset, NULL, directive_compile_unset_environment, "variables that are taken away" },
+        [D_EXEC_SEARCH_PATH] = { "ExecSearchPath", directive_read_search_path, NULL, directive_compile_search_path, "where programs are looked for" },
+        [D_STANDARD_INPUT] = { "StandardInput", directive_read_stream, NULL, directive_compile_stream, "where input comes from" },
+        [D_STANDARD_OUTPUT] = { "StandardOutput", directive_read_stream, NULL, directive_compile_stream, "where output goes" },
+        [D_STANDARD_ERROR] = { "StandardError", directive_read_stream, NULL, directive_compile_stream, "where errors go" },
+        [D_RUNTIME_DIRECTORY_MODE] = { "RuntimeDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of RuntimeDirectory=" },
+        [D_STATE_DIRECTORY_MODE] = { "StateDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of StateDirectory=" },
+        [D_CACHE_DIRECTORY_MODE] = { "CacheDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of CacheDirectory=" },
+        [D_LOGS_DIRECTORY_MODE] = { "LogsDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of LogsDirectory=" },
+        [D_CONFIGURATION_DIRECTORY_MODE] = { "ConfigurationDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of ConfigurationDirectory=" },
+        [D_RUNTIME_DIRECTORY_PRESERVE] = { "RuntimeDirectoryPreserve", directive_read_word, words_preserve, directive_compile_folder_preserve, "folders of RuntimeDirectory= stay at the end" },
+        [D_MEMORY_HIGH] = { "MemoryHigh", directive_read_memory_amount, NULL, directive_compile_amount, "memory above which it is slowed down" },
+        [D_MEMORY_LOW] = { "MemoryLow", directive_read_memory_amount, NULL, directive_compile_amount, "memory that others get last" },
+        [D_MEMORY_MIN] = { "MemoryMin", directive_read_memory_amount, NULL, directive_compile_amount, "memory that others do not get" },
+        [D_MEMORY_SWAP_MAX] = { "MemorySwapMax", directive_read_memory_amount, NULL, directive_compile_amount, "swap limit" },
+        [D_CPU_WEIGHT] = { "CPUWeight", directive_read_weight, NULL, directive_compile_amount, "share of CPU time" },
+        [D_CPU_QUOTA_PERIOD_SEC] = { "CPUQuotaPeriodSec", directive_read_period, NULL, directive_compile_amount, "time over which CPUQuota= is measured" },
+        [D_IO_WEIGHT] = { "IOWeight", directive_read_weight, NULL, directive_compile_amount, "share of disk time" },
+        [D_IO_DEVICE_WEIGHT] = { "IODeviceWeight", directive_read_io, NULL, directive_compile_io, "share of one disk's time" },
+        [D_IO_READ_BANDWIDTH_MAX] = { "IOReadBandwidthMax", directive_read_io, NULL, directive_compile_io, "bytes read from a disk a second" },
+        [D_IO_WRITE_BANDWIDTH_MAX] = { "IOWriteBandwidthMax", directive_read_io, NULL, directive_compile_io, "bytes written to a disk a second" },
+        [D_IO_READ_IOPS_MAX] = { "IOReadIOPSMax", directive_read_io, NULL, directive_compile_io, "reads from a disk a second" },
+        [D_IO_WRITE_IOPS_MAX] = { "IOWriteIOPSMax", directive_read_io, NULL, directive_compile_io, "writes to a disk a second" },
+        [D_ALLOWED_CPUS] = { "AllowedCPUs", directive_read_numbers, NULL, directive_compile_allowed_cpus, "CPUs of the control group" },
+        [D_ALLOWED_MEMORY_NODES] = { "AllowedMemoryNodes", directive_read_numbers, NULL, directive_compile_allowed_nodes, "memory nodes of the control group" },
+        [D_DEVICE_POLICY] = { "DevicePolicy", directive_read_exact_word, words_device_policy, directive_compile_device_policy, "which devices may be used" },
+        [D_DEVICE_ALLOW] = { "DeviceAllow", directive_read_device, NULL, directive_compile_device, "a device that may be used" },
 };
 
 const char *directive_name(unsigned i, const char **ret_summary)
@@ -1292,6 +1323,9 @@ int settings_compile(struct settings *s, const struct facts *facts, struct plan 
                 if (r < 0)
                         return r;
         }
+        int r = directive_check_process(p, e);
+        if (r < 0)
+                return r;
         /* Origins live as long as the plan. */
         for (size_t i = 0; i < s->strings.count; i++)
                 strings_take(&p->strings, s->strings.items[i]);
@@ -1306,7 +1340,7 @@ int settings_compile(struct settings *s, const struct facts *facts, struct plan 
 void settings_done(struct settings *s)
 {
         for (size_t i = 0; i < DIRECTIVE_COUNT; i++) {
-                reset_list(&s->of[i]);
+                directive_reset_list(&s->of[i]);
                 free(s->of[i].list);
                 free(s->of[i].text);
         }

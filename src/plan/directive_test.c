@@ -608,6 +608,263 @@ static void limits(void **state)
         }
 }
 
+static void process_limits(void **state)
+{
+        static const struct {
+                const char *line;
+                enum plan_limit_kind kind;
+                uint64_t soft, hard;
+        } rows[] = {
+                { "LimitCPU=2", PLAN_LIMIT_CPU, 2, 2 },
+                { "LimitCPU=1500ms:1min", PLAN_LIMIT_CPU, 2, 60 },
+                { "LimitCPU=1us:infinity", PLAN_LIMIT_CPU, 1, UINT64_MAX },
+                { "LimitFSIZE=1.5K", PLAN_LIMIT_FSIZE, 1536, 1536 },
+                { "LimitDATA=64M:1G", PLAN_LIMIT_DATA, 64 << 20, 1 << 30 },
+                { "LimitSTACK=infinity", PLAN_LIMIT_STACK, UINT64_MAX, UINT64_MAX },
+                { "LimitCORE=0:infinity", PLAN_LIMIT_CORE, 0, UINT64_MAX },
+                { "LimitRSS=1T", PLAN_LIMIT_RSS, UINT64_C(1) << 40, UINT64_C(1) << 40 },
+                { "LimitNOFILE=1024:524288", PLAN_LIMIT_NOFILE, 1024, 524288 },
+                { "LimitAS=1G", PLAN_LIMIT_AS, 1 << 30, 1 << 30 },
+                { "LimitNPROC=7", PLAN_LIMIT_NPROC, 7, 7 },
+                { "LimitMEMLOCK=8M", PLAN_LIMIT_MEMLOCK, 8 << 20, 8 << 20 },
+                { "LimitLOCKS=3", PLAN_LIMIT_LOCKS, 3, 3 },
+                { "LimitSIGPENDING=4:5", PLAN_LIMIT_SIGPENDING, 4, 5 },
+                { "LimitMSGQUEUE=1K", PLAN_LIMIT_MSGQUEUE, 1024, 1024 },
+                { "LimitNICE=+5", PLAN_LIMIT_NICE, 15, 15 },
+                { "LimitNICE=+19:-20", PLAN_LIMIT_NICE, 1, 40 },
+                { "LimitNICE=30", PLAN_LIMIT_NICE, 30, 30 },
+                { "LimitNICE=infinity", PLAN_LIMIT_NICE, UINT64_MAX, UINT64_MAX },
+                { "LimitRTPRIO=10", PLAN_LIMIT_RTPRIO, 10, 10 },
+                { "LimitRTTIME=1000", PLAN_LIMIT_RTTIME, 1000, 1000 },
+                { "LimitRTTIME=1ms:2s", PLAN_LIMIT_RTTIME, 1000, 2000000 },
+        };
+        static const char *const bad[] = {
+                "LimitCPU=x", "LimitCPU=2:1", "LimitCPU=1:", "LimitCPU=:1", "LimitCPU=1:2:3", "LimitCPU=-1", "LimitFSIZE=1X",
+                "LimitFSIZE=infinity:1", "LimitFSIZE=10%", "LimitNOFILE=1K", "LimitNOFILE=18446744073709551615", "LimitNOFILE=+1",
+                "LimitNICE=+20", "LimitNICE=-21", "LimitNICE=41", "LimitNICE=--1", "LimitRTPRIO=1s", "LimitRTTIME=1K",
+                "LimitNPROC=1.5", "LimitCORE=18446744073709551616",
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                PLAN(rows[i].line);
+                const struct plan_limit *l = &p.process.limits[rows[i].kind];
+                assert_string_equal(l->origin, rows[i].line);
+                assert_int_equal(l->soft, rows[i].soft);
+                assert_int_equal(l->hard, rows[i].hard);
+        }
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_refused(bad[i], "directive.value");
+        PLAN("LimitCORE=5", "LimitCORE=", "LimitAS=1", "LimitAS=2");
+        assert_null(p.process.limits[PLAN_LIMIT_CORE].origin);
+        assert_int_equal(p.process.limits[PLAN_LIMIT_AS].soft, 2);
+}
+
+static void attributes(void **state)
+{
+        static const struct {
+                const char *line;
+                enum plan_attribute_kind kind;
+                int64_t value;
+        } rows[] = {
+                { "Nice=-20", PLAN_NICE, -20 }, { "Nice=+19", PLAN_NICE, 19 }, { "Nice=0", PLAN_NICE, 0 },
+                { "OOMScoreAdjust=-1000", PLAN_OOM_SCORE_ADJUST, -1000 }, { "OOMScoreAdjust=1000", PLAN_OOM_SCORE_ADJUST, 1000 },
+                { "TimerSlackNSec=50", PLAN_TIMER_SLACK_NS, 50 }, { "TimerSlackNSec=50ns", PLAN_TIMER_SLACK_NS, 50 },
+                { "TimerSlackNSec=7 us", PLAN_TIMER_SLACK_NS, 7000 }, { "TimerSlackNSec=1.5ms", PLAN_TIMER_SLACK_NS, 1500000 },
+                { "IOSchedulingClass=idle", PLAN_IO_CLASS, 3 }, { "IOSchedulingClass=1", PLAN_IO_CLASS, 1 }, { "IOSchedulingClass=none", PLAN_IO_CLASS, 0 },
+                { "IOSchedulingPriority=7", PLAN_IO_PRIORITY, 7 }, { "CPUSchedulingPolicy=batch", PLAN_CPU_POLICY, 3 },
+                { "CPUSchedulingPolicy=idle", PLAN_CPU_POLICY, 5 }, { "CPUSchedulingPolicy=rr", PLAN_CPU_POLICY, 2 },
+                { "CPUSchedulingPolicy=fifo", PLAN_CPU_PRIORITY, 1 }, { "CPUSchedulingResetOnFork=yes", PLAN_CPU_RESET_ON_FORK, 1 },
+                { "NUMAPolicy=local", PLAN_NUMA_POLICY, 4 }, { "CoredumpFilter=0x1F", PLAN_COREDUMP_FILTER, 0x1f },
+                { "CoredumpFilter=33", PLAN_COREDUMP_FILTER, 0x33 }, { "CoredumpFilter=default private-dax", PLAN_COREDUMP_FILTER, 0xb3 },
+                { "CoredumpFilter=all", PLAN_COREDUMP_FILTER, 0x1ff }, { "IgnoreSIGPIPE=no", PLAN_IGNORE_SIGPIPE, 0 },
+        };
+        static const char *const bad[] = {
+                "Nice=20", "Nice=-21", "Nice=1x", "Nice=+-1", "OOMScoreAdjust=1001", "OOMScoreAdjust=x", "TimerSlackNSec=-1", "TimerSlackNSec=1x",
+                "TimerSlackNSec=99999999999999999999", "IOSchedulingClass=4", "IOSchedulingClass=slow", "IOSchedulingPriority=8",
+                "CPUSchedulingPolicy=deadline", "CPUSchedulingPolicy=1", "CPUSchedulingPriority=100", "CPUSchedulingPriority=5",
+                "CPUSchedulingResetOnFork=maybe", "NUMAPolicy=best", "NUMAPolicy=bind", "NUMAPolicy=interleave", "Personality=z80",
+                "CoredumpFilter=0x", "CoredumpFilter=some", "CoredumpFilter=123456789", "IgnoreSIGPIPE=perhaps", "CPUAffinity=numa",
+                "CPUAffinity=3-1", "CPUAffinity=8192", "CPUAffinity=a", "CPUAffinity=1-", "CPUAffinity=,", "NUMAMask=all 1", "NUMAMask=-1",
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                PLAN(rows[i].line);
+                assert_string_equal(p.process.attributes[rows[i].kind].origin, rows[i].line);
+                assert_int_equal(p.process.attributes[rows[i].kind].value, rows[i].value);
+        }
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_refused(bad[i], "directive.value");
+        PLAN("Nice=5", "Nice=", "TimerSlackNSec=5", "TimerSlackNSec=infinity", "CoredumpFilter=1", "CoredumpFilter=", "CoredumpFilter=2",
+             "CoredumpFilter=8", "CPUSchedulingPriority=7", "CPUSchedulingPolicy=rr");
+        assert_null(p.process.attributes[PLAN_NICE].origin);
+        assert_null(p.process.attributes[PLAN_TIMER_SLACK_NS].origin);
+        assert_int_equal(p.process.attributes[PLAN_COREDUMP_FILTER].value, 10);
+        assert_int_equal(p.process.attributes[PLAN_CPU_PRIORITY].value, 7);
+}
+
+static void numbers(void **state)
+{
+        static const struct {
+                const char *lines[4], *cpus;
+        } rows[] = {
+                { { "CPUAffinity=0" }, "0" }, { { "CPUAffinity=0-3" }, "0-3" }, { { "CPUAffinity=3 1,2 7" }, "1-3,7" },
+                { { "CPUAffinity=1", "CPUAffinity=0 2-4" }, "0-4" }, { { "CPUAffinity=1", "CPUAffinity=", "CPUAffinity=5,5" }, "5" },
+                { { "CPUAffinity=8191" }, "8191" },
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                CLEAN_PLAN struct plan p = { 0 };
+                struct error e;
+                assert_int_equal(compile(&p, false, &e, rows[i].lines), 0);
+                assert_string_equal(p.process.cpus, rows[i].cpus);
+        }
+        PLAN("CPUAffinity=0", "CPUAffinity=2", "NUMAPolicy=preferred", "NUMAMask=1");
+        assert_string_equal(p.process.cpus_origin, "CPUAffinity=0, CPUAffinity=2");
+        assert_string_equal(p.process.numa_nodes, "1");
+        CLEAN_PLAN struct plan none = { 0 }, all = { 0 }, two = { 0 }, lenient = { 0 };
+        assert_int_equal(compile(&none, false, &e, LINES("CPUAffinity=1", "CPUAffinity=")), 0);
+        assert_null(none.process.cpus);
+        assert_int_equal(compile(&all, false, &e, LINES("NUMAMask=all", "NUMAPolicy=bind")), 0);
+        assert_string_equal(all.process.numa_nodes, "all");
+        assert_int_equal(compile(&two, false, &e, LINES("NUMAMask=0-1", "NUMAPolicy=preferred")), -EINVAL);
+        assert_non_null(strstr(e.cause, "one node"));
+        assert_int_equal(compile(&lenient, true, &e, LINES("NUMAPolicy=bind", "CPUSchedulingPriority=5")), 0);
+        assert_null(lenient.process.attributes[PLAN_NUMA_POLICY].origin);
+        assert_int_equal(lenient.notes.count, 2);
+}
+
+static void environment_sources(void **state)
+{
+        static const char *const bad[] = {
+                "PassEnvironment=1A", "PassEnvironment=A=b", "UnsetEnvironment=1A", "UnsetEnvironment==b", "EnvironmentFile=x", "EnvironmentFile=-x",
+                "EnvironmentFile=/a/../b", "EnvironmentFile=/a*/b", "ExecSearchPath=bin", "ExecSearchPath=/a::/b", "ExecSearchPath=/a:", "StandardInput=tty",
+                "StandardInput=inherit", "StandardInput=append:/x", "StandardInput=file:x", "StandardOutput=journal", "StandardOutput=file:", "StandardOutput=fd:x",
+                "StandardError=append:x", "RuntimeDirectoryMode=8", "StateDirectoryMode=10000", "CacheDirectoryMode=rwx", "LogsDirectoryMode=-1",
+                "RuntimeDirectoryPreserve=maybe",
+        };
+        PLAN("PassEnvironment=A B", "PassEnvironment=C", "EnvironmentFile=/a//b c", "EnvironmentFile=-/%p/*.env", "UnsetEnvironment=A \"B=x y\"",
+             "ExecSearchPath=/a:/b/", "ExecSearchPath=/c");
+        (void)state;
+        assert_int_equal(p.process.pass.count, 3);
+        assert_string_equal(p.process.pass_origin, "PassEnvironment=A B, PassEnvironment=C");
+        assert_int_equal(p.process.files.count, 2);
+        assert_string_equal(p.process.files.items[0], "/a/b c");
+        assert_string_equal(p.process.files.items[1], "-/web-front/*.env");
+        assert_string_equal(p.process.unset.items[1], "B=x y");
+        assert_int_equal(p.process.search_path.count, 3);
+        assert_string_equal(p.process.search_path.items[1], "/b");
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_refused(bad[i], "directive.value");
+        CLEAN_PLAN struct plan none = { 0 };
+        assert_int_equal(compile(&none, false, &e, LINES("PassEnvironment=A", "PassEnvironment=", "EnvironmentFile=/a", "EnvironmentFile=", "UnsetEnvironment=A",
+                                                         "UnsetEnvironment=", "ExecSearchPath=/a", "ExecSearchPath=", "StandardOutput=null", "StandardOutput=")), 0);
+        assert_int_equal(none.process.pass.count + none.process.files.count + none.process.unset.count + none.process.search_path.count, 0);
+        assert_null(none.process.streams[1].origin);
+}
+
+static void streams(void **state)
+{
+        PLAN("StandardInput=file:/in//x", "StandardOutput=append:/%p/out", "StandardError=truncate:/err");
+        (void)state;
+        assert_int_equal(p.process.streams[0].kind, PLAN_STREAM_FILE);
+        assert_string_equal(p.process.streams[0].path, "/in/x");
+        assert_int_equal(p.process.streams[1].kind, PLAN_STREAM_APPEND);
+        assert_string_equal(p.process.streams[1].path, "/web-front/out");
+        assert_int_equal(p.process.streams[2].kind, PLAN_STREAM_TRUNCATE);
+        CLEAN_PLAN struct plan null = { 0 };
+        assert_int_equal(compile(&null, false, &e, LINES("StandardInput=null", "StandardOutput=inherit")), 0);
+        assert_int_equal(null.process.streams[0].kind, PLAN_STREAM_NULL);
+        assert_string_equal(null.process.streams[1].origin, "StandardOutput=inherit");
+}
+
+static void folder_modes(void **state)
+{
+        PLAN("RuntimeDirectory=a", "RuntimeDirectoryMode=0700", "StateDirectory=b c", "StateDirectoryMode=2750", "RuntimeDirectoryPreserve=yes", "LogsDirectory=d");
+        (void)state;
+        assert_int_equal(p.folders[0].mode, 0700);
+        assert_string_equal(p.folders[0].origin, "RuntimeDirectory=a, RuntimeDirectoryMode=0700, RuntimeDirectoryPreserve=yes");
+        assert_int_equal(p.folders[1].mode, 02750);
+        assert_int_equal(p.folders[2].mode, 02750);
+        assert_int_equal(p.folders[3].mode, 0755);
+        assert_true(p.runtime_folders_kept);
+        CLEAN_PLAN struct plan restart = { 0 };
+        assert_int_equal(compile(&restart, false, &e, LINES("RuntimeDirectory=a", "RuntimeDirectoryPreserve=restart")), 0);
+        assert_false(restart.runtime_folders_kept);
+}
+
+static void resources(void **state)
+{
+        static const struct {
+                const char *line;
+                enum plan_amount_kind kind;
+                uint64_t value;
+        } rows[] = {
+                { "MemoryHigh=64M", PLAN_MEMORY_HIGH, UINT64_C(64) << 20 }, { "MemoryHigh=infinity", PLAN_MEMORY_HIGH, UINT64_MAX },
+                { "MemoryLow=0", PLAN_MEMORY_LOW, 0 }, { "MemoryLow=25%", PLAN_MEMORY_LOW, UINT64_C(2) << 30 }, { "MemoryMin=1K", PLAN_MEMORY_MIN, 1024 },
+                { "MemorySwapMax=0", PLAN_MEMORY_SWAP_MAX, 0 }, { "MemorySwapMax=infinity", PLAN_MEMORY_SWAP_MAX, UINT64_MAX },
+                { "CPUWeight=1", PLAN_CPU_WEIGHT, 1 }, { "CPUWeight=10000", PLAN_CPU_WEIGHT, 10000 }, { "CPUWeight=idle", PLAN_CPU_WEIGHT, 0 },
+                { "CPUQuotaPeriodSec=10ms", PLAN_CPU_QUOTA_PERIOD_USEC, 10000 }, { "IOWeight=200", PLAN_IO_WEIGHT, 200 },
+        };
+        static const char *const bad[] = {
+                "MemoryHigh=0", "MemoryHigh=1X", "MemoryLow=-1", "MemoryMin=x", "MemorySwapMax=1.5.5", "CPUWeight=0", "CPUWeight=10001", "CPUWeight=x",
+                "CPUQuotaPeriodSec=x", "IOWeight=idle", "IOWeight=0", "IODeviceWeight=/dev/sda", "IODeviceWeight=/dev/sda 0", "IODeviceWeight=sda 5",
+                "IOReadBandwidthMax=/dev/sda", "IOReadBandwidthMax=/dev/sda 0", "IOReadBandwidthMax=/dev/sda 1x", "IOReadBandwidthMax=/dev/sda 1K 2",
+                "IOWriteIOPSMax=x 1", "AllowedCPUs=x", "AllowedCPUs=3-1", "AllowedMemoryNodes=all", "DevicePolicy=yes", "DevicePolicy=open",
+                "DeviceAllow=/dev/sda x", "DeviceAllow=/dev/sda rr", "DeviceAllow=/dev/sda r w", "DeviceAllow=/etc/x", "DeviceAllow=char-", "DeviceAllow=net-x",
+                "DeviceAllow=/dev/../etc/x",
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                PLAN(rows[i].line);
+                assert_string_equal(p.resources.amounts[rows[i].kind].origin, rows[i].line);
+                assert_int_equal(p.resources.amounts[rows[i].kind].value, rows[i].value);
+        }
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_refused(bad[i], "directive.value");
+        PLAN("IOReadBandwidthMax=/dev/sda 1K", "IOReadBandwidthMax=/dev/sda 5M", "IOWriteIOPSMax=\"/srv/a b\" infinity", "IODeviceWeight=/ 7", "AllowedCPUs=1 0",
+             "AllowedMemoryNodes=0", "DevicePolicy=strict", "DeviceAllow=/dev/kvm", "DeviceAllow=char-pts rw", "DeviceAllow=block-* m");
+        assert_int_equal(p.resources.io_count, 3);
+        assert_int_equal(p.resources.io[1].value, 5000000);
+        assert_string_equal(p.resources.io[1].origin, "IOReadBandwidthMax=/dev/sda 5M");
+        assert_int_equal(p.resources.io[0].value, 7);
+        assert_string_equal(p.resources.io[2].path, "/srv/a b");
+        assert_int_equal(p.resources.io[2].value, UINT64_MAX);
+        assert_string_equal(p.resources.cpus, "0-1");
+        assert_string_equal(p.resources.memory_nodes, "0");
+        assert_int_equal(p.resources.device_policy, PLAN_DEVICES_STRICT);
+        assert_int_equal(p.resources.rule_count, 3);
+        assert_int_equal(p.resources.rules[0].access, 7);
+        assert_int_equal(p.resources.rules[1].access, 6);
+        assert_int_equal(p.resources.rules[2].access, 1);
+        CLEAN_PLAN struct plan none = { 0 };
+        assert_int_equal(compile(&none, false, &e, LINES("DeviceAllow=/dev/kvm", "DeviceAllow=", "IOReadIOPSMax=/ 5", "IOReadIOPSMax=", "AllowedCPUs=0", "AllowedCPUs=",
+                                                         "MemoryLow=1", "MemoryLow=", "DevicePolicy=closed", "DevicePolicy=")), 0);
+        assert_int_equal(none.resources.rule_count + none.resources.io_count, 0);
+        assert_null(none.resources.cpus);
+        assert_null(none.resources.amounts[PLAN_MEMORY_LOW].origin);
+        assert_false(plan_resources_close_devices(&none.resources));
+}
+
+static void quota_periods(void **state)
+{
+        static const struct {
+                const char *period;
+                uint64_t permille, expected_period, expected_quota;
+        } rows[] = {
+                { "", 200, 100000, 20000 }, { "10ms", 500, 10000, 5000 }, { "1us", 1000, 1000, 1000 }, { "1h", 2000, 1000000, 2000000 },
+                { "1ms", 100, 10000, 1000 }, { "", 5, 200000, 1000 }, { "", 1, 1000000, 1000 }, { "", UINT64_MAX - 1, 100000, INT64_MAX },
+        };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                CLEAN_FREE char *line = xprintf("CPUQuotaPeriodSec=%s", rows[i].period);
+                uint64_t period, quota;
+                PLAN(line);
+                plan_quota(&p.resources, rows[i].permille, &period, &quota);
+                assert_int_equal(period, rows[i].expected_period);
+                assert_int_equal(quota, rows[i].expected_quota);
+        }
+}
+
 static void process_settings(void **state)
 {
         PLAN("UMask=0027", "WorkingDirectory=-/srv//x", "Environment=\"A=b c\" D=e", "Environment=F=", "Group=staff",
@@ -705,7 +962,8 @@ int main(void)
                 cmocka_unit_test(below_hidden), cmocka_unit_test(redundant_children), cmocka_unit_test(writing_and_running),
                 cmocka_unit_test(normalizing_twice), cmocka_unit_test(protect_system), cmocka_unit_test(protect_home),
                 cmocka_unit_test(private_parts), cmocka_unit_test(capabilities), cmocka_unit_test(dynamic_user),
-                cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_settings),
+                cmocka_unit_test(dynamic_user_own_words), cmocka_unit_test(limits), cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(numbers),
+                cmocka_unit_test(environment_sources), cmocka_unit_test(streams), cmocka_unit_test(folder_modes), cmocka_unit_test(resources), cmocka_unit_test(quota_periods), cmocka_unit_test(process_settings),
                 cmocka_unit_test(folders), cmocka_unit_test(filters), cmocka_unit_test(lenient), cmocka_unit_test(bounds),
                 cmocka_unit_test(names), cmocka_unit_test(the_kernel_protected), cmocka_unit_test(kernel_tunables),
                 cmocka_unit_test(control_groups), cmocka_unit_test(processes_in_proc), cmocka_unit_test(restricted_namespaces),

@@ -9,6 +9,7 @@
 #include "os/capability.h"
 #include "plan/directive.h"
 #include "plan/explain_container.h"
+#include "plan/explain_process.h"
 
 enum { EXPLAIN_VERSION = 1 };
 
@@ -168,8 +169,9 @@ static const char *seal_origin(const struct view *v)
 /* Each function answers: does the plan leave this open? */
 static bool open_files(const struct view *v) { return is_root(v) && is_writable(v->p, "/"); }
 static bool open_homes(const struct view *v) { return is_root(v) && (is_shown(v->p, "/home") || is_shown(v->p, "/root")); }
-static bool open_devices(const struct view *v) { return is_root(v) && !v->p->devices_closed && is_shown(v->p, "/dev"); }
-static bool open_nodes(const struct view *v) { return holds(v, CAP_MKNOD) && !v->p->devices_closed && is_call_allowed(v->p, "mknodat"); }
+static bool devices_open(const struct view *v) { return !v->p->devices_closed && !plan_resources_close_devices(&v->p->resources); }
+static bool open_devices(const struct view *v) { return is_root(v) && devices_open(v) && is_shown(v->p, "/dev"); }
+static bool open_nodes(const struct view *v) { return holds(v, CAP_MKNOD) && devices_open(v) && is_call_allowed(v->p, "mknodat"); }
 static bool open_ports(const struct view *v) { return holds(v, CAP_SYS_RAWIO) && !v->p->devices_closed && is_call_allowed(v->p, "iopl"); }
 static bool open_sysctl(const struct view *v) { return is_root(v) && is_writable(v->p, "/proc/sys"); }
 static bool open_sysfs(const struct view *v) { return is_root(v) && is_writable(v->p, "/sys"); }
@@ -419,7 +421,7 @@ static char *folder_path(const struct view *v, const struct plan_folder *f)
 
 static bool is_private_folder(const struct view *v, const struct plan_folder *f)
 {
-        return v->p->dynamic_user && f->kind != PLAN_RUNTIME_FOLDER && f->kind != PLAN_CONFIGURATION_FOLDER;
+        return v->p->dynamic_user && f->kind != PLAN_CONFIGURATION_FOLDER && (f->kind != PLAN_RUNTIME_FOLDER || v->p->runtime_folders_kept);
 }
 
 static void text_folders(const struct view *v)
@@ -429,7 +431,7 @@ static void text_folders(const struct view *v)
                 CLEAN_FREE char *path = folder_path(v, f);
                 CLEAN_FREE char *words = xprintf("%s, mode %04o%s%s", folder_rows[f->kind].kind, (unsigned)f->mode,
                                                  is_private_folder(v, f) ? ", below private/" : "",
-                                                 f->kind == PLAN_RUNTIME_FOLDER ? ", removed at the end" : "");
+                                                 f->kind != PLAN_RUNTIME_FOLDER ? "" : v->p->runtime_folders_kept ? ", stays at the end" : ", removed at the end");
                 line(v, "folders", path, words, f->origin);
         }
 }
@@ -499,7 +501,7 @@ void explain_text(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 text_unit,         text_identity, text_namespaces, text_mounts,  text_capabilities, text_calls,
-                text_restrictions, text_limits,   text_folders,    text_process, text_seal,         text_notes,
+                text_restrictions, text_limits,   explain_resources_text, text_folders, text_process, explain_process_text, text_seal,         text_notes,
                 text_open,
         };
         /* Of a container the configuration says what a unit's directives and defaults say of a run. */
@@ -808,7 +810,7 @@ void explain_json(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 json_unit,   json_identity,     json_namespaces, json_mounts,  json_capabilities, json_privileges,
-                json_calls,  json_restrictions, json_limits,     json_folders, json_process,      json_seal,
+                json_calls,  json_restrictions, json_limits,     explain_resources_json, json_folders, json_process, explain_process_json, json_seal,
                 json_open,   explain_container_json,
         };
         const struct view v = { p, host, t };

@@ -218,10 +218,95 @@ static void ordinary_user(void **state)
                     "nothing that this list knows of\n");
 }
 
+/* Whether the text has a line that begins so, blanks squeezed. */
+static void assert_line(const char *const *lines, const char *expected)
+{
+        CLEAN_FREE char *got = explain(explain_text, &root_host, false, lines), *squeezed = squeeze(got);
+        if (!strstr(squeezed, expected))
+                fail_msg("\"%s\" is not in\n%s", expected, squeezed);
+}
+
+static void assert_json(const char *const *lines, const char *expected)
+{
+        CLEAN_FREE char *got = explain(explain_json, &root_host, false, lines);
+        json_t *o = json_loads(got, JSON_REJECT_DUPLICATES, NULL);
+        assert_non_null(o);
+        json_decref(o);
+        if (!strstr(got, expected))
+                fail_msg("\"%s\" is not in\n%s", expected, got);
+}
+
+static void process_limits(void **state)
+{
+        (void)state;
+        assert_line(LINES("LimitNOFILE=10:20"), "limits open files 10, may be raised to 20 LimitNOFILE=10:20\n");
+        assert_line(LINES("LimitCPU=1min"), "limits CPU time of a process 60s LimitCPU=1min\n");
+        assert_line(LINES("LimitCORE=infinity"), "limits core dump none LimitCORE=infinity\n");
+        assert_json(LINES("LimitCORE=0:infinity", "LimitNICE=+5"),
+                    "\"process_limits\":{\"core_bytes\":{\"soft\":0,\"hard\":null,\"origin\":\"LimitCORE=0:infinity\"},"
+                    "\"nice\":{\"soft\":15,\"hard\":15,\"origin\":\"LimitNICE=+5\"}}");
+        assert_json(LINES("RemoveIPC=no"), "\"process_limits\":{}");
+}
+
+static void attributes(void **state)
+{
+        (void)state;
+        assert_line(LINES("Nice=-5"), "process nice level -5 Nice=-5\n");
+        assert_line(LINES("TimerSlackNSec=1us"), "process timer slack 1000 ns TimerSlackNSec=1us\n");
+        assert_line(LINES("IOSchedulingClass=3"), "process I/O class idle IOSchedulingClass=3\n");
+        assert_line(LINES("CPUSchedulingPolicy=fifo"), "process CPU scheduler fifo CPUSchedulingPolicy=fifo\nprocess CPU priority 1 CPUSchedulingPolicy=fifo\n");
+        assert_line(LINES("CPUSchedulingResetOnFork=yes"), "process scheduler of children the default CPUSchedulingResetOnFork=yes\n");
+        assert_line(LINES("CoredumpFilter=all"), "process core dump contains 0x1ff CoredumpFilter=all\n");
+        assert_line(LINES("IgnoreSIGPIPE=no"), "process SIGPIPE ends the process IgnoreSIGPIPE=no\n");
+        assert_line(LINES("CPUAffinity=1 0"), "process CPUs 0-1 CPUAffinity=1 0\n");
+        assert_json(LINES("Nice=-5", "IgnoreSIGPIPE=no", "CPUAffinity=1", "IOSchedulingClass=idle"),
+                    "\"process\":{\"nice\":{\"value\":-5,\"origin\":\"Nice=-5\"},\"io_class\":{\"value\":\"idle\",\"origin\":\"IOSchedulingClass=idle\"},"
+                    "\"ignore_sigpipe\":{\"value\":false,\"origin\":\"IgnoreSIGPIPE=no\"},\"cpus\":{\"value\":\"1\",\"origin\":\"CPUAffinity=1\"}}");
+        assert_json(LINES("NUMAPolicy=bind", "NUMAMask=all"), "\"numa_nodes\":{\"value\":\"all\",\"origin\":\"NUMAMask=all\"}");
+}
+
+static void environment_and_streams(void **state)
+{
+        (void)state;
+        assert_line(LINES("PassEnvironment=A"), "environment A from the caller, where it is set PassEnvironment=A\n");
+        assert_line(LINES("EnvironmentFile=-/a"), "environment /a from this file, if there EnvironmentFile=-/a\n");
+        assert_line(LINES("UnsetEnvironment=A=b"), "environment A=b taken away UnsetEnvironment=A=b\n");
+        assert_line(LINES("ExecSearchPath=/a"), "search path /a where programs are looked for, and PATH ExecSearchPath=/a\n");
+        assert_line(LINES("StandardOutput=append:/x"), "process standard output append /x StandardOutput=append:/x\n"
+                                                       "process standard error where standard output goes StandardOutput=append:/x\n");
+        assert_line(LINES("StandardInput=null"), "process standard input nowhere StandardInput=null\n");
+        assert_line(LINES("RuntimeDirectory=a", "RuntimeDirectoryMode=0700", "RuntimeDirectoryPreserve=yes"),
+                    "folders /run/a runtime, mode 0700, stays at the end RuntimeDirectory=a, RuntimeDirectoryMode=0700, RuntimeDirectoryPreserve=yes\n");
+        assert_json(LINES("PassEnvironment=A B"), "\"environment_sources\":{\"pass\":{\"value\":[\"A\",\"B\"],\"origin\":\"PassEnvironment=A B\"}}");
+        assert_json(LINES("StandardOutput=null"), "\"streams\":{\"output\":{\"kind\":\"null\",\"path\":null,\"origin\":\"StandardOutput=null\"},"
+                                                  "\"error\":{\"kind\":\"output\",\"path\":null,\"origin\":\"StandardOutput=null\"}}");
+}
+
 static bool stays_open(const char *what, const char *const *lines)
 {
         CLEAN_FREE char *text = explain(explain_text, &root_host, false, lines);
         return strstr(strstr(text, "Not closed by this plan"), what) != NULL;
+}
+
+static void resources(void **state)
+{
+        (void)state;
+        assert_line(LINES("MemoryHigh=1K"), "limits memory before slowing 1024 bytes MemoryHigh=1K\n");
+        assert_line(LINES("MemorySwapMax=infinity"), "limits swap none MemorySwapMax=infinity\n");
+        assert_line(LINES("CPUWeight=idle"), "limits share of CPU time only what is idle CPUWeight=idle\n");
+        assert_line(LINES("IOWeight=50"), "limits share of disk time 50 of 10000 IOWeight=50\n");
+        assert_line(LINES("CPUQuota=50%", "CPUQuotaPeriodSec=10ms"), "limits CPU quota is over 10000 us CPUQuotaPeriodSec=10ms\n");
+        assert_line(LINES("IOReadBandwidthMax=/dev/sda 5M"), "limits reading /dev/sda: 5000000 bytes a second IOReadBandwidthMax=/dev/sda 5M\n");
+        assert_line(LINES("AllowedCPUs=0 1"), "limits CPUs 0-1 AllowedCPUs=0 1\n");
+        assert_line(LINES("DevicePolicy=strict", "DeviceAllow=/dev/kvm rw"),
+                    "limits devices none but those named DevicePolicy=strict\nlimits and the device /dev/kvm, rw DeviceAllow=/dev/kvm rw\n");
+        assert_line(LINES("DeviceAllow=char-pts"), "limits devices null, zero, full, random, terminals DeviceAllow=char-pts\n");
+        assert_false(stays_open("raw devices", LINES("DevicePolicy=closed")));
+        assert_json(LINES("MemoryLow=infinity", "CPUWeight=7", "IOWriteIOPSMax=/ 9", "DevicePolicy=closed", "DeviceAllow=/dev/fuse"),
+                    "\"resources\":{\"memory_low_bytes\":{\"value\":null,\"origin\":\"MemoryLow=infinity\"},\"cpu_weight\":{\"value\":7,\"origin\":\"CPUWeight=7\"},"
+                    "\"io\":[{\"kind\":\"writes_per_second\",\"path\":\"/\",\"value\":9,\"origin\":\"IOWriteIOPSMax=/ 9\"}],"
+                    "\"device_policy\":{\"value\":\"closed\",\"origin\":\"DevicePolicy=closed\"},"
+                    "\"devices\":[{\"device\":\"/dev/fuse\",\"access\":\"rwm\",\"origin\":\"DeviceAllow=/dev/fuse\"}]}");
 }
 
 static void open_ends(void **state)
@@ -324,6 +409,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(dynamic), cmocka_unit_test(the_kernel_and_proc), cmocka_unit_test(restrictions), cmocka_unit_test(what_the_process_keeps), cmocka_unit_test(plain_root), cmocka_unit_test(ordinary_user), cmocka_unit_test(open_ends),
+                cmocka_unit_test(process_limits), cmocka_unit_test(attributes), cmocka_unit_test(environment_and_streams), cmocka_unit_test(resources),
                 cmocka_unit_test(leniency_and_hostile_words), cmocka_unit_test(json_form), cmocka_unit_test(json_empty),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -131,7 +131,7 @@ static int read_weight_device(const struct json_place *at, void *into, struct er
         if (!n.weight && !n.leaf_weight)
                 return json_fail(at, e, "has neither weight nor leafWeight");
         r->weights = xgrow(r->weights, &r->weight_room, r->weight_count + 1, sizeof *r->weights);
-        r->weights[r->weight_count++] = (struct cgroup_device_weight){ n.major, n.minor, n.weight, n.leaf_weight };
+        r->weights[r->weight_count++] = (struct cgroup_device_weight){ .major = n.major, .minor = n.minor, .weight = n.weight, .leaf_weight = n.leaf_weight };
         return 0;
 }
 
@@ -147,7 +147,7 @@ static int read_throttle(const struct json_place *at, enum cgroup_throttle_kind 
         if (k < 0)
                 return k;
         r->throttles = xgrow(r->throttles, &r->throttle_room, r->throttle_count + 1, sizeof *r->throttles);
-        r->throttles[r->throttle_count++] = (struct cgroup_throttle){ kind, n.major, n.minor, n.rate };
+        r->throttles[r->throttle_count++] = (struct cgroup_throttle){ .kind = kind, .major = n.major, .minor = n.minor, .rate = n.rate };
         return 0;
 }
 

@@ -184,6 +184,18 @@ void plan_normalize_mounts(struct plan *p)
                 inherit_access(p->mounts, i);
 }
 
+void plan_process_done(struct plan_process *p)
+{
+        free(p->cpus);
+        free(p->numa_nodes);
+        for (size_t i = 0; i < PLAN_STREAMS; i++)
+                free(p->streams[i].path);
+        strings_clear(&p->pass);
+        strings_clear(&p->files);
+        strings_clear(&p->unset);
+        strings_clear(&p->search_path);
+}
+
 void plan_done(struct plan *p)
 {
         for (size_t i = 0; i < p->mount_count; i++)
@@ -202,6 +214,8 @@ void plan_done(struct plan *p)
         free(p->working_directory);
         free(p->hostname);
         free(p->program);
+        plan_process_done(&p->process);
+        plan_resources_done(&p->resources);
         if (p->container) {
                 plan_container_done(p->container);
                 free(p->container);

@@ -16,6 +16,8 @@
 #include "base/text.h"
 #include "plan/container.h"
 #include "plan/filter.h"
+#include "plan/process.h"
+#include "plan/resources.h"
 #include "plan/restriction.h"
 
 enum plan_mount_kind {
@@ -134,6 +136,7 @@ struct plan {
 
         struct plan_folder *folders;
         size_t folder_count, folder_room;
+        bool runtime_folders_kept; /* RuntimeDirectoryPreserve=yes */
 
         char *hostname; /* in the namespace of its own; NULL: the host's */
         const char *hostname_origin;
@@ -144,6 +147,8 @@ struct plan {
         bool working_directory_optional;
         struct strings environment;
         mode_t umask;
+        struct plan_process process;
+        struct plan_resources resources;
         enum plan_seal seal;
 
         struct plan_container *container; /* owned; NULL: the host's tree and a unit's directives alone */

@@ -33,6 +33,7 @@
 #include "sandbox/denials.h"
 #include "sandbox/hooks.h"
 #include "sandbox/root.h"
+#include "sandbox/streams.h"
 
 void child_note(struct child *c, const char *format, ...)
 {
@@ -91,8 +92,9 @@ static int stage_session(struct child *c, struct error *e)
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         for (int n = 1; n < NSIG; n++)
                 (void)signal(n, SIG_DFL);
-        if (!is_container(c))
-                (void)signal(SIGPIPE, SIG_IGN); /* IgnoreSIGPIPE=yes is systemd's default */
+        const struct plan_attribute *ignore = &c->s->plan->process.attributes[PLAN_IGNORE_SIGPIPE];
+        if (!is_container(c) && (!ignore->origin || ignore->value)) /* yes is systemd's default */
+                (void)signal(SIGPIPE, SIG_IGN);
         if (!MUTANT("no-setsid") && setsid() < 0)
                 return error_errno(e, errno, "session.refused", "starting a session");
         if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
@@ -103,6 +105,7 @@ static int stage_session(struct child *c, struct error *e)
 static int stage_stdio(struct child *c, struct error *e)
 {
         int from[3] = { c->io->in, c->io->out, c->io->err };
+        streams_place(c->s->plan, c->s->stream_fds, from);
         for (int i = 0; i < 3; i++) {
                 /* Lift them over 2 first: one may stand in the other's place. */
                 from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 10);
@@ -502,6 +505,7 @@ static const struct stage {
         { "entering the control group", STATUS_CGROUP, stage_cgroup },
         { "opening handles", STATUS_NAMESPACE, stage_handles },
         { "setting labels", STATUS_OOM_ADJUST, stage_labels },
+        { "setting scheduling and other attributes", STATUS_LIMITS, child_attributes },
         { "entering namespaces", STATUS_NAMESPACE, stage_join },
         { "mapping users", STATUS_NAMESPACE, stage_own_users },
         { "entering the user namespace", STATUS_USER, stage_become_root },
@@ -514,6 +518,7 @@ static const struct stage {
         { "setting groups", STATUS_GROUP, stage_groups },
         { "making the user namespace", STATUS_USER, stage_users },
         { "sealing", STATUS_NAMESPACE, stage_user_seal },
+        { "raising limits", STATUS_LIMITS, child_raise_limits },
         { "dropping capabilities", STATUS_CAPABILITIES, stage_bounding },
         { "changing the user", STATUS_USER, stage_user },
         { "setting credentials", STATUS_USER, stage_credentials },
@@ -524,6 +529,7 @@ static const struct stage {
         { "finding the program", STATUS_EXEC, stage_program },
         { "waiting for the start", STATUS_EXEC, stage_wait },
         { "sealing", STATUS_NAMESPACE, stage_seal },
+        { "setting limits", STATUS_LIMITS, child_set_limits },
         { "filtering system calls", STATUS_SECCOMP, stage_filters },
         { "executing the program", STATUS_EXEC, stage_exec },
 };

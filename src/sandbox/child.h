@@ -29,6 +29,10 @@ void child_note(struct child *c, const char *format, ...) __attribute__((format(
 
 /* mounts.c */
 int child_mounts(struct child *c, struct error *e);
+/* process.c: what is set with privilege, and what would be in the way of the set-up and comes last. */
+int child_attributes(struct child *c, struct error *e);
+int child_raise_limits(struct child *c, struct error *e);
+int child_set_limits(struct child *c, struct error *e);
 /* program.c: finds argv[0] in the sandbox as the payload's user will, and says what is wrong with it. */
 int child_find_program(struct child *c, struct error *e);
 int program_explain(const char *path, int errnum, struct error *e);

@@ -122,7 +122,10 @@ int child_find_program(struct child *c, struct error *e)
                 return r < 0 ? program_explain(name, -r, e) : 0;
         }
         int worst = ENOENT;
-        for (const char *p = path_variable(&c->s->environment); *p; p += strcspn(p, ":") + (p[strcspn(p, ":")] == ':')) {
+        CLEAN_TEXT struct text search = { 0 };
+        for (size_t i = 0; i < c->s->plan->process.search_path.count; i++)
+                text_addf(&search, "%s%s", i ? ":" : "", c->s->plan->process.search_path.items[i]);
+        for (const char *p = search.length ? search.data : path_variable(&c->s->environment); *p; p += strcspn(p, ":") + (p[strcspn(p, ":")] == ':')) {
                 int n = (int)strcspn(p, ":");
                 if (*p != '/' || snprintf(c->program, sizeof c->program, "%.*s/%s", n, p, name) >= (int)sizeof c->program)
                         continue;
@@ -134,7 +137,7 @@ int child_find_program(struct child *c, struct error *e)
         }
         if (worst != ENOENT)
                 return not_found(e, worst, name);
-        error_set(e, ENOENT, "exec.missing", "%s: executable file not found in $PATH", name);
+        error_set(e, ENOENT, "exec.missing", "%s: executable file not found in %s", name, search.length ? "ExecSearchPath=" : "$PATH");
         error_status(e, STATUS_EXEC);
         return -ENOENT;
 }

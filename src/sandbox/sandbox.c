@@ -22,8 +22,11 @@
 #include "sandbox/child.h"
 #include "sandbox/container.h"
 #include "sandbox/denials.h"
+#include "sandbox/environment.h"
 #include "sandbox/filter_cache.h"
 #include "sandbox/identity.h"
+#include "sandbox/resources.h"
+#include "sandbox/streams.h"
 
 /* ---- prepare ---- */
 
@@ -190,14 +193,19 @@ static int make_removed_folder(struct sandbox *s, const char *base, const char *
 static int make_folder(struct sandbox *s, const struct plan_folder *f, char **ret_path)
 {
         const struct folder_kind *k = &folder_kinds[f->kind];
-        bool private = s->plan->dynamic_user && s->uid_lock_fd >= 0 && k->owned && !k->removed;
+        bool removed = k->removed && !s->plan->runtime_folders_kept;
+        bool private = s->plan->dynamic_user && s->uid_lock_fd >= 0 && k->owned && !removed;
         CLEAN_FREE char *base = folder_base(s, k), *path = NULL;
         int r = 0;
         if (private)
                 r = make_private_folder(s, f, base, &path);
         else {
                 path = xprintf("%s/%s", base, f->name);
-                r = k->removed ? make_removed_folder(s, base, path) : file_make_folders(path, 0755, NULL);
+                bool was_there = access(path, F_OK) == 0;
+                r = removed ? make_removed_folder(s, base, path) : file_make_folders(path, 0755, NULL);
+                /* What configures the payload is not its own: what is there keeps its mode. */
+                if (r == 0 && !k->owned && !was_there && chmod(path, f->mode) < 0)
+                        r = -errno;
                 if (r == 0 && plan_has_mounts(s->plan))
                         plan_add_mount(s->plan, PLAN_READ_WRITE, path, f->origin);
         }
@@ -235,27 +243,14 @@ static int make_folders(struct sandbox *s, struct error *e)
         return r;
 }
 
-/* NAME=VALUE: a later value of a name takes the place of an earlier one. */
-static void set_variable(struct strings *l, const char *assignment)
-{
-        size_t n = strcspn(assignment, "=") + 1;
-        for (size_t i = 0; i < l->count; i++)
-                if (!strncmp(l->items[i], assignment, n)) {
-                        free(l->items[i]);
-                        l->items[i] = xstrdup(assignment);
-                        return;
-                }
-        strings_add(l, assignment);
-}
-
 static void set_variablef(struct strings *l, const char *name, const char *value)
 {
         CLEAN_FREE char *s = xprintf("%s=%s", name, value);
-        set_variable(l, s);
+        environment_set(l, s);
 }
 
 /* A clean environment, as a service manager gives it; in user mode what a login session has. */
-static void build_environment(struct sandbox *s, const char *term)
+static int build_environment(struct sandbox *s, const char *term, struct error *e)
 {
         static const char *const kept[] = { "PATH", "LANG", "HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS" };
         struct strings *l = &s->environment;
@@ -274,11 +269,16 @@ static void build_environment(struct sandbox *s, const char *term)
         set_variablef(l, "INVOCATION_ID", s->host->invocation_id);
         if (term)
                 set_variablef(l, "TERM", term);
+        environment_add_search_path(l, &p->process);
+        environment_pass(l, &p->process);
         for (size_t i = 0; i < p->environment.count; i++)
-                set_variable(l, p->environment.items[i]);
+                environment_set(l, p->environment.items[i]);
+        int r = environment_add_files(l, p, &s->notes, e);
+        environment_unset(l, &p->process);
         strings_add(l, ""); /* makes items[count] exist even if nothing was added */
         free(l->items[--l->count]);
         l->items[l->count] = NULL;
+        return r;
 }
 
 static int add_program(struct sandbox *s, const struct filter *f, struct error *e)
@@ -296,9 +296,10 @@ static int add_restriction(struct sandbox *s, struct plan_restriction *p, struct
 {
         CLEAN_FREE char *cache = xprintf("%s/filters", s->host->shared_folder);
         struct restriction *r = &p->what;
+        const struct plan_attribute *own = &s->plan->process.attributes[PLAN_PERSONALITY];
         s->kernel_keeps_code |= r->kind == RESTRICTION_MEMORY && attributes_can_deny_write_execute();
         if (r->kind == RESTRICTION_PERSONALITY)
-                r->mask = attributes_personality();
+                r->mask = own->origin ? (uint64_t)own->value : attributes_personality();
         else if (r->kind == RESTRICTION_MEMORY)
                 r->mask = s->kernel_keeps_code;
         bool observed = s->report_fd >= 0 && restriction_calls(r);
@@ -346,51 +347,20 @@ static int note_cgroup(void *context, const char *path)
         return host->note(host->context, "cgroup", path);
 }
 
-/* In the words of a container: only null, zero, full, random, urandom, tty, ptmx and pts. */
-static void add_closed_devices(struct cgroup_resources *r)
-{
-        static const int16_t numbers[][2] = { { 1, 3 }, { 1, 5 }, { 1, 7 }, { 1, 8 }, { 1, 9 }, { 5, 0 }, { 5, 2 }, { 136, -1 } };
-        for (size_t i = 0; i < ELEMENTS(numbers); i++) {
-                const struct cgroup_device_rule rule = { true, 'c', numbers[i][0], numbers[i][1], CGROUP_ACCESS_ALL };
-                cgroup_add_rule(r, &rule);
-        }
-}
-
 static int make_cgroup(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
-        const struct {
-                uint64_t value;
-                enum cgroup_setting setting;
-                const char *origin;
-                int64_t factor;
-        } limits[] = {
-                { p->memory_max_bytes, CGROUP_MEMORY_LIMIT, p->memory_origin, 1 },
-                { p->tasks_max, CGROUP_PIDS_LIMIT, p->tasks_origin, 1 },
-                { p->cpu_quota_permille, CGROUP_CPU_QUOTA, p->cpu_origin, 100 },
-        };
         struct cgroup_resources r = { 0 };
-        for (size_t i = 0; i < ELEMENTS(limits); i++)
-                if (limits[i].value != UINT64_MAX) {
-                        uint64_t most = INT64_MAX / (uint64_t)limits[i].factor;
-                        cgroup_set(&r, limits[i].setting, (int64_t)(limits[i].value > most ? most : limits[i].value) * limits[i].factor);
-                        r.origins[limits[i].setting] = limits[i].origin;
-                }
-        if (cgroup_is_set(&r, CGROUP_CPU_QUOTA)) {
-                cgroup_set(&r, CGROUP_CPU_PERIOD, 100000);
-                r.origins[CGROUP_CPU_PERIOD] = p->cpu_origin;
-        }
-        bool closed = p->devices_closed && s->privileged;
-        if (closed)
-                add_closed_devices(&r);
+        enum cgroup_devices devices;
+        int k = resources_of(p, s->privileged, &r, &devices, &s->notes, e);
         /* A pid namespace is a better tracker: the kernel ends what is in it. */
         bool track = (s->host->track && !(p->namespaces & CLONE_NEWPID)) || p->namespaces & CLONE_NEWCGROUP;
         /* Another owner of runs, with a state folder of its own, may have a run of the same name. */
         CLEAN_FREE char *path = xprintf("bulkhead/%.200s-%.8s", p->unit, s->host->invocation_id);
-        const struct cgroup_wish wish = { .path = path, .track = track, .v2_at_top = geteuid() == 0, .resources = &r,
-                                          .devices = closed ? CGROUP_DEVICES_TRIED : CGROUP_DEVICES_OPEN,
+        const struct cgroup_wish wish = { .path = path, .track = track, .v2_at_top = geteuid() == 0, .resources = &r, .devices = devices,
                                           .note = note_cgroup, .context = (void *)s->host };
-        int k = r.set || closed || track ? cgroup_make(&wish, &s->cgroup, e) : 0;
+        if (k == 0 && (resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track))
+                k = cgroup_make(&wish, &s->cgroup, e);
         cgroup_resources_done(&r);
         return k;
 }
@@ -432,11 +402,13 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
                 if (r < 0)
                         return r;
         }
-        /* The kernel lets a process map the one id it has, root's if it could set capabilities of files before. */
-        s->maps_itself = s->privileged && p->users == PLAN_USERS_SELF && s->account.uid == 0 && s->account.gid == 0 &&
+        /*
+         * The kernel lets a process map the one id it has, root's if it could set capabilities of files before.  Where the whole tree
+         * is read-only, the /proc that it would write to is, too.
+         */
+        s->maps_itself = s->privileged && !p->root_read_only && p->users == PLAN_USERS_SELF && s->account.uid == 0 && s->account.gid == 0 &&
                          s->held >> CAP_SETFCAP & 1;
-        build_environment(s, term);
-        return 0;
+        return build_environment(s, term, e);
 }
 
 /* ---- spawn ---- */
@@ -606,6 +578,8 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         int status[2], sync[2] = { -EBADF, -EBADF };
         if (p->container && container_plan_birth(s, e) < 0)
                 return e ? e->code : -EIO;
+        if (streams_open(p, s->stream_fds, e) < 0)
+                return e ? e->code : -EIO;
         int requests = p->container ? container_requests(s)
                        : s->users_first ? 0 : (p->users != PLAN_USERS_HOST && !s->maps_itself) + seal_needs_maps(s);
 
@@ -634,6 +608,7 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
         if (pid < 0)
                 return flags ? clone_refused(s, pid, flags, e) : error_errno(e, pid, "spawn.failed", "clone");
         theirs = fd_close(theirs);
+        streams_close(s->stream_fds);
         int r = p->container && s->host->born ? s->host->born(s->host->context, pid, e) : 0;
         /* It is known to whoever finds us dead: from where it is set up it may live on without us (container_wait). */
         if (r == 0 && p->container && send(status_in, "b", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE)
@@ -734,6 +709,7 @@ void sandbox_done(struct sandbox *s)
         for (size_t i = 0; i < RESTRICTION_KINDS; i++)
                 filter_program_clear(&s->reported[i]);
         profile_program_clear(&s->profile);
+        streams_close(s->stream_fds);
         fd_close(s->uid_lock_fd);
         fd_close(s->root_fd);
         fd_close(s->nodes_fd);

@@ -176,6 +176,11 @@ STOPS = [
     ("CapabilityBoundingSet=", "", "grep -q 'CapBnd:.*[1-9a-f]' /proc/self/status"),
     ("CapabilityBoundingSet=~CAP_SYS_ADMIN", "", "capsh --has-b=cap_sys_admin"),
     ("UMask=0077", "", "rm -f {d}/new; touch {d}/new; test $(stat -c %a {d}/new) = 644"),
+    ("LimitNOFILE=32", "", "python3 -c 'x = [open(\"/dev/null\") for _ in range(40)]'"),
+    ("LimitFSIZE=0", "", "echo y >>{d}/keep/f"),
+    ("IgnoreSIGPIPE=no", "", "sh -c 'kill -PIPE $$'"),
+    ("UnsetEnvironment=PATH", "", "env | grep -q ^PATH="),
+    ("StandardInput=null", "StandardInput=file:{d}/keep/f", "grep -q x"),
     ("WorkingDirectory={d}/keep", "WorkingDirectory={d}", "test -d keep"),
     ("Environment=A=b", "", "test -z \"$A\""),
     ("NoNewPrivileges=yes\n{drop}", "{drop}", "test $({suid} -u) = 0"),
@@ -219,6 +224,9 @@ ROOT_STOPS = [
     ("PrivateDevices=yes\nBindPaths={d}:{d}", "", "mknod {d}/node b 8 0"),
     ("TasksMax=5", "", "{probe} fork 20 | grep -q made.:20"),
     ("MemoryMax=24M", "", "{probe} eat 104857600"),
+    ("DevicePolicy=closed", "DevicePolicy=closed\nDeviceAllow=/dev/kmsg", "mknod {d}/kmsg-{abstract} c 1 11 && : <{d}/kmsg-{abstract}"),
+    ("DevicePolicy=strict", "DevicePolicy=closed", ": </dev/zero"),
+    ("DeviceAllow=/dev/zero", "DeviceAllow=/dev/kmsg r", "head -c0 /dev/kmsg"),
     ("CPUQuota=20%", "", "{probe} spin 600 | grep -qE ':([3-9][0-9][0-9])'"),
 ]
 
@@ -257,6 +265,12 @@ def test_stops(scene, row):
 @pytest.mark.parametrize("row", ROOT_STOPS, ids=name_of)
 def test_stops_root(scene, row):
     check(scene, row)
+
+
+@pytest.mark.parametrize("tree", ["ProtectSystem=strict", "ReadOnlyPaths=/", "ReadOnlyPaths=/\nReadWritePaths=/proc", "InaccessiblePaths=/srv"])
+@pytest.mark.parametrize("users", ["self", "identity", "full"])
+def test_users_are_mapped_whatever_is_read_only(box, tree, users):
+    assert box.good(f"PrivateUsers={users}\n{tree}", "id", "-u") == "0\n"
 
 
 def test_remove_ipc(box):

@@ -211,6 +211,8 @@ class Model:
     def add_nothing(self, words):
         pass
 
+    add_LimitNOFILE = add_LimitMEMLOCK = add_Nice = add_CPUAffinity = add_IgnoreSIGPIPE = add_PassEnvironment = add_nothing
+    add_UnsetEnvironment = add_CPUWeight = add_DevicePolicy = add_nothing
     add_PrivateNetwork = add_PrivateIPC = add_PrivatePIDs = add_PrivateMounts = add_ProtectHostname = add_NoNewPrivileges = add_nothing
     add_ProtectKernelModules = add_ProtectClock = add_RestrictNamespaces = add_RestrictAddressFamilies = add_MemoryDenyWriteExecute = add_nothing
     add_KeyringMode = add_RestrictRealtime = add_LockPersonality = add_SystemCallArchitectures = add_nothing
@@ -379,6 +381,10 @@ def draw(rng, root):
         "ProtectKernelLogs": lambda: ["yes"], "ProtectControlGroups": lambda: ["yes"], "ProtectClock": lambda: ["yes"],
         "RestrictNamespaces": lambda: ["yes"], "RestrictAddressFamilies": lambda: ["none"], "MemoryDenyWriteExecute": lambda: ["yes"],
         "RestrictRealtime": lambda: ["yes"], "LockPersonality": lambda: ["yes"], "SystemCallArchitectures": lambda: ["native"], "NoNewPrivileges": lambda: ["yes"], "User": lambda: ["65534"],
+        # These must change nothing about paths.
+        "LimitNOFILE": lambda: ["64"], "LimitMEMLOCK": lambda: ["0"], "Nice": lambda: ["19"], "CPUAffinity": lambda: ["0-8191"],
+        "IgnoreSIGPIPE": lambda: ["no"], "PassEnvironment": lambda: ["TERM"], "UnsetEnvironment": lambda: ["TERM"], "CPUWeight": lambda: ["50"],
+        "DevicePolicy": lambda: ["closed"],
     }
     weights = [4 if draws[k] in (paths, binds) or k == "TemporaryFileSystem" else 2 if k.startswith("P") else 1 for k in draws]
     names = rng.choices(list(draws), weights, k=2)

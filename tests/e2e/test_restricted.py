@@ -40,10 +40,20 @@ DIRECTIVES = {
     "NoNewPrivileges=yes": set(), "RestrictSUIDSGID=yes": set(), "RemoveIPC=yes": set(),
     "SystemCallFilter=@system-service": set(), "SystemCallFilter=~@mount": set(), "SystemCallErrorNumber=EPERM": set(),
     "MemoryMax=100M": {219}, "TasksMax=50": {219}, "CPUQuota=50%": {219},
+    "LimitNOFILE=100:200": set(), "LimitCORE=0": set(), "LimitNOFILE=infinity": {205}, "LimitNICE=-20": {205},
+    "Nice=19": set(), "Nice=-5": {201}, "OOMScoreAdjust=1000": set(), "OOMScoreAdjust=-1000": {206}, "TimerSlackNSec=1ms": set(),
+    "IOSchedulingClass=idle": set(), "IOSchedulingClass=realtime": {211}, "CPUSchedulingPolicy=batch": set(), "CPUSchedulingPolicy=fifo": {214},
+    "CPUAffinity=0": set(), "NUMAPolicy=default": {242}, "Personality=x86": set(), "CoredumpFilter=all": set(), "IgnoreSIGPIPE=no": set(),
+    "PassEnvironment=HOME": set(), "UnsetEnvironment=HOME": set(), "EnvironmentFile=-/nonexist": set(), "ExecSearchPath=/usr/bin:/bin": set(),
+    "StandardInput=null": set(), "StandardError=null": set(), "StandardOutput=inherit": set(), "StateDirectoryMode=0700": set(),
+    "RuntimeDirectoryPreserve=yes": set(),
+    "CPUWeight=50": {219}, "CPUQuotaPeriodSec=10ms": set(), "AllowedCPUs=0": {219}, "IOReadIOPSMax=/ 1000": {219}, "DevicePolicy=closed": {219},
+    "DeviceAllow=/dev/null": {219},
 }
 REARRANGING = {"DynamicUser=yes", "BindPaths=/usr:/mnt", "BindReadOnlyPaths=/usr:/mnt", "TemporaryFileSystem=/mnt"}
 # What is more than a protection is refused, leniently too.
-NEEDS_ROOT = {"AmbientCapabilities", "SecureBits", "User", "Group", "SupplementaryGroups", "MemoryMax", "TasksMax", "CPUQuota", "PrivateUsers", "RuntimeDirectory",
+NEEDS_ROOT = {"AmbientCapabilities", "SecureBits", "User", "Group", "SupplementaryGroups", "MemoryMax", "TasksMax", "CPUQuota", "CPUWeight", "AllowedCPUs", "IOReadIOPSMax", "PrivateUsers",
+              "RuntimeDirectory", "DevicePolicy", "DeviceAllow",
               "StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory"}
 
 

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Directives about variables, standard input and output, and the modes of the run's folders. */
+#include <string.h>
+
+#include "base/path.h"
+#include "plan/directive_internal.h"
+#include "plan/environment_file.h"
+
+const char *directive_origins(struct plan *p, const struct setting *v)
+{
+        const char *joined = v->list[0].origin;
+        for (size_t i = 1; i < v->count; i++)
+                if (v->list[i].origin != v->list[i - 1].origin)
+                        joined = plan_keep(p, xprintf("%.400s, %s", joined, v->list[i].origin));
+        return joined;
+}
+
+/* ---- variables ---- */
+
+static int check_name(const char *word, char **ret, struct error *e)
+{
+        if (!environment_name_valid(word, strlen(word)))
+                return directive_bad_value(e, word, "names of variables");
+        *ret = xstrdup(word);
+        return 0;
+}
+
+int directive_read_names(const struct reader *r, const char *value, struct error *e)
+{
+        return directive_read_words(r, value, check_name, e);
+}
+
+static int check_unset(const char *word, char **ret, struct error *e)
+{
+        if (!environment_name_valid(word, strcspn(word, "=")))
+                return directive_bad_value(e, word, "NAME or NAME=VALUE with a valid variable name");
+        *ret = xstrdup(word);
+        return 0;
+}
+
+int directive_read_unset(const struct reader *r, const char *value, struct error *e)
+{
+        return directive_read_words(r, value, check_unset, e);
+}
+
+/* "[-]/path". The value is one path, blanks and all. */
+static int check_file(const char *word, char **ret, struct error *e)
+{
+        bool optional = *word == '-';
+        CLEAN_FREE char *path = NULL;
+        if (path_normalize(word + optional, &path) < 0)
+                return directive_bad_value(e, word, "an absolute path without \"..\", with an optional - before it");
+        if (strcspn(path, "*?[") < (size_t)(strrchr(path, '/') - path))
+                return directive_bad_value(e, word, "a path with a pattern (*, ?, [) in its last part only");
+        *ret = xprintf("%s%s", optional ? "-" : "", path);
+        return 0;
+}
+
+int directive_read_environment_file(const struct reader *r, const char *value, struct error *e)
+{
+        struct setting one = { 0 };
+        const struct reader single = { r->row, r->all, &one, r->facts, r->origin };
+        if (!*value) {
+                directive_reset_list(r->v);
+                return 0;
+        }
+        int k = directive_read_text(&single, value, check_file, e);
+        if (k == 0)
+                directive_add_value(r, one.text);
+        return k;
+}
+
+/* Folders parted by colons. */
+int directive_read_search_path(const struct reader *r, const char *value, struct error *e)
+{
+        CLEAN_STRINGS struct strings paths = { 0 };
+        struct setting one = { 0 };
+        const struct reader single = { r->row, r->all, &one, r->facts, r->origin };
+        CLEAN_FREE char *copy = xstrdup(value);
+        char *rest = copy;
+        int k = 0;
+        if (!*value) {
+                directive_reset_list(r->v);
+                return 0;
+        }
+        for (char *part; k == 0 && (part = strsep(&rest, ":"));) {
+                k = *part == '/' ? directive_read_text(&single, part, check_file, e)
+                                 : directive_bad_value(e, value, "absolute paths of folders, parted by colons");
+                if (k == 0)
+                        strings_add(&paths, one.text);
+        }
+        free(one.text);
+        for (size_t i = 0; k == 0 && i < paths.count; i++)
+                directive_add_value(r, xstrdup(paths.items[i]));
+        return k;
+}
+
+static void keep_list(const struct setting *v, struct strings *l)
+{
+        for (size_t i = 0; i < v->count; i++)
+                strings_add(l, v->list[i].text);
+}
+
+int directive_compile_pass_environment(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
+{
+        (void)s, (void)facts, (void)e;
+        keep_list(v, &p->process.pass);
+        p->process.pass_origin = directive_origins(p, v);
+        return 0;
+}
+
+int directive_compile_environment_file(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
+{
+        (void)s, (void)facts, (void)e;
+        keep_list(v, &p->process.files);
+        p->process.files_origin = directive_origins(p, v);
+        return 0;
+}
+
+int directive_compile_unset_environment(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
+{
+        (void)s, (void)facts, (void)e;
+        keep_list(v, &p->process.unset);
+        p->process.unset_origin = directive_origins(p, v);
+        return 0;
+}
+
+int directive_compile_search_path(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
+{
+        (void)s, (void)facts, (void)e;
+        keep_list(v, &p->process.search_path);
+        p->process.search_path_origin = directive_origins(p, v);
+        return 0;
+}
+
+/* ---- standard input, output and error ---- */
+
+/* "WORD" or "WORD\n/path". */
+static int check_stream(const char *word, bool input, char **ret, struct error *e)
+{
+        static const char *const kinds[] = { "file:", "append:", "truncate:" };
+        CLEAN_FREE char *path = NULL;
+        if (text_equal(word, "null") || (!input && text_equal(word, "inherit"))) {
+                *ret = xstrdup(word);
+                return 0;
+        }
+        for (size_t i = 0; i < (input ? 1 : ELEMENTS(kinds)); i++)
+                if (text_starts(word, kinds[i]) && path_normalize(word + strlen(kinds[i]), &path) == 0) {
+                        *ret = xprintf("%c\n%s", *kinds[i], path);
+                        return 0;
+                }
+        return directive_bad_value(e, word, input ? "null or file:PATH; no other is supported"
+                                                  : "inherit, null, file:PATH, append:PATH or truncate:PATH; no other is supported");
+}
+
+static int check_input(const char *word, char **ret, struct error *e)
+{
+        return check_stream(word, true, ret, e);
+}
+
+static int check_output(const char *word, char **ret, struct error *e)
+{
+        return check_stream(word, false, ret, e);
+}
+
+int directive_read_stream(const struct reader *r, const char *value, struct error *e)
+{
+        return directive_read_text(r, value, directive_of(r->all, r->v) == D_STANDARD_INPUT ? check_input : check_output, e);
+}
+
+int directive_compile_stream(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
+{
+        const char *path = strchr(v->text, '\n');
+        static const struct {
+                char first;
+                enum plan_stream_kind kind;
+        } kinds[] = { { 'i', PLAN_STREAM_INHERIT }, { 'n', PLAN_STREAM_NULL }, { 'f', PLAN_STREAM_FILE }, { 'a', PLAN_STREAM_APPEND },
+                      { 't', PLAN_STREAM_TRUNCATE } };
+        struct plan_stream *stream = &p->process.streams[directive_of(s, v) - D_STANDARD_INPUT];
+        (void)facts, (void)e;
+        for (size_t i = 0; i < ELEMENTS(kinds); i++)
+                if (*v->text == kinds[i].first)
+                        stream->kind = kinds[i].kind;
+        stream->path = path ? xstrdup(path + 1) : NULL;
+        stream->origin = v->origin;
+        return 0;
+}
+
+/* ---- folders of the run ---- */
+
+int directive_read_mode(const struct reader *r, const char *value, struct error *e)
+{
+        size_t digits = strspn(value, "01234567");
+        if (!*value) {
+                r->v->set = false;
+                return 0;
+        }
+        unsigned long mode = digits && digits <= 5 && !value[digits] ? strtoul(value, NULL, 8) : 010000;
+        if (mode > 07777)
+                return directive_bad_value(e, value, "an octal mode up to 7777");
+        directive_set_number(r, mode);
+        return 0;
+}
+
+static void add_origin(struct plan *p, struct plan_folder *f, const char *origin)
+{
+        f->origin = plan_keep(p, xprintf("%.400s, %s", f->origin, origin));
+}
+
+int directive_compile_folder_mode(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
+{
+        enum plan_folder_kind kind = (enum plan_folder_kind)(directive_of(s, v) - D_RUNTIME_DIRECTORY_MODE);
+        (void)facts, (void)e;
+        for (size_t i = 0; i < p->folder_count; i++)
+                if (p->folders[i].kind == kind) {
+                        p->folders[i].mode = (mode_t)v->number;
+                        add_origin(p, &p->folders[i], v->origin);
+                }
+        return 0;
+}
+
+/* "restart" keeps them from one start to the next of the same run: there is but one. */
+int directive_compile_folder_preserve(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
+{
+        (void)s, (void)facts, (void)e;
+        p->runtime_folders_kept = v->number == 1;
+        for (size_t i = 0; i < p->folder_count; i++)
+                if (p->folders[i].kind == PLAN_RUNTIME_FOLDER)
+                        add_origin(p, &p->folders[i], v->origin);
+        return 0;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How a row of the table of directives reads and compiles.  For directive.c and its siblings directive_*.c alone. */
+#pragma once
+
+#include "plan/directive.h"
+
+struct reader;
+
+struct directive {
+        const char *name;
+        int (*read)(const struct reader *r, const char *value, struct error *e);
+        const char *const *words; /* directive_read_word: the values by index */
+        int (*compile)(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p,
+                       struct error *e);
+        const char *summary;
+};
+
+/* What a reader function works on. */
+struct reader {
+        const struct directive *row;
+        struct settings *all;
+        struct setting *v;
+        const struct facts *facts;
+        const char *origin;
+};
+
+/* Checks one word; its form in the setting at *ret. */
+typedef int (*directive_check)(const char *word, char **ret, struct error *e);
+
+int directive_bad_value(struct error *e, const char *value, const char *expected);
+void directive_set_number(const struct reader *r, uint64_t n);
+void directive_add_value(const struct reader *r, char *text); /* takes ownership of text */
+void directive_reset_list(struct setting *v);
+int directive_read_bool(const struct reader *r, const char *value, struct error *e);
+/* One of row->words; booleans stand for the first two words. */
+int directive_read_word(const struct reader *r, const char *value, struct error *e);
+/* One of row->words. */
+int directive_read_exact_word(const struct reader *r, const char *value, struct error *e);
+/* A percentage of whole, with up to two places, at *ret; -EINVAL when value is none. */
+int directive_parse_percent(const char *value, uint64_t whole, uint64_t *ret);
+/* Words, expanded and checked one by one; the empty assignment resets. All or nothing; with lenient, all that is valid. */
+int directive_read_words(const struct reader *r, const char *value, directive_check check, struct error *e);
+/* The whole value as one word, expanded and checked. */
+int directive_read_text(const struct reader *r, const char *value, directive_check check, struct error *e);
+
+static inline enum directive_id directive_of(const struct settings *s, const struct setting *v)
+{
+        return (enum directive_id)(v - s->of);
+}
+
+#define COMPILER(name)                                                                                       \
+        static int name(__attribute__((unused)) const struct settings *s,                                    \
+                        __attribute__((unused)) const struct setting *v,                                     \
+                        __attribute__((unused)) const struct facts *facts, struct plan *p,                   \
+                        __attribute__((unused)) struct error *e)
+#define COMPILER_OF_SIBLING(name)                                                                            \
+        int name(__attribute__((unused)) const struct settings *s, __attribute__((unused)) const struct setting *v, \
+                 __attribute__((unused)) const struct facts *facts, struct plan *p, __attribute__((unused)) struct error *e)
+#define READER_OF_SIBLING(name) int name(const struct reader *r, const char *value, struct error *e)
+
+/* directive_process.c */
+READER_OF_SIBLING(directive_read_limit);
+COMPILER_OF_SIBLING(directive_compile_limit);
+READER_OF_SIBLING(directive_read_integer);
+READER_OF_SIBLING(directive_read_attribute_word);
+READER_OF_SIBLING(directive_read_timer_slack);
+READER_OF_SIBLING(directive_read_coredump_filter);
+READER_OF_SIBLING(directive_read_numbers);
+COMPILER_OF_SIBLING(directive_compile_attribute);
+COMPILER_OF_SIBLING(directive_compile_cpu_affinity);
+COMPILER_OF_SIBLING(directive_compile_numa_mask);
+/* directive_environment.c */
+READER_OF_SIBLING(directive_read_names);
+READER_OF_SIBLING(directive_read_environment_file);
+READER_OF_SIBLING(directive_read_unset);
+READER_OF_SIBLING(directive_read_search_path);
+READER_OF_SIBLING(directive_read_stream);
+READER_OF_SIBLING(directive_read_mode);
+COMPILER_OF_SIBLING(directive_compile_pass_environment);
+COMPILER_OF_SIBLING(directive_compile_environment_file);
+COMPILER_OF_SIBLING(directive_compile_unset_environment);
+COMPILER_OF_SIBLING(directive_compile_search_path);
+COMPILER_OF_SIBLING(directive_compile_stream);
+COMPILER_OF_SIBLING(directive_compile_folder_mode);
+COMPILER_OF_SIBLING(directive_compile_folder_preserve);
+/* directive_resources.c */
+READER_OF_SIBLING(directive_read_memory_amount);
+READER_OF_SIBLING(directive_read_weight);
+READER_OF_SIBLING(directive_read_period);
+READER_OF_SIBLING(directive_read_io);
+READER_OF_SIBLING(directive_read_device);
+COMPILER_OF_SIBLING(directive_compile_amount);
+COMPILER_OF_SIBLING(directive_compile_io);
+COMPILER_OF_SIBLING(directive_compile_allowed_cpus);
+COMPILER_OF_SIBLING(directive_compile_allowed_nodes);
+COMPILER_OF_SIBLING(directive_compile_device_policy);
+COMPILER_OF_SIBLING(directive_compile_device);
+/* "10M" is ten million. */
+int directive_parse_decimal_size(const char *s, uint64_t *ret);
+/* The set as the kernel writes it: sorted, each number once, neighbours as a range. Free it. */
+char *directive_join_numbers(const struct setting *v);
+/* All assignments that made a list, in their order. */
+const char *directive_origins(struct plan *p, const struct setting *v);
+/* Where one directive's value rules out another's. */
+int directive_check_process(struct plan *p, struct error *e);
