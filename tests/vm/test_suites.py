@@ -25,8 +25,8 @@ exec python3 -m pytest -q -rfEs -p no:cacheprovider "tests/$0\""""
 
 
 PACKAGES = ("bash", "coreutils", "criu", "iproute2", "iptables", "libc-bin", "procps", "util-linux")
-# What criu asks sockets of.
-MODULES = ("af_packet_diag", "inet_diag", "netlink_diag", "tcp_diag", "tun", "udp_diag", "unix_diag")
+# What criu asks sockets of; and the scheduler of disks that knows weights.
+MODULES = ("bfq", "af_packet_diag", "inet_diag", "netlink_diag", "tcp_diag", "tun", "udp_diag", "unix_diag")
 PROBES = ("conformance", "e2e", "security")
 
 
