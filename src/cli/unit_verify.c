@@ -110,10 +110,15 @@ static void check_setting(struct check *c, const struct unit_line *l)
 {
         CLEAN_FREE char *assignment = xprintf("%s=%s", l->name, l->value);
         struct error e = { 0 };
-        if (settings_assign(&c->settings, c->facts, assignment, &e) < 0) {
-                e.lines = 0; /* the subject names the assignment */
+        if (settings_assign(&c->settings, c->facts, assignment, &e) == 0)
+                return;
+        e.lines = 0; /* the subject names the assignment */
+        if (!text_equal(e.id, "directive.unsupported")) {
                 tell_passable(c, l, &e);
+                return;
         }
+        CLEAN_FREE char *place = unit_file_place(&c->f, l), *words = xprintf("%s: %s=: %s", place, l->name, e.cause);
+        note(c, words);
 }
 
 static void check_commands(struct check *c, const struct unit_line *l)

@@ -135,6 +135,17 @@ int directive_compile_search_path(const struct settings *s, const struct setting
 
 /* ---- standard input, output and error ---- */
 
+/* Places of a manager with terminals, journals and sockets of its own. */
+static bool is_of_systemd(const char *word, bool input)
+{
+        static const char *const words[][8] = { { "tty", "journal", "kmsg", "journal+console", "kmsg+console", "socket", "fd", NULL },
+                                                { "tty", "tty-force", "tty-fail", "data", "socket", "fd", NULL } };
+        for (const char *const *w = words[input]; *w; w++)
+                if (text_equal(*w, word))
+                        return true;
+        return text_starts(word, "fd:") && word[3];
+}
+
 /* "WORD" or "WORD\n/path". */
 static int check_stream(const char *word, bool input, char **ret, struct error *e)
 {
@@ -149,8 +160,12 @@ static int check_stream(const char *word, bool input, char **ret, struct error *
                         *ret = xprintf("%c\n%s", *kinds[i], path);
                         return 0;
                 }
-        return directive_bad_value(e, word, input ? "null or file:PATH; no other is supported"
-                                                  : "inherit, null, file:PATH, append:PATH or truncate:PATH; no other is supported");
+        const char *supported = input ? "null or file:PATH" : "inherit, null, file:PATH, append:PATH or truncate:PATH";
+        if (!is_of_systemd(word, input))
+                return directive_bad_value(e, word, supported);
+        error_set(e, EINVAL, "directive.unsupported", "\"%.80s\" is systemd's, and Bulkhead does not apply it yet", word);
+        error_hint(e, "it takes %s", supported);
+        return -EINVAL;
 }
 
 static int check_input(const char *word, char **ret, struct error *e)

@@ -737,8 +737,8 @@ static void environment_sources(void **state)
 {
         static const char *const bad[] = {
                 "PassEnvironment=1A", "PassEnvironment=A=b", "UnsetEnvironment=1A", "UnsetEnvironment==b", "EnvironmentFile=x", "EnvironmentFile=-x",
-                "EnvironmentFile=/a/../b", "EnvironmentFile=/a*/b", "ExecSearchPath=bin", "ExecSearchPath=/a::/b", "ExecSearchPath=/a:", "StandardInput=tty",
-                "StandardInput=inherit", "StandardInput=append:/x", "StandardInput=file:x", "StandardOutput=journal", "StandardOutput=file:", "StandardOutput=fd:x",
+                "EnvironmentFile=/a/../b", "EnvironmentFile=/a*/b", "ExecSearchPath=bin", "ExecSearchPath=/a::/b", "ExecSearchPath=/a:", 
+                "StandardInput=inherit", "StandardInput=append:/x", "StandardInput=file:x", "StandardOutput=file:", "StandardOutput=tty-force",
                 "StandardError=append:x", "RuntimeDirectoryMode=8", "StateDirectoryMode=10000", "CacheDirectoryMode=rwx", "LogsDirectoryMode=-1",
                 "RuntimeDirectoryPreserve=maybe",
         };
@@ -755,6 +755,9 @@ static void environment_sources(void **state)
         assert_string_equal(p.process.search_path.items[1], "/b");
         for (size_t i = 0; i < ELEMENTS(bad); i++)
                 assert_refused(bad[i], "directive.value");
+        static const char *const not_yet[] = { "StandardInput=tty", "StandardInput=data", "StandardOutput=journal", "StandardError=journal+console", "StandardOutput=fd:x" };
+        for (size_t i = 0; i < ELEMENTS(not_yet); i++)
+                assert_refused(not_yet[i], "directive.unsupported");
         CLEAN_PLAN struct plan none = { 0 };
         assert_int_equal(compile(&none, false, &e, LINES("PassEnvironment=A", "PassEnvironment=", "EnvironmentFile=/a", "EnvironmentFile=", "UnsetEnvironment=A",
                                                          "UnsetEnvironment=", "ExecSearchPath=/a", "ExecSearchPath=", "StandardOutput=null", "StandardOutput=")), 0);

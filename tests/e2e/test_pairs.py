@@ -87,6 +87,7 @@ class Model:
     def __init__(self, host, properties):
         self.host = host
         self.error = None
+        self.devices_closed = False
         self.bound_twice = False  # which one wins is not specified
         self.rules, self.missing, self.named, self.targets = [], [], [], []
         self.user = 0
@@ -208,11 +209,14 @@ class Model:
     def add_ProtectControlGroups(self, words):
         self.add_fixed(ro=["/sys/fs/cgroup"])
 
+    def add_DevicePolicy(self, words):
+        self.devices_closed = words[0] != "auto"
+
     def add_nothing(self, words):
         pass
 
     add_LimitNOFILE = add_LimitMEMLOCK = add_Nice = add_CPUAffinity = add_IgnoreSIGPIPE = add_PassEnvironment = add_nothing
-    add_UnsetEnvironment = add_CPUWeight = add_DevicePolicy = add_nothing
+    add_UnsetEnvironment = add_CPUWeight = add_nothing
     add_PrivateNetwork = add_PrivateIPC = add_PrivatePIDs = add_PrivateMounts = add_ProtectHostname = add_NoNewPrivileges = add_nothing
     add_ProtectKernelModules = add_ProtectClock = add_RestrictNamespaces = add_RestrictAddressFamilies = add_MemoryDenyWriteExecute = add_nothing
     add_KeyringMode = add_RestrictRealtime = add_LockPersonality = add_SystemCallArchitectures = add_nothing
@@ -298,7 +302,9 @@ class Model:
             return answer
         answer["read"] = 0
         writable = self.writable(real)
-        if special:
+        if special and self.devices_closed and real == "/dev/kmsg":
+            answer["read"] = answer["write"] = errno.EPERM
+        elif special:
             # Read-only mounts do not stop writing to a pipe or a device; the seal's Landlock rules below strict do.
             writable = writable or not self.strict
             # Landlock speaks of the folder itself: one that is bound somewhere writable has its rule in both places.
