@@ -40,7 +40,7 @@ MUTANTS = {
     "reopen-stdio": ("stdio with the rdev of the image's /dev/null is opened anew from there", [
         DEVICES + "test_the_callers_files_are_not_swapped_for_the_images[create-file]"]),
     "chown-stdio": ("stdio is given to the container's user, devices too", [
-        DEVICES + "test_a_device_of_the_caller_keeps_its_owner[plain-dev]"]),
+        DEVICES + "test_a_device_of_the_caller_keeps_its_owner[plain-dev-zero]"]),
     "follow-console": ("/dev/console is made through a link", [
         DEVICES + "test_the_console_is_not_made_through_a_link[absolute-console-image-dev]"]),
     "allow-devices": ("without a rule every device is allowed", [

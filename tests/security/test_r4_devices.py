@@ -192,9 +192,14 @@ def test_a_file_of_the_caller_stays_on_the_hosts_mount(container, folder, null):
     assert stdio_on_own_mounts(container, [null, folder / "out", folder / "out"]) == [True, False, False]
 
 
+@pytest.mark.parametrize("device", ["null", "zero"])
 @pytest.mark.parametrize("image", ["plain-dev", "null-of-the-image"])
-def test_a_device_of_the_caller_keeps_its_owner(container, folder, null, image):
-    """CVE-2026-88265, CVE-2018-6954 kin (P07): stdio that is a device is not given to the container's user."""
+def test_a_device_of_the_caller_keeps_its_owner(container, folder, null, image, device):
+    """CVE-2026-88265, CVE-2018-6954 kin (P07): stdio that is a device is not given to the container's user. The null device is replaced
+    before that is asked, others are not."""
+    if device == "zero":
+        null = folder / "zero"
+        os.mknod(null, stat.S_IFCHR | 0o666, os.makedev(1, 5))
     if image != "plain-dev":
         not_null(container, own_dev(container), folder, "file")
     (container.rootfs).chmod(0o777)
