@@ -22,6 +22,17 @@ def b():
     bulkhead.close()
 
 
+# Ends when it is told to.
+ON_WORD = "trap 'exit {}' USR1; while :; do sleep 0.05; done"
+
+
+def is_connected(pid):
+    try:
+        return any(os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False
+
+
 MIXES = [
     ["DynamicUser=yes"],
     ["PrivateTmp=yes"],
@@ -95,7 +106,7 @@ def test_ended_records_are_bounded(b):
 
 def test_the_end_is_recorded_once_and_all_hear_the_same(b):
     """Waiters of every kind, with ps reconciling all the while: one end, one status, one time."""
-    unit = b.start("w", "sh", "-c", "sleep 0.7; exit 7")
+    unit = b.start("w", "sh", "-c", ON_WORD.format(7))
     seen, stop = set(), threading.Event()
 
     def poll():
@@ -107,6 +118,8 @@ def test_the_end_is_recorded_once_and_all_hear_the_same(b):
     for t in pollers:
         t.start()
     followers = [b.popen("attach", "-n", unit) for _ in range(6)]
+    assert eventually(lambda: all(is_connected(p.pid) for p in followers), 60)
+    b.ok("kill", "--signal=USR1", unit)
     assert [p.wait(20) for p in followers] == [7] * 6
     time.sleep(0.3)
     stop.set()
@@ -342,8 +355,10 @@ def test_terminal_attach_and_detach(b):
 
 def test_many_clients(b):
     """More watchers than a supervisor takes: the rest are told so, and the run does not care."""
-    unit = b.start("c", "sh", "-c", "sleep 1.5; exit 4")
+    unit = b.start("c", "sh", "-c", ON_WORD.format(4))
     followers = [b.popen("attach", "-n", unit) for _ in range(24)]
+    assert eventually(lambda: sum(p.poll() is not None for p in followers) == 8, 60)
+    os.kill(b.inspect(unit)["pid"], signal.SIGUSR1)  # "kill" would be a client more
     ends = []
     for p in followers:
         err = p.communicate(timeout=20)[1].decode()
