@@ -34,15 +34,6 @@ void like_done(struct like *l)
 
 /* ---- the sandbox ---- */
 
-static bool is_ours(const char *name)
-{
-        const char *ours;
-        for (unsigned i = 0; (ours = directive_name(i, NULL)); i++)
-                if (text_equal(ours, name))
-                        return true;
-        return false;
-}
-
 /* How a service lives, ends, logs and is counted: none of it is a matter of what its processes may do. */
 static bool is_of_life(const char *section, const char *name)
 {
@@ -82,7 +73,7 @@ int like_assign(const struct like *l, const struct facts *facts, struct settings
         for (size_t at = 0; r == 0 && (line = unit_file_next(&l->file, l->section, NULL, &at));) {
                 CLEAN_FREE char *assignment = xprintf("%s=%s", line->name, line->value);
                 /* Where its streams go is the caller's to say. */
-                if (is_ours(line->name) && !text_starts(line->name, "Standard"))
+                if (directive_is_known(line->name) && !text_starts(line->name, "Standard"))
                         r = settings_assign(s, facts, assignment, e);
                 else if (!is_of_life(line->section, line->name))
                         r = unsupported(l, line, s, e);

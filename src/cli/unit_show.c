@@ -100,14 +100,10 @@ static void print_json(const struct view *v)
 
 static bool is_known(const struct unit *u, const char *name)
 {
-        const char *ours;
         for (const char *const *s = unit_sections(u->name.type); *s; s++)
                 if (unit_word_kind(*s, name) != UNIT_WORD_UNKNOWN)
                         return true;
-        for (unsigned i = 0; (ours = directive_name(i, NULL)); i++)
-                if (text_equal(ours, name))
-                        return true;
-        return false;
+        return directive_is_known(name);
 }
 
 /* A name that is mistyped must not look like one that is not set. */

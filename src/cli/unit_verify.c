@@ -67,15 +67,6 @@ static void tell_passable(struct check *c, const struct unit_line *l, const stru
 
 /* ---- one line ---- */
 
-static bool is_ours(const char *name)
-{
-        const char *ours;
-        for (unsigned i = 0; (ours = directive_name(i, NULL)); i++)
-                if (text_equal(ours, name))
-                        return true;
-        return false;
-}
-
 static void tell_unknown(struct check *c, const struct unit_line *l)
 {
         struct error e = { 0 };
@@ -132,7 +123,7 @@ static void check_commands(struct check *c, const struct unit_line *l)
 static void check_line(struct check *c, const struct unit_line *l)
 {
         enum unit_word kind = unit_word_kind(l->section, l->name);
-        if (unit_section_has_sandbox(l->section) && is_ours(l->name))
+        if (unit_section_has_sandbox(l->section) && directive_is_known(l->name))
                 check_setting(c, l);
         else if (kind == UNIT_WORD_COMMANDS)
                 check_commands(c, l);

@@ -1233,6 +1233,11 @@ static const struct directive *find_row(const char *name, size_t n)
         return NULL;
 }
 
+bool directive_is_known(const char *name)
+{
+        return find_row(name, strlen(name));
+}
+
 static int unknown_directive(struct error *e, const char *name, size_t n)
 {
         error_set(e, EINVAL, "directive.unknown", "unknown directive \"%.*s\"", (int)(n > 80 ? 80 : n), name);

@@ -95,5 +95,7 @@ void settings_done(struct settings *s);
 const char *directive_name(unsigned i, const char **ret_summary);
 /* The name that SecureBits= has for a bit; NULL beyond the last. */
 const char *directive_secure_bit(unsigned bit);
+/* Whether the table has a row of that name. */
+bool directive_is_known(const char *name);
 /* A valid user or group name, as systemd's strict rule has it. */
 bool directive_user_name_valid(const char *s);

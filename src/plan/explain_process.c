@@ -134,17 +134,6 @@ static void json_attribute(struct text *t, const struct plan_process *p, enum pl
         text_add(t, "}");
 }
 
-static void json_set(struct text *t, const char *name, const char *value, const char *origin)
-{
-        if (!value)
-                return;
-        key(t, name);
-        text_add(t, "{");
-        json_string(t, "value", value);
-        json_string(t, "origin", origin);
-        text_add(t, "}");
-}
-
 /* Only what was asked for. */
 static void json_attributes(const struct view *v)
 {
@@ -154,8 +143,8 @@ static void json_attributes(const struct view *v)
         for (size_t i = 0; i < PLAN_ATTRIBUTES; i++)
                 if (p->attributes[i].origin)
                         json_attribute(v->t, p, (enum plan_attribute_kind)i);
-        json_set(v->t, "cpus", p->cpus, p->cpus_origin);
-        json_set(v->t, "numa_nodes", p->numa_nodes, p->numa_nodes_origin);
+        json_origin(v->t, "cpus", p->cpus, p->cpus_origin);
+        json_origin(v->t, "numa_nodes", p->numa_nodes, p->numa_nodes_origin);
         text_add(v->t, "}");
 }
 

@@ -94,17 +94,6 @@ static void json_value(struct text *t, uint64_t value, const char *origin)
         text_add(t, "}");
 }
 
-static void json_words(struct text *t, const char *name, const char *value, const char *origin)
-{
-        if (!value)
-                return;
-        key(t, name);
-        text_add(t, "{");
-        json_string(t, "value", value);
-        json_string(t, "origin", origin);
-        text_add(t, "}");
-}
-
 static void json_io(struct text *t, const struct plan_resources *r)
 {
         key(t, "io");
@@ -122,7 +111,7 @@ static void json_io(struct text *t, const struct plan_resources *r)
 static void json_devices(struct text *t, const struct plan_resources *r)
 {
         static const char *const policies[] = { "auto", "closed", "strict" };
-        json_words(t, "device_policy", r->device_policy_origin ? policies[r->device_policy] : NULL, r->device_policy_origin);
+        json_origin(t, "device_policy", r->device_policy_origin ? policies[r->device_policy] : NULL, r->device_policy_origin);
         key(t, "devices");
         text_add(t, "[");
         for (size_t i = 0; i < r->rule_count; i++) {
@@ -149,8 +138,8 @@ void explain_resources_json(const struct view *v)
                         text_add(t, "{");
                         json_value(t, r->amounts[i].value, r->amounts[i].origin);
                 }
-        json_words(t, "cpus", r->cpus, r->cpus_origin);
-        json_words(t, "memory_nodes", r->memory_nodes, r->memory_nodes_origin);
+        json_origin(t, "cpus", r->cpus, r->cpus_origin);
+        json_origin(t, "memory_nodes", r->memory_nodes, r->memory_nodes_origin);
         json_io(t, r);
         json_devices(t, r);
         text_add(t, "}");

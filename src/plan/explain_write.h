@@ -87,6 +87,18 @@ static inline void json_string(struct text *t, const char *name, const char *s)
                 text_add(t, "null");
 }
 
+/* A value and who asked for it; nothing where there is none. */
+static inline void json_origin(struct text *t, const char *name, const char *value, const char *origin)
+{
+        if (!value)
+                return;
+        key(t, name);
+        text_add(t, "{");
+        json_string(t, "value", value);
+        json_string(t, "origin", origin);
+        text_add(t, "}");
+}
+
 static inline void json_bool(struct text *t, const char *name, bool b)
 {
         key(t, name);
