@@ -41,6 +41,13 @@ def until(what, seconds=10):
     return what()
 
 
+def command_name(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 class Group:
     def __init__(self, folder):
         self.name = f"bulkhead-test-{uuid.uuid4().hex[:8]}"
@@ -69,8 +76,12 @@ class Group:
     def start(self, *command, sub="-"):
         p = subprocess.Popen([TOOL, "run", self.record, sub, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.children.append(p)
-        assert until(lambda: self.pids() or p.poll() is not None)
+        assert until(lambda: self.runs_others() or p.poll() is not None)
         return p
+
+    def runs_others(self):
+        """Whether a command runs in the group: until then its process may have entered some hierarchies only."""
+        return any(command_name(pid) not in ("", TOOL.name) for pid in self.pids())
 
     def pids(self):
         return [int(x) for x in self.ok("list").split()]
