@@ -74,8 +74,7 @@ static bool format_value(enum option_kind kind, const void *field, char *ret, si
         case OPTION_FLAG:
                 return *(const bool *)field;
         case OPTION_TEXT:
-                (void)snprintf(ret, size, "%s", *(const char *const *)field ? *(const char *const *)field : "");
-                return *(const char *const *)field;
+                break; /* of any length: it stands for itself */
         }
         return false;
 }
@@ -95,17 +94,18 @@ int options_format(const struct option_row *rows, size_t count, void *from, stru
 {
         for (size_t i = 0; i < count; i++) {
                 void *field = (char *)from + rows[i].offset;
-                char value[320];
+                char value[16];
                 if (rows[i].kind == OPTION_FD && *(int *)field >= 0) {
                         int r = pass_fd(field);
                         if (r < 0)
                                 return error_errno(e, r, "shim.exec", "pass %s", rows[i].name);
                 }
-                if (!format_value(rows[i].kind, field, value, sizeof value))
+                const char *words = rows[i].kind == OPTION_TEXT ? *(const char *const *)field : value;
+                if (!words || (words == value && !format_value(rows[i].kind, field, value, sizeof value)))
                         continue;
                 strings_add(argv, rows[i].name);
                 if (rows[i].kind != OPTION_FLAG)
-                        strings_add(argv, value);
+                        strings_add(argv, words);
         }
         return 0;
 }
