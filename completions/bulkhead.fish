@@ -55,12 +55,13 @@ complete -c bulkhead -n "__fish_seen_subcommand_from kill" -s a -l all -d 'To al
 complete -c bulkhead -n "__fish_seen_subcommand_from attach" -s n -l no-stdin -d 'Only watch'
 complete -c bulkhead -n "__fish_seen_subcommand_from logs stop kill inspect attach" -a '(bulkhead __complete units 2>/dev/null)' -d Run
 
-set -l verbs cat show verify escape
+set -l verbs cat show verify escape calendar
 set -l unit "__fish_seen_subcommand_from unit"
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a cat -d 'Show a file and its drop-ins'
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a show -d 'Show what holds when all are read'
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a verify -d 'Say what is wrong'
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a escape -d 'Write texts as parts of names'
+complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a calendar -d 'Show when calendar events are'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from cat show verify" -l unit-path -x -a '(__fish_complete_directories)' -d 'Look for units in these folders'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from cat show verify" -l user -d 'Units of an ordinary user'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from cat show verify" -l system -d 'Units of the system'
@@ -71,3 +72,6 @@ complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from show" -s j -l js
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Errors only'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from escape" -s u -l unescape -d 'Read them again'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from escape" -l path -d 'They are paths'
+complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from calendar" -l iterations -x -d 'How many times'
+complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from calendar" -l base-time -x -d 'The first is after it'
+complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from calendar" -s j -l json -d 'Print JSON'

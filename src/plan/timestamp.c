@@ -30,7 +30,7 @@ static bool is_single(const struct calendar *c)
 static int parse_absolute(const char *s, const struct zone_source *source, int64_t today, uint64_t *ret, struct error *e)
 {
         struct date d = date_of_days(today);
-        bool has_date = *s == '@' || strpbrk(s, "-~") < strchrnul(s, ':') || !strchr(s, ':');
+        bool has_date = *s == '@' || strcspn(s, "-~") < strcspn(s, ":") || !strchr(s, ':');
         CLEAN_FREE char *whole = has_date ? xstrdup(s) : xprintf("%lld-%d-%d %s", (long long)d.year, d.month, d.day, s);
         CLEAN_CALENDAR struct calendar c = { 0 };
         int r = calendar_parse(whole, source, &c, e);

@@ -58,17 +58,20 @@ def theirs(zone, base, expressions, iterations=5):
     p = subprocess.run(["systemd-analyze", "calendar", f"--iterations={iterations}", f"--base-time={base} UTC", "--", *expressions],
                        env=env, capture_output=True, text=True, timeout=120)
     failed = re.findall(r"Failed to parse calendar specification '(.*)': ", p.stderr)
-    valid = [x for x in expressions if x not in failed]
+    # Around clocks that are set at midnight it gives up on some that it can read: these are left to the model.
+    lost = re.findall(r"Failed to determine next elapse for '(.*)': ", p.stderr)
+    valid = [x for x in expressions if x not in failed and x not in lost]
     blocks = p.stdout.split("Normalized form: ")[1:]
     assert len(blocks) == len(valid), p.stderr
     found = {}
     for expression, block in zip(valid, blocks):
         utc = re.findall(r"\(in UTC\): (.*)", block) or re.findall(r"(?:Next elapse|Iter\. #\d+): (\w{3} .* UTC)$", block, re.M)
         found[expression] = (block.split("\n")[0], [seconds(x) for x in utc])
-    return found
+    return found, lost
 
 
 # ---- where systemd 252 is wrong, this decides ----
+
 
 def field_has(text, low, high, days=0):
     """Whether a field of a normal form has a value from low to high; days: those of the month, when it counts from its end."""
@@ -115,7 +118,9 @@ def is_list_of_last_days(ours):
 
 
 def same(zone, base, expressions):
-    a, b = ours(zone, base, expressions), theirs(zone, base, expressions)
+    a, (b, lost) = ours(zone, base, expressions), theirs(zone, base, expressions)
+    assert all(happens(a[x][0], zone, t) for x in lost for t in a[x][1]), (zone, base, lost)
+    expressions = [x for x in expressions if x not in lost]
     different = [(x, a.get(x), b.get(x)) for x in expressions if a.get(x) != b.get(x)]
     wrong = [x for x in different if not (x[1] and x[2] and x[1][0] == x[2][0] and is_right(zone, *x[1:])) and not (x[2] is None and is_list_of_last_days(x[1]))]
     assert not wrong, (zone, base, len(wrong), wrong[:5])
