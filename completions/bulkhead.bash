@@ -73,7 +73,7 @@ _bulkhead() {
     attach) options="-n --no-stdin --help" ;;
     unit)
         if [ "$cword" -eq 2 ]; then
-            mapfile -t COMPREPLY < <(compgen -W "start stop restart reload run status cat show verify escape --help" -- "$cur")
+            mapfile -t COMPREPLY < <(compgen -W "start stop restart reload run status cat show verify escape calendar --help" -- "$cur")
             return
         fi
         case $prev in
@@ -90,6 +90,7 @@ _bulkhead() {
         show) options="$options -p --property -j --json" ;;
         verify) options="$options -q --quiet" ;;
         escape) options="-u --unescape --path --help" ;;
+        calendar) options="--iterations --base-time -j --json --help" ;;
         esac
         if [[ $cur == */* ]]; then
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -97,7 +98,7 @@ _bulkhead() {
         elif [[ $cur != -* && ${words[2]} == @(stop|reload|status) ]]; then
             mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete units 2>/dev/null)" -- "$cur")
             return
-        elif [[ $cur != -* && ${words[2]} != escape ]]; then
+        elif [[ $cur != -* && ${words[2]} != @(escape|calendar) ]]; then
             mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete unit-files 2>/dev/null)" -- "$cur")
             return
         fi ;;

@@ -55,7 +55,7 @@ complete -c bulkhead -n "__fish_seen_subcommand_from kill" -s a -l all -d 'To al
 complete -c bulkhead -n "__fish_seen_subcommand_from attach" -s n -l no-stdin -d 'Only watch'
 complete -c bulkhead -n "__fish_seen_subcommand_from logs stop kill inspect attach" -a '(bulkhead __complete units 2>/dev/null)' -d Run
 
-set -l verbs start stop restart reload run status cat show verify escape
+set -l verbs start stop restart reload run status cat show verify escape calendar
 set -l unit "__fish_seen_subcommand_from unit"
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a start -d 'Start services'
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a stop -d 'Stop services'
@@ -67,6 +67,7 @@ complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a c
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a show -d 'Show what holds when all are read'
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a verify -d 'Say what is wrong'
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a escape -d 'Write texts as parts of names'
+complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a calendar -d 'Show when calendar events are'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop restart run cat show verify" -l unit-path -x -a '(__fish_complete_directories)' -d 'Look for units in these folders'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop restart run cat show verify" -l user -d 'Units of an ordinary user'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop restart run cat show verify" -l system -d 'Units of the system'
@@ -80,3 +81,6 @@ complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop resta
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop restart run verify" -s q -l quiet -d 'Errors only'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from escape" -s u -l unescape -d 'Read them again'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from escape" -l path -d 'They are paths'
+complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from calendar" -l iterations -x -d 'How many times'
+complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from calendar" -l base-time -x -d 'The first is after it'
+complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from calendar" -s j -l json -d 'Print JSON'
