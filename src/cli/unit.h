@@ -9,12 +9,13 @@
 struct unit_options {
         const char *unit_path; /* --unit-path, or NULL: BULKHEAD_UNIT_PATH */
         bool user_mode, lenient, json, quiet, unescape, as_path, no_wait;
+        const char *seal; /* --seal, checked, or NULL */
         size_t names_max; /* 0: any number */
         struct strings names, properties;
         struct strings folders;
 };
 
-enum { KEY_UNIT_PATH = 0x400, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_PATH, KEY_NO_BLOCK };
+enum { KEY_UNIT_PATH = 0x400, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_PATH, KEY_NO_BLOCK, KEY_SEAL };
 
 /* Rows of argp's options that several verbs have. */
 #define UNIT_OPTIONS_SEARCH                                                                                  \

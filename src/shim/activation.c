@@ -58,7 +58,9 @@ int activation_read(struct activation *a, struct service *service, struct error 
                 return r;
         service_done(service);
         *service = fresh;
-        return activation_compile(&file, &a->facts.facts, a->lenient, &a->settings, &a->plan, e);
+        r = activation_compile(&file, &a->facts.facts, a->lenient, &a->settings, &a->plan, e);
+        a->plan.seal = a->seal;
+        return r;
 }
 
 /* ---- preparing ---- */

@@ -125,7 +125,7 @@ static _Noreturn void become_supervisor(const struct service_launch *l, const st
         struct service_options o = { .dir_fd = run->dir_fd, .lock_fd = run->lock_fd, .sock_fd = run->sock_fd, .root_path = l->root_path,
                                      .unit = run->unit, .names = l->listen_count ? l->listen_names : NULL, .environment = l->variables,
                                      .listen_count = l->listen_count, .room = l->listen_count + stored, .user_mode = l->user_mode,
-                                     .lenient = l->lenient, .collect = l->collect };
+                                     .lenient = l->lenient, .collect = l->collect, .seal = l->seal };
         (void)setsid();
         strings_add(&c->variables, "BULKHEAD=service"); /* so that there is an end of the list */
         int report = fcntl(report_fd, F_DUPFD_CLOEXEC, 3 + (int)o.room + 64);

@@ -9,6 +9,7 @@
  *   [--room N]                      how many there may be with those that the service stores; the numbers up to 3 + N are free
  *   [--environment TEXT]            NAME=VALUE for each command, one a line
  *   [--user] [--lenient] [--collect]
+ *   [--seal MODE]                   auto, landlock, userns or off
  */
 #pragma once
 
@@ -16,7 +17,7 @@
 
 struct service_options {
         int dir_fd, lock_fd, sock_fd;
-        const char *root_path, *unit, *names, *environment;
+        const char *root_path, *unit, *names, *environment, *seal;
         unsigned listen_count, room;
         bool user_mode, lenient, collect;
 };
