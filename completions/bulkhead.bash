@@ -89,10 +89,12 @@ _bulkhead() {
             mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete directives 2>/dev/null | cut -d= -f1)" -- "$cur")
             return ;;
         --unit-path) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+        --seal) mapfile -t COMPREPLY < <(compgen -W "auto landlock userns off" -- "$cur"); return ;;
         esac
         options="--unit-path --user --system --lenient --help"
         case ${words[2]} in
-        start | stop | restart | run) options="$options -q --quiet --no-block" ;;
+        start | run) options="$options -q --quiet --no-block --seal" ;;
+        stop | restart) options="$options -q --quiet --no-block" ;;
         reload) options="--unit-path --user --system --help" ;;
         status) options="--unit-path --user --system -j --json --help" ;;
         show) options="$options -p --property -j --json" ;;

@@ -80,6 +80,7 @@ complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from show" -s j -l js
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from stop reload status" -a '(bulkhead __complete units 2>/dev/null)' -d Unit
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from status" -s j -l json -d 'Print JSON'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop restart run" -l no-block -d 'Do not wait'
+complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start run" -l seal -x -a 'auto landlock userns off' -d 'How the sandbox is kept shut'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop restart run verify" -s q -l quiet -d 'Errors only'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from escape" -s u -l unescape -d 'Read them again'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from escape" -l path -d 'They are paths'
