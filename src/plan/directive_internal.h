@@ -95,6 +95,16 @@ COMPILER_OF_SIBLING(directive_compile_allowed_cpus);
 COMPILER_OF_SIBLING(directive_compile_allowed_nodes);
 COMPILER_OF_SIBLING(directive_compile_device_policy);
 COMPILER_OF_SIBLING(directive_compile_device);
+/* directive_network.c */
+READER_OF_SIBLING(directive_read_addresses);
+READER_OF_SIBLING(directive_read_bind_rule);
+READER_OF_SIBLING(directive_read_interfaces);
+READER_OF_SIBLING(directive_read_interface);
+COMPILER_OF_SIBLING(directive_compile_addresses);
+COMPILER_OF_SIBLING(directive_compile_bind_rules);
+COMPILER_OF_SIBLING(directive_compile_interfaces);
+COMPILER_OF_SIBLING(directive_compile_bound_interface);
+COMPILER_OF_SIBLING(directive_compile_ip_accounting);
 /* "10M" is ten million. */
 int directive_parse_decimal_size(const char *s, uint64_t *ret);
 /* The set as the kernel writes it: sorted, each number once, neighbours as a range. Free it. */

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "plan/container.h"
 #include "plan/filter.h"
+#include "plan/network.h"
 #include "plan/process.h"
 #include "plan/resources.h"
 #include "plan/restriction.h"
@@ -149,6 +150,7 @@ struct plan {
         mode_t umask;
         struct plan_process process;
         struct plan_resources resources;
+        struct plan_network network;
         enum plan_seal seal;
 
         struct plan_container *container; /* owned; NULL: the host's tree and a unit's directives alone */

@@ -25,6 +25,7 @@
 #include "sandbox/environment.h"
 #include "sandbox/filter_cache.h"
 #include "sandbox/identity.h"
+#include "sandbox/network.h"
 #include "sandbox/resources.h"
 #include "sandbox/streams.h"
 
@@ -347,6 +348,27 @@ static int note_cgroup(void *context, const char *path)
         return host->note(host->context, "cgroup", path);
 }
 
+/* With the programs that the plan needs; leniently without them. */
+static int make_group(struct sandbox *s, const struct cgroup_wish *wish, bool asked, struct error *e)
+{
+        struct cgroup_wish with = *wish;
+        struct error own = { 0 };
+        int r = 0;
+        if (s->programs.count) {
+                with.v2_origin = s->programs.items[0].origin;
+                r = cgroup_make(&with, &s->cgroup, &own);
+                if (r == 0)
+                        return network_attach_programs(s, e);
+                if (!s->plan->lenient) {
+                        if (e)
+                                *e = own;
+                        return r;
+                }
+                network_leave_out(s, r);
+        }
+        return asked ? cgroup_make(wish, &s->cgroup, e) : 0;
+}
+
 static int make_cgroup(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
@@ -359,8 +381,11 @@ static int make_cgroup(struct sandbox *s, struct error *e)
         CLEAN_FREE char *path = xprintf("bulkhead/%.200s-%.8s", p->unit, s->host->invocation_id);
         const struct cgroup_wish wish = { .path = path, .track = track, .v2_at_top = geteuid() == 0, .resources = &r, .devices = devices,
                                           .note = note_cgroup, .context = (void *)s->host };
-        if (k == 0 && (resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track))
-                k = cgroup_make(&wish, &s->cgroup, e);
+        bool asked = resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track;
+        if (k == 0)
+                k = network_make_programs(s, e);
+        if (k == 0)
+                k = make_group(s, &wish, asked, e);
         cgroup_resources_done(&r);
         return k;
 }
@@ -703,6 +728,7 @@ void sandbox_done(struct sandbox *s)
         strings_clear(&s->environment);
         strings_clear(&s->notes);
         cgroup_done(&s->cgroup);
+        cgroup_programs_done(&s->programs);
         for (size_t i = 0; i < s->filter_count; i++)
                 filter_program_clear(&s->filters[i]);
         filter_program_clear(&s->report_filter);

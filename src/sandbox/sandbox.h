@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "os/account.h"
 #include "os/cgroup.h"
+#include "os/cgroup_network.h"
 #include "plan/plan.h"
 #include "plan/profile.h"
 #include "sandbox/status.h"
@@ -66,6 +67,7 @@ struct sandbox {
         char *tmp_source[2];
         char *stand_ins;
         struct cgroup cgroup;
+        struct cgroup_programs programs; /* for the group, until they are tied to it */
         struct filter_program filters[SANDBOX_FILTERS_MAX];
         size_t filter_count;
         bool filters_need_privilege;

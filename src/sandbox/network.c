@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sandbox/network.h"
+
+#include <string.h>
+
+#include "base/exit_status.h"
+#include "os/network.h"
+
+static void note(struct sandbox *s, const char *origin, const char *why)
+{
+        CLEAN_FREE char *words = xprintf("%s: not applied: %s", origin, why);
+        if (!strings_has(&s->notes, words))
+                strings_add(&s->notes, words);
+}
+
+void network_leave_out(struct sandbox *s, int error)
+{
+        for (size_t i = 0; i < s->programs.count; i++)
+                note(s, s->programs.items[i].origin, strerror(-error));
+        cgroup_programs_done(&s->programs);
+}
+
+static int no_device(const char *name, int error, const char *origin, struct error *e)
+{
+        error_errno(e, error, "network.unknown", "looking for the network device %s", name);
+        error_hint(e, "ip link shows those that are there; it must exist when the run starts");
+        error_status(e, STATUS_CGROUP);
+        return error_while(e, "applying %s", origin);
+}
+
+/* ---- one for each directive ---- */
+
+static int make_addresses(struct sandbox *s, struct error *e)
+{
+        const struct plan_network *n = &s->plan->network;
+        return n->deny_origin ? cgroup_programs_add_addresses(&s->programs, &n->addresses, n->deny_origin, e) : 0;
+}
+
+static int make_binds(struct sandbox *s, struct error *e)
+{
+        const struct plan_network *n = &s->plan->network;
+        return n->bind_deny_origin ? cgroup_programs_add_binds(&s->programs, &n->binds, n->bind_deny_origin, e) : 0;
+}
+
+/*
+ * A device that is not there cannot be allowed: nothing is opened by going on, and what it is called may be known to be optional.  One that is
+ * to be denied may come later, under an index that is not known yet: that is an error.
+ */
+static int make_interfaces(struct sandbox *s, struct error *e)
+{
+        const struct plan_network *n = &s->plan->network;
+        if (!n->interfaces_origin)
+                return 0;
+        CLEAN_FREE uint32_t *indexes = xalloc(n->interfaces.count, sizeof *indexes);
+        size_t count = 0;
+        for (size_t i = 0; i < n->interfaces.count; i++) {
+                int r = network_find_device(n->interfaces.items[i], &indexes[count]);
+                if (r == 0)
+                        count++;
+                else if (r == -ENODEV && (n->interfaces_allowed || s->plan->lenient))
+                        strings_take(&s->notes, xprintf("%s: there is no network device %s", n->interfaces_origin, n->interfaces.items[i]));
+                else
+                        return no_device(n->interfaces.items[i], r, n->interfaces_origin, e);
+        }
+        return cgroup_programs_add_interfaces(&s->programs, indexes, count, n->interfaces_allowed, n->interfaces_origin, e);
+}
+
+static int make_bound_device(struct sandbox *s, struct error *e)
+{
+        const struct plan_network *n = &s->plan->network;
+        uint32_t index;
+        if (!n->bound_origin)
+                return 0;
+        int r = network_find_device(n->bound_interface, &index);
+        return r < 0 ? no_device(n->bound_interface, r, n->bound_origin, e) : cgroup_programs_add_bound_device(&s->programs, index, n->bound_origin, e);
+}
+
+/* ---- all ---- */
+
+static const char *first_origin(const struct plan_network *n, size_t step)
+{
+        const char *const origins[] = { n->deny_origin, n->bind_deny_origin, n->interfaces_origin, n->bound_origin };
+        return origins[step];
+}
+
+int network_make_programs(struct sandbox *s, struct error *e)
+{
+        static int (*const steps[])(struct sandbox *, struct error *) = { make_addresses, make_binds, make_interfaces, make_bound_device };
+        for (size_t i = 0; i < ELEMENTS(steps); i++) {
+                struct error own = { 0 };
+                size_t before = s->programs.count;
+                int r = steps[i](s, &own);
+                if (r == 0)
+                        continue;
+                if (!s->plan->lenient) {
+                        if (e)
+                                *e = own;
+                        return r;
+                }
+                /* Half of a directive is none. */
+                while (s->programs.count > before)
+                        fd_close(s->programs.items[--s->programs.count].fd);
+                note(s, first_origin(&s->plan->network, i), own.cause);
+        }
+        return 0;
+}
+
+int network_attach_programs(struct sandbox *s, struct error *e)
+{
+        const struct cgroup_folder *folder = cgroup_v2_folder(&s->cgroup);
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < s->programs.count; i++)
+                r = cgroup_program_attach(&s->programs.items[i], folder ? folder->fd : -EBADF, e);
+        if (r < 0 && s->plan->lenient) {
+                network_leave_out(s, r);
+                r = 0;
+        }
+        /* The group holds them from here on. */
+        cgroup_programs_done(&s->programs);
+        return r;
+}
