@@ -194,12 +194,12 @@ int directive_compile_bind_rules(const struct settings *s, const struct setting 
 
 enum { INTERFACE_NAME_MAX = 15 };
 
-/* What the kernel takes, and no number: that would be an index. */
+/* What the kernel takes, but no number, which would be an index, and no second sign of a list that denies. */
 static int check_interface(const char *word, char **ret, struct error *e)
 {
         bool ok = *word && strlen(word) <= INTERFACE_NAME_MAX && !text_equal(word, ".") && !text_equal(word, "..");
         for (const char *p = word; ok && *p; p++)
-                ok = (unsigned char)*p > ' ' && (unsigned char)*p < 0x7f && !strchr(":/%", *p);
+                ok = (unsigned char)*p > ' ' && (unsigned char)*p < 0x7f && !strchr(":/%~", *p);
         if (!ok || !word[strspn(word, "0123456789")])
                 return directive_bad_value(e, word, "names of network devices, of at most 15 bytes");
         *ret = xstrdup(word);
