@@ -198,7 +198,7 @@ int cgroup_programs_load(struct cgroup_programs *l, const struct bpf_kind *kind,
         int fd = bpf_load(kind, p);
         if (fd < 0)
                 return refused(fd, "loading a program", origin, e);
-        l->items[l->count++] = (struct cgroup_program){ *kind, fd, origin };
+        l->items[l->count++] = (struct cgroup_program){ *kind, fd, origin, false };
         return 0;
 }
 

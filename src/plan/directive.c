@@ -1217,6 +1217,8 @@ static const struct directive table[DIRECTIVE_COUNT] = {
                                             "network devices that may be used" },
         [D_BIND_NETWORK_INTERFACE] = { "BindNetworkInterface", directive_read_interface, NULL, directive_compile_bound_interface,
                                        "the network device of its sockets" },
+        [D_RESTRICT_FILE_SYSTEMS] = { "RestrictFileSystems", directive_read_file_systems, NULL, directive_compile_file_systems,
+                                      "kinds of file systems that may be opened" },
 };
 
 const char *directive_name(unsigned i, const char **ret_summary)

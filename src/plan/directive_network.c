@@ -206,48 +206,9 @@ static int check_interface(const char *word, char **ret, struct error *e)
         return 0;
 }
 
-static void remove_value(struct setting *v, const char *text)
-{
-        for (size_t i = 0; i < v->count; i++) {
-                if (!text_equal(v->list[i].text, text))
-                        continue;
-                free(v->list[i].text);
-                memmove(&v->list[i], &v->list[i + 1], (v->count - i - 1) * sizeof *v->list);
-                v->count--;
-                i--;
-        }
-}
-
-enum { INTERFACES_ALLOWED, INTERFACES_DENIED };
-
-/* The first line decides which kind of list it is; those of the other kind take names off it. */
 int directive_read_interfaces(const struct reader *r, const char *value, struct error *e)
 {
-        bool invert = *value == '~', first = !r->v->set;
-        struct setting lines = { 0 };
-        const struct reader own = { r->row, r->all, &lines, r->facts, r->origin };
-        if (!*value) {
-                directive_reset_list(r->v);
-                return 0;
-        }
-        const char *names = value + invert + strspn(value + invert, " \t");
-        int k = *names ? directive_read_words(&own, names, check_interface, e) : 0;
-        if (k == 0) {
-                if (first)
-                        r->v->number = invert ? INTERFACES_DENIED : INTERFACES_ALLOWED;
-                bool adds = invert == (r->v->number == INTERFACES_DENIED);
-                for (size_t i = 0; i < lines.count; i++) {
-                        remove_value(r->v, lines.list[i].text);
-                        if (adds)
-                                directive_add_value(r, TAKE_PTR(lines.list[i].text));
-                }
-                /* An emptied list stays one: of nothing that is allowed, or nothing that is denied. */
-                r->v->set = true;
-                r->v->origin = r->origin;
-        }
-        directive_reset_list(&lines);
-        free(lines.list);
-        return k;
+        return directive_read_signed_list(r, value, check_interface, NULL, e);
 }
 
 int directive_compile_interfaces(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
@@ -256,7 +217,7 @@ int directive_compile_interfaces(const struct settings *s, const struct setting 
         (void)s, (void)facts;
         if (v->count > CGROUP_INTERFACES_MAX)
                 return too_many(e, CGROUP_INTERFACES_MAX, "network devices", v->origin);
-        n->interfaces_allowed = v->number == INTERFACES_ALLOWED;
+        n->interfaces_allowed = v->number == DIRECTIVE_LIST_ALLOWS;
         if (!v->count && !n->interfaces_allowed)
                 return 0;
         for (size_t i = 0; i < v->count; i++)

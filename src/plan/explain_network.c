@@ -57,6 +57,19 @@ static char *joined(const struct strings *l)
         return TAKE_PTR(t.data);
 }
 
+static void text_file_systems(const struct view *v)
+{
+        const struct plan_file_systems *f = &v->p->file_systems;
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, f->names.count ? "" : "none");
+        for (size_t i = 0; i < f->names.count && i < SHOWN_MAX * 2; i++)
+                text_addf(&t, "%s%s", i ? " " : "", f->names.items[i]);
+        if (f->names.count > SHOWN_MAX * 2)
+                text_addf(&t, " and %zu more", f->names.count - SHOWN_MAX * 2);
+        if (f->origin)
+                line(v, "file systems", f->allowed ? "only these open" : "these do not open", t.data, f->origin);
+}
+
 void explain_network_text(const struct view *v)
 {
         const struct plan_network *n = &v->p->network;
@@ -70,6 +83,7 @@ void explain_network_text(const struct view *v)
                 line(v, "network", "sockets go through", n->bound_interface, n->bound_origin);
         if (n->accounting_origin)
                 line(v, "network", "packets", "not counted", n->accounting_origin);
+        text_file_systems(v);
 }
 
 /* ---- JSON ---- */
@@ -122,6 +136,18 @@ static void json_interfaces(struct text *t, const struct plan_network *n)
         text_add(t, "}");
 }
 
+static void json_file_systems(struct text *t, const struct plan_file_systems *f)
+{
+        if (!f->origin)
+                return;
+        key(t, "file_systems");
+        text_add(t, "{");
+        json_bool(t, "allow", f->allowed);
+        json_strings(t, "names", &f->names);
+        json_string(t, "origin", f->origin);
+        text_add(t, "}");
+}
+
 void explain_network_json(const struct view *v)
 {
         const struct plan_network *n = &v->p->network;
@@ -134,4 +160,5 @@ void explain_network_json(const struct view *v)
         json_origin(t, "bound_interface", n->bound_interface, n->bound_origin);
         json_origin(t, "accounting", n->accounting_origin ? "not counted" : NULL, n->accounting_origin);
         text_add(t, "}");
+        json_file_systems(t, &v->p->file_systems);
 }

@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "plan/container.h"
+#include "plan/file_systems.h"
 #include "plan/filter.h"
 #include "plan/network.h"
 #include "plan/process.h"
@@ -151,6 +152,7 @@ struct plan {
         struct plan_process process;
         struct plan_resources resources;
         struct plan_network network;
+        struct plan_file_systems file_systems;
         enum plan_seal seal;
 
         struct plan_container *container; /* owned; NULL: the host's tree and a unit's directives alone */

@@ -32,6 +32,7 @@
 #include "sandbox/container.h"
 #include "sandbox/denials.h"
 #include "sandbox/hooks.h"
+#include "sandbox/network.h"
 #include "sandbox/root.h"
 #include "sandbox/streams.h"
 
@@ -465,6 +466,24 @@ static int stage_seal(struct child *c, struct error *e)
         return r;
 }
 
+/* Which files may be opened is decided by a program that the set-up must not meet; only the maker has the right to tie it to our group. */
+static int stage_open(struct child *c, struct error *e)
+{
+        const struct plan *p = c->s->plan;
+        char byte = 'p';
+        if (is_container(c) || !network_has_late_programs(c->s))
+                return 0;
+        if (file_write_all(c->sync_fd, &byte, 1) == 0 && read(c->sync_fd, &byte, 1) == 1 && byte == 'm')
+                return 0;
+        if (p->lenient) {
+                child_note(c, "%s: not applied: the kernel refused its program", p->file_systems.origin);
+                return 0;
+        }
+        error_set(e, EPERM, "bpf.lsm", "tying a program to the control group was refused for %s", p->file_systems.origin);
+        error_hint(e, "takes root, and Linux 6.0 with CONFIG_BPF_LSM");
+        return -EPERM;
+}
+
 static int stage_filters(struct child *c, struct error *e)
 {
         /* The last word before exec; whoever gave the word to start may be gone, which is no reason to stay. */
@@ -530,6 +549,7 @@ static const struct stage {
         { "waiting for the start", STATUS_EXEC, stage_wait },
         { "sealing", STATUS_NAMESPACE, stage_seal },
         { "setting limits", STATUS_LIMITS, child_set_limits },
+        { "restricting file systems", STATUS_CGROUP, stage_open },
         { "filtering system calls", STATUS_SECCOMP, stage_filters },
         { "executing the program", STATUS_EXEC, stage_exec },
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/exit_status.h"
+#include "os/cgroup_file_systems.h"
 #include "os/network.h"
 
 static void note(struct sandbox *s, const char *origin, const char *why)
@@ -75,17 +76,34 @@ static int make_bound_device(struct sandbox *s, struct error *e)
         return r < 0 ? no_device(n->bound_interface, r, n->bound_origin, e) : cgroup_programs_add_bound_device(&s->programs, index, n->bound_origin, e);
 }
 
+static int make_open(struct sandbox *s, struct error *e)
+{
+        const struct plan_file_systems *f = &s->plan->file_systems;
+        uint32_t magics[CGROUP_MAGICS_MAX];
+        size_t count = 0;
+        if (!f->origin)
+                return 0;
+        for (size_t i = 0; i < f->names.count; i++) {
+                const struct file_system *known = file_system_find(f->names.items[i]);
+                for (size_t m = 0; known && m < FILE_SYSTEM_MAGICS && known->magics[m] && count < CGROUP_MAGICS_MAX; m++)
+                        magics[count++] = known->magics[m];
+        }
+        return cgroup_programs_add_open(&s->programs, magics, count, f->allowed, f->origin, e);
+}
+
 /* ---- all ---- */
 
-static const char *first_origin(const struct plan_network *n, size_t step)
+static const char *first_origin(const struct plan *p, size_t step)
 {
-        const char *const origins[] = { n->deny_origin, n->bind_deny_origin, n->interfaces_origin, n->bound_origin };
+        const struct plan_network *n = &p->network;
+        const char *const origins[] = { n->deny_origin, n->bind_deny_origin, n->interfaces_origin, n->bound_origin, p->file_systems.origin };
         return origins[step];
 }
 
 int network_make_programs(struct sandbox *s, struct error *e)
 {
-        static int (*const steps[])(struct sandbox *, struct error *) = { make_addresses, make_binds, make_interfaces, make_bound_device };
+        static int (*const steps[])(struct sandbox *, struct error *) = { make_addresses, make_binds, make_interfaces, make_bound_device,
+                                                                          make_open };
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
                 struct error own = { 0 };
                 size_t before = s->programs.count;
@@ -100,22 +118,49 @@ int network_make_programs(struct sandbox *s, struct error *e)
                 /* Half of a directive is none. */
                 while (s->programs.count > before)
                         fd_close(s->programs.items[--s->programs.count].fd);
-                note(s, first_origin(&s->plan->network, i), own.cause);
+                note(s, first_origin(s->plan, i), own.cause);
         }
         return 0;
 }
 
-int network_attach_programs(struct sandbox *s, struct error *e)
+/* The group holds what is tied to it: our descriptors go. */
+static int attach(struct sandbox *s, bool at_exec, struct error *e)
 {
         const struct cgroup_folder *folder = cgroup_v2_folder(&s->cgroup);
+        struct cgroup_programs *l = &s->programs;
+        size_t left = 0;
         int r = 0;
-        for (size_t i = 0; r == 0 && i < s->programs.count; i++)
-                r = cgroup_program_attach(&s->programs.items[i], folder ? folder->fd : -EBADF, e);
-        if (r < 0 && s->plan->lenient) {
-                network_leave_out(s, r);
-                r = 0;
+        for (size_t i = 0; i < l->count; i++) {
+                if (l->items[i].at_exec != at_exec) {
+                        l->items[left++] = l->items[i];
+                        continue;
+                }
+                if (r == 0)
+                        r = cgroup_program_attach(&l->items[i], folder ? folder->fd : -EBADF, e);
+                fd_close(l->items[i].fd);
         }
-        /* The group holds them from here on. */
-        cgroup_programs_done(&s->programs);
+        l->count = left;
         return r;
+}
+
+int network_attach_programs(struct sandbox *s, struct error *e)
+{
+        CLEAN_STRINGS struct strings origins = { 0 };
+        for (size_t i = 0; i < s->programs.count; i++)
+                if (!s->programs.items[i].at_exec)
+                        strings_add(&origins, s->programs.items[i].origin);
+        int r = attach(s, false, e);
+        for (size_t i = 0; r < 0 && s->plan->lenient && i < origins.count; i++)
+                note(s, origins.items[i], strerror(-r));
+        return s->plan->lenient ? 0 : r;
+}
+
+bool network_has_late_programs(const struct sandbox *s)
+{
+        return s->programs.count;
+}
+
+int network_attach_late_programs(struct sandbox *s, struct error *e)
+{
+        return attach(s, true, e);
 }

@@ -462,9 +462,11 @@ static int write_maps(const struct sandbox *s, pid_t pid, bool full)
         return r;
 }
 
-/* 'u' for the plan's maps, 'f' for the seal's; the rest are containers' (container.h). */
-static int serve_one(const struct sandbox *s, char request, pid_t pid, struct error *e)
+/* 'u' for the plan's maps, 'f' for the seal's, 'p' for programs; the rest are containers' (container.h). */
+static int serve_one(struct sandbox *s, char request, pid_t pid, struct error *e)
 {
+        if (!s->plan->container && request == 'p')
+                return network_attach_late_programs(s, e);
         if (!s->plan->container)
                 return write_maps(s, pid, request == 'f');
         return request == CONTAINER_MAPS ? container_write_maps(s, pid, e) : s->host->serve(s->host->context, request, pid, e);
@@ -489,7 +491,7 @@ static int take_birth(const struct sandbox *s, struct sandbox_child *child, int 
  * Answers the child's requests until it closes the socket.  What fails at a unit the child tells; what fails at a
  * container is only known here.
  */
-static int serve(const struct sandbox *s, struct sandbox_child *child, int fd, int requests, struct error *e)
+static int serve(struct sandbox *s, struct sandbox_child *child, int fd, int requests, struct error *e)
 {
         char byte;
         while (requests-- > 0 && hear(fd, child->pidfd, &byte)) {
@@ -607,6 +609,7 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
                 return e ? e->code : -EIO;
         int requests = p->container ? container_requests(s)
                        : s->users_first ? 0 : (p->users != PLAN_USERS_HOST && !s->maps_itself) + seal_needs_maps(s);
+        requests += network_has_late_programs(s);
 
         /* A container's child also hears from us (take_listener). */
         if ((p->container ? socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) : pipe2(status, O_CLOEXEC)) < 0)
