@@ -121,6 +121,53 @@ static void devices(void **state)
         assert_string_equal(p.network.bound_interface, "vrf-1");
 }
 
+static void assert_file_systems(const struct plan *p, bool allowed, const char *expected)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, "");
+        for (size_t i = 0; i < p->file_systems.names.count; i++)
+                text_addf(&t, "%s%s", i ? " " : "", p->file_systems.names.items[i]);
+        assert_non_null(p->file_systems.origin);
+        assert_int_equal(p->file_systems.allowed, allowed);
+        assert_string_equal(t.data, expected);
+}
+
+static void file_systems(void **state)
+{
+        (void)state;
+        {
+                PLAN("RestrictFileSystems=ext4 @temporary", "RestrictFileSystems=~ramfs @network", "RestrictFileSystems=proc");
+                assert_file_systems(&p, true, "ext4 tmpfs proc");
+        }
+        {
+                PLAN("RestrictFileSystems=~@historical-block tmpfs", "RestrictFileSystems=minix");
+                assert_file_systems(&p, false, "ext2 ext3 tmpfs");
+                assert_string_equal(p.file_systems.origin, "RestrictFileSystems=~@historical-block tmpfs");
+        }
+        {
+                PLAN("RestrictFileSystems=~tmpfs", "RestrictFileSystems=tmpfs");
+                assert_null(p.file_systems.origin);
+        }
+        PLAN("RestrictFileSystems=@known", "RestrictFileSystems=~@known");
+        assert_file_systems(&p, true, "");
+}
+
+static void groups_have_file_systems_that_are_known(void **state)
+{
+        static const char *const groups[] = { "@anonymous", "@application", "@auxiliary-api", "@basic-api", "@common-block", "@historical-block", "@known", "@network",
+                                              "@privileged-api", "@security", "@temporary" };
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(groups); i++) {
+                CLEAN_STRINGS struct strings members = { 0 };
+                assert_true(file_system_group(groups[i], &members));
+                assert_true(members.count > 0);
+                for (size_t k = 0; k < members.count; k++) {
+                        const struct file_system *f = file_system_find(members.items[k]);
+                        assert_true(f && f->magics[0]);
+                }
+        }
+}
+
 static void bad_values(void **state)
 {
         static const char *const lines[] = {
@@ -132,7 +179,8 @@ static void bad_values(void **state)
                 "SocketBindDeny=ipv4:tcp:80:90", "SocketBindDeny=80 90", "SocketBindDeny=tcp:80,90", "SocketBindDeny=ipv4:udp:", "SocketBindDeny=1-2-3", "SocketBindDeny=+80",
                 "RestrictNetworkInterfaces=a/b", "RestrictNetworkInterfaces=.", "RestrictNetworkInterfaces=..", "RestrictNetworkInterfaces=a:b", "RestrictNetworkInterfaces=12",
                 "RestrictNetworkInterfaces=sixteen-letters-", "RestrictNetworkInterfaces=~~lo", "RestrictNetworkInterfaces=lo \"\"", "RestrictNetworkInterfaces=\"a b\"",
-                "BindNetworkInterface=a b", "BindNetworkInterface=a/b",
+                "BindNetworkInterface=a b", "BindNetworkInterface=a/b", "RestrictFileSystems=ext5", "RestrictFileSystems=@", "RestrictFileSystems=@ext4",
+                "RestrictFileSystems=~~ext4", "RestrictFileSystems=EXT4", "RestrictFileSystems=ext4,xfs",
         };
         (void)state;
         for (size_t i = 0; i < ELEMENTS(lines); i++) {
@@ -188,7 +236,7 @@ static void assert_has(const char *text, const char *part)
 static void explain(void **state)
 {
         const char *const *lines = LINES("IPAddressDeny=any", "IPAddressAllow=1.1.1.1 2.2.2.2 3.3.3.3 4.4.4.4 5.5.5.5", "SocketBindDeny=ipv6:udp:53",
-                                         "RestrictNetworkInterfaces=~lo", "BindNetworkInterface=vrf", "IPAccounting=yes");
+                                         "RestrictNetworkInterfaces=~lo", "BindNetworkInterface=vrf", "IPAccounting=yes", "RestrictFileSystems=~@temporary");
         CLEAN_FREE char *text = explained(lines, false), *json = explained(lines, true), *idle = explained(LINES("SocketBindAllow=80", "IPAddressAllow=any"), false);
         (void)state;
         assert_has(text, "packets to and from       1.1.1.1/32 2.2.2.2/32 3.3.3.3/32 4.4.4.4/32 and 1 more  IPAddressAllow=");
@@ -197,6 +245,8 @@ static void explain(void **state)
         assert_has(text, "devices not used          lo  ");
         assert_has(text, "sockets go through        vrf  ");
         assert_has(text, "not counted");
+        assert_has(text, "these do not open         ramfs tmpfs  ");
+        assert_has(json, "\"file_systems\":{\"allow\":false,\"names\":[\"ramfs\",\"tmpfs\"],\"origin\":\"RestrictFileSystems=~@temporary\"}");
         assert_has(idle, "80: no effect without SocketBindDeny=");
         assert_has(idle, "0.0.0.0/0 ::/0: no effect without IPAddressDeny=");
         assert_has(json, "{\"prefix\":\"0.0.0.0/0\",\"allow\":false,\"origin\":\"IPAddressDeny=any\"}");
@@ -210,7 +260,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(words_for_addresses), cmocka_unit_test(prefixes), cmocka_unit_test(mapped_addresses_are_of_v4),
-                cmocka_unit_test(an_empty_assignment_resets_its_list_alone), cmocka_unit_test(ports), cmocka_unit_test(devices), cmocka_unit_test(bad_values),
+                cmocka_unit_test(an_empty_assignment_resets_its_list_alone), cmocka_unit_test(ports), cmocka_unit_test(devices), cmocka_unit_test(file_systems),
+                cmocka_unit_test(groups_have_file_systems_that_are_known), cmocka_unit_test(bad_values),
                 cmocka_unit_test(leniently_what_is_valid_counts), cmocka_unit_test(limits), cmocka_unit_test(explain),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

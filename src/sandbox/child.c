@@ -509,8 +509,10 @@ static int stage_filters(struct child *c, struct error *e)
 
 static int stage_exec(struct child *c, struct error *e)
 {
+        const char *restricted = c->s->plan->file_systems.origin;
         execve(c->program, c->s->plan->argv.items, c->s->environment.items);
-        return program_explain(c->program, errno, e);
+        int error = errno, r = program_explain(c->program, error, e);
+        return error == EPERM && restricted && !is_container(c) ? error_while(e, "with %s in force", restricted) : r;
 }
 
 static const struct stage {

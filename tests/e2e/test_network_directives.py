@@ -13,6 +13,8 @@ import pytest
 
 from conftest import binary, make_box, remove
 
+BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}.get(os.uname().machine)  # the number of bpf(2)
+
 
 def v2_folder():
     """Where control groups v2 are mounted."""
@@ -27,19 +29,19 @@ def programs():
     libc = ctypes.CDLL(None, use_errno=True)
     found, attr = [], (ctypes.c_uint32 * 36)()
     while True:
-        if libc.syscall(321, 11, attr, ctypes.sizeof(attr)) < 0:  # BPF_PROG_GET_NEXT_ID
+        if libc.syscall(BPF, 11, attr, ctypes.sizeof(attr)) < 0:  # BPF_PROG_GET_NEXT_ID
             return found
         number = attr[1]
         attr[0] = number
         by_id = (ctypes.c_uint32 * 36)(number)
-        fd = libc.syscall(321, 13, by_id, ctypes.sizeof(by_id))  # BPF_PROG_GET_FD_BY_ID
+        fd = libc.syscall(BPF, 13, by_id, ctypes.sizeof(by_id))  # BPF_PROG_GET_FD_BY_ID
         if fd < 0:
             continue
         info = (ctypes.c_char * 256)()
         ask = (ctypes.c_uint32 * 36)()
         ask[0], ask[1] = fd, 256
         ctypes.memmove(ctypes.byref(ask, 8), ctypes.byref(ctypes.c_uint64(ctypes.addressof(info))), 8)
-        libc.syscall(321, 15, ask, ctypes.sizeof(ask))  # BPF_OBJ_GET_INFO_BY_FD
+        libc.syscall(BPF, 15, ask, ctypes.sizeof(ask))  # BPF_OBJ_GET_INFO_BY_FD
         os.close(fd)
         if info.raw[64:80].startswith(b"bulkhead_") and not info.raw[64:80].startswith(b"bulkhead_dev"):
             found.append(number)
