@@ -4,7 +4,7 @@ import pytest
 
 # What is opened on which file system, and its path.
 PLACES = {"proc": "/proc/uptime", "sysfs": "/sys/kernel/mm/transparent_hugepage/enabled", "tmpfs": "/run/bulkhead-tmpfs/file"}
-PROPERTIES = ["TemporaryFileSystem=/run/bulkhead-tmpfs"]
+PROPERTIES = ["TemporaryFileSystem=/run/bulkhead-tmpfs:mode=1777"]
 LOOK = "echo x >/run/bulkhead-tmpfs/file; echo " + " ".join(f"$(test -r {p} && head -c1 {p} >/dev/null 2>&1 && echo {n})" for n, p in PLACES.items())
 
 
@@ -32,7 +32,7 @@ ALL = "RestrictFileSystems=@known\n"
 @pytest.mark.parametrize("restrictions, shut", [
     ("RestrictFileSystems=~xenfs", set()), ("RestrictFileSystems=~proc", {"proc"}), ("RestrictFileSystems=~sysfs proc", {"sysfs", "proc"}),
     (ALL + "RestrictFileSystems=~sysfs", {"sysfs"}), (ALL + "RestrictFileSystems=~@basic-api", {"proc", "sysfs"}),
-    ("RestrictFileSystems=~@basic-api\nRestrictFileSystems=proc", {"sysfs"}), ("RestrictFileSystems=~@network xenfs", set()),
+    ("RestrictFileSystems=~@basic-api\nRestrictFileSystems=proc devtmpfs", {"sysfs"}), ("RestrictFileSystems=~devtmpfs", {"tmpfs"}), ("RestrictFileSystems=~@network xenfs", set()),
     ("RestrictFileSystems=~proc\nRestrictFileSystems=", set()), ("RestrictFileSystems=~proc\nRestrictFileSystems=\nRestrictFileSystems=~sysfs", {"sysfs"}),
     (ALL + "RestrictFileSystems=~proc\nRestrictFileSystems=proc", set()), ("RestrictFileSystems=~proc\nUser=daemon", {"proc"}),
     ("RestrictFileSystems=~proc\nPrivateUsers=yes\nProtectSystem=strict\nPrivateDevices=yes", {"proc"}),
