@@ -81,7 +81,7 @@ struct cgroup_programs {
                 struct bpf_kind kind;
                 int fd;
                 const char *origin;
-                bool at_exec; /* tied last of all, for it would hold the set-up of a process, too */
+                bool at_exec; /* for a group below, which a process enters last of all: it would hold the set-up, too */
         } items[CGROUP_PROGRAMS_MAX];
         size_t count;
 };

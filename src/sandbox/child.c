@@ -29,10 +29,10 @@
 #include "os/network.h"
 #include "os/process.h"
 #include "os/seccomp.h"
+#include "sandbox/command.h"
 #include "sandbox/container.h"
 #include "sandbox/denials.h"
 #include "sandbox/hooks.h"
-#include "sandbox/network.h"
 #include "sandbox/root.h"
 #include "sandbox/streams.h"
 
@@ -116,6 +116,9 @@ static int stage_stdio(struct child *c, struct error *e)
         for (int i = 0; i < 3; i++)
                 if (dup2(from[i], i) < 0)
                         return error_errno(e, errno, "stdio.failed", "setting standard descriptor %d", i);
+        for (unsigned i = 0; c->io->pass_fds && i < c->io->keep_fds; i++)
+                if (dup2(c->io->pass_fds[i], 3 + (int)i) < 0)
+                        return error_errno(e, errno, "stdio.failed", "passing descriptor %u", 3 + i);
         return process_cloexec_from(3 + c->io->keep_fds) < 0 ? error_errno(e, errno, "stdio.failed", "closing descriptors") : 0;
 }
 
@@ -198,7 +201,7 @@ static int stage_labels(struct child *c, struct error *e)
 
 static int stage_join(struct child *c, struct error *e)
 {
-        return is_container(c) ? container_join(c, e) : 0;
+        return is_container(c) ? container_join(c, e) : command_join(c, e);
 }
 
 static int stage_become_root(struct child *c, struct error *e)
@@ -466,22 +469,16 @@ static int stage_seal(struct child *c, struct error *e)
         return r;
 }
 
-/* Which files may be opened is decided by a program that the set-up must not meet; only the maker has the right to tie it to our group. */
-static int stage_open(struct child *c, struct error *e)
+/* Which files may be opened is decided by a program that the set-up must not meet: its group is entered last, by the hand of our maker. */
+static int stage_last_group(struct child *c, struct error *e)
 {
-        const struct plan *p = c->s->plan;
         char byte = 'p';
-        if (is_container(c) || !network_has_late_programs(c->s))
+        if (is_container(c) || c->s->last_group_fd < 0)
                 return 0;
         if (file_write_all(c->sync_fd, &byte, 1) == 0 && read(c->sync_fd, &byte, 1) == 1 && byte == 'm')
                 return 0;
-        if (p->lenient) {
-                child_note(c, "%s: not applied: the kernel refused its program", p->file_systems.origin);
-                return 0;
-        }
-        error_set(e, EPERM, "bpf.lsm", "tying a program to the control group was refused for %s", p->file_systems.origin);
-        error_hint(e, "takes root, and Linux 6.0 with CONFIG_BPF_LSM");
-        return -EPERM;
+        error_set(e, EPERM, "cgroup.refused", "entering the control group below the run's was refused");
+        return error_while(e, "applying %s", c->s->plan->file_systems.origin);
 }
 
 static int stage_filters(struct child *c, struct error *e)
@@ -510,6 +507,8 @@ static int stage_filters(struct child *c, struct error *e)
 static int stage_exec(struct child *c, struct error *e)
 {
         const char *restricted = c->s->plan->file_systems.origin;
+        if (c->s->listen_pid) /* in the process namespace that the payload is in */
+                (void)sprintf(c->s->listen_pid, "LISTEN_PID=%d", (int)getpid());
         execve(c->program, c->s->plan->argv.items, c->s->environment.items);
         int error = errno, r = program_explain(c->program, error, e);
         return error == EPERM && restricted && !is_container(c) ? error_while(e, "with %s in force", restricted) : r;
@@ -551,7 +550,7 @@ static const struct stage {
         { "waiting for the start", STATUS_EXEC, stage_wait },
         { "sealing", STATUS_NAMESPACE, stage_seal },
         { "setting limits", STATUS_LIMITS, child_set_limits },
-        { "restricting file systems", STATUS_CGROUP, stage_open },
+        { "entering the last control group", STATUS_CGROUP, stage_last_group },
         { "filtering system calls", STATUS_SECCOMP, stage_filters },
         { "executing the program", STATUS_EXEC, stage_exec },
 };

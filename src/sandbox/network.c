@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sandbox/network.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/exit_status.h"
 #include "os/cgroup_file_systems.h"
+#include "os/file.h"
 #include "os/network.h"
 
 static void note(struct sandbox *s, const char *origin, const char *why)
@@ -123,44 +126,58 @@ int network_make_programs(struct sandbox *s, struct error *e)
         return 0;
 }
 
-/* The group holds what is tied to it: our descriptors go. */
-static int attach(struct sandbox *s, bool at_exec, struct error *e)
+/* The group below, or -errno. It goes with the run's group. */
+static int make_last_group(struct sandbox *s, int folder_fd, struct error *e)
 {
-        const struct cgroup_folder *folder = cgroup_v2_folder(&s->cgroup);
-        struct cgroup_programs *l = &s->programs;
-        size_t left = 0;
-        int r = 0;
-        for (size_t i = 0; i < l->count; i++) {
-                if (l->items[i].at_exec != at_exec) {
-                        l->items[left++] = l->items[i];
-                        continue;
-                }
-                if (r == 0)
-                        r = cgroup_program_attach(&l->items[i], folder ? folder->fd : -EBADF, e);
-                fd_close(l->items[i].fd);
+        const char *why = "making a control group below the run's";
+        if (mkdirat(folder_fd, NETWORK_LAST_GROUP, 0755) < 0 && errno != EEXIST) {
+                error_errno(e, errno, "cgroup.refused", "%s", why);
+                error_status(e, STATUS_CGROUP);
+                return e ? e->code : -EIO;
         }
-        l->count = left;
-        return r;
+        int fd = openat(folder_fd, NETWORK_LAST_GROUP, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && s->last_group_fd < 0)
+                s->last_group_fd = openat(fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || s->last_group_fd < 0) {
+                int r = error_errno(e, errno, "cgroup.refused", "%s", why);
+                error_status(e, STATUS_CGROUP);
+                fd_close(fd);
+                return r;
+        }
+        return fd;
+}
+
+static int attach_one(struct sandbox *s, const struct cgroup_program *p, int folder_fd, struct error *e)
+{
+        if (!p->at_exec)
+                return cgroup_program_attach(p, folder_fd, e);
+        CLEAN_FD int below = make_last_group(s, folder_fd, e);
+        return below < 0 ? below : cgroup_program_attach(p, below, e);
 }
 
 int network_attach_programs(struct sandbox *s, struct error *e)
 {
-        CLEAN_STRINGS struct strings origins = { 0 };
-        for (size_t i = 0; i < s->programs.count; i++)
-                if (!s->programs.items[i].at_exec)
-                        strings_add(&origins, s->programs.items[i].origin);
-        int r = attach(s, false, e);
-        for (size_t i = 0; r < 0 && s->plan->lenient && i < origins.count; i++)
-                note(s, origins.items[i], strerror(-r));
-        return s->plan->lenient ? 0 : r;
+        const struct cgroup_folder *folder = cgroup_v2_folder(&s->cgroup);
+        struct error own = { 0 };
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < s->programs.count; i++)
+                r = attach_one(s, &s->programs.items[i], folder ? folder->fd : -EBADF, &own);
+        if (r < 0 && s->plan->lenient) {
+                /* Some may hold: less is said than done. */
+                network_leave_out(s, r);
+                s->last_group_fd = fd_close(s->last_group_fd);
+                r = 0;
+        } else if (r < 0 && e) {
+                *e = own;
+        }
+        /* The group holds them from here on. */
+        cgroup_programs_done(&s->programs);
+        return r;
 }
 
-bool network_has_late_programs(const struct sandbox *s)
+int network_enter_last_group(const struct sandbox *s, pid_t pid, struct error *e)
 {
-        return s->programs.count;
-}
-
-int network_attach_late_programs(struct sandbox *s, struct error *e)
-{
-        return attach(s, true, e);
+        CLEAN_FREE char *number = xprintf("%d", pid);
+        int r = file_write_all(s->last_group_fd, number, strlen(number));
+        return r < 0 ? error_errno(e, r, "cgroup.refused", "entering the control group %s", NETWORK_LAST_GROUP) : 0;
 }
