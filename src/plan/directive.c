@@ -1208,6 +1208,17 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_ALLOWED_MEMORY_NODES] = { "AllowedMemoryNodes", directive_read_numbers, NULL, directive_compile_allowed_nodes, "memory nodes of the control group" },
         [D_DEVICE_POLICY] = { "DevicePolicy", directive_read_exact_word, words_device_policy, directive_compile_device_policy, "which devices may be used" },
         [D_DEVICE_ALLOW] = { "DeviceAllow", directive_read_device, NULL, directive_compile_device, "a device that may be used" },
+        [D_IP_ADDRESS_ALLOW] = { "IPAddressAllow", directive_read_addresses, NULL, directive_compile_addresses, "addresses that IPAddressDeny= does not close" },
+        [D_IP_ADDRESS_DENY] = { "IPAddressDeny", directive_read_addresses, NULL, directive_compile_addresses, "addresses without packets to or from them" },
+        [D_IP_ACCOUNTING] = { "IPAccounting", directive_read_bool, NULL, directive_compile_ip_accounting, "taken, but nothing is counted" },
+        [D_SOCKET_BIND_ALLOW] = { "SocketBindAllow", directive_read_bind_rule, NULL, directive_compile_bind_rules, "ports that SocketBindDeny= does not close" },
+        [D_SOCKET_BIND_DENY] = { "SocketBindDeny", directive_read_bind_rule, NULL, directive_compile_bind_rules, "ports that cannot be bound" },
+        [D_RESTRICT_NETWORK_INTERFACES] = { "RestrictNetworkInterfaces", directive_read_interfaces, NULL, directive_compile_interfaces,
+                                            "network devices that may be used" },
+        [D_BIND_NETWORK_INTERFACE] = { "BindNetworkInterface", directive_read_interface, NULL, directive_compile_bound_interface,
+                                       "the network device of its sockets" },
+        [D_RESTRICT_FILE_SYSTEMS] = { "RestrictFileSystems", directive_read_file_systems, NULL, directive_compile_file_systems,
+                                      "kinds of file systems that may be opened" },
 };
 
 const char *directive_name(unsigned i, const char **ret_summary)

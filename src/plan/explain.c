@@ -501,7 +501,7 @@ void explain_text(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 text_unit,         text_identity, text_namespaces, text_mounts,  text_capabilities, text_calls,
-                text_restrictions, text_limits,   explain_resources_text, text_folders, text_process, explain_process_text, text_seal,         text_notes,
+                text_restrictions, text_limits,   explain_resources_text, explain_network_text, text_folders, text_process, explain_process_text, text_seal,         text_notes,
                 text_open,
         };
         /* Of a container the configuration says what a unit's directives and defaults say of a run. */
@@ -810,7 +810,7 @@ void explain_json(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 json_unit,   json_identity,     json_namespaces, json_mounts,  json_capabilities, json_privileges,
-                json_calls,  json_restrictions, json_limits,     explain_resources_json, json_folders, json_process, explain_process_json, json_seal,
+                json_calls,  json_restrictions, json_limits,     explain_resources_json, explain_network_json, json_folders, json_process, explain_process_json, json_seal,
                 json_open,   explain_container_json,
         };
         const struct view v = { p, host, t };

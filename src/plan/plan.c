@@ -228,6 +228,8 @@ void plan_done(struct plan *p)
         free(p->program);
         plan_process_done(&p->process);
         plan_resources_done(&p->resources);
+        plan_network_done(&p->network);
+        strings_clear(&p->file_systems.names);
         if (p->container) {
                 plan_container_done(p->container);
                 free(p->container);

@@ -15,7 +15,9 @@
 
 #include "base/text.h"
 #include "plan/container.h"
+#include "plan/file_systems.h"
 #include "plan/filter.h"
+#include "plan/network.h"
 #include "plan/process.h"
 #include "plan/resources.h"
 #include "plan/restriction.h"
@@ -150,6 +152,8 @@ struct plan {
         mode_t umask;
         struct plan_process process;
         struct plan_resources resources;
+        struct plan_network network;
+        struct plan_file_systems file_systems;
         enum plan_seal seal;
 
         struct plan_container *container; /* owned; NULL: the host's tree and a unit's directives alone */

@@ -25,6 +25,7 @@
 #include "sandbox/environment.h"
 #include "sandbox/filter_cache.h"
 #include "sandbox/identity.h"
+#include "sandbox/network.h"
 #include "sandbox/resources.h"
 #include "sandbox/streams.h"
 
@@ -348,6 +349,27 @@ static int note_cgroup(void *context, const char *path)
         return host->note(host->context, "cgroup", path);
 }
 
+/* With the programs that the plan needs; leniently without them. */
+static int make_group(struct sandbox *s, const struct cgroup_wish *wish, bool asked, struct error *e)
+{
+        struct cgroup_wish with = *wish;
+        struct error own = { 0 };
+        int r = 0;
+        if (s->programs.count) {
+                with.v2_origin = s->programs.items[0].origin;
+                r = cgroup_make(&with, &s->cgroup, &own);
+                if (r == 0)
+                        return network_attach_programs(s, e);
+                if (!s->plan->lenient) {
+                        if (e)
+                                *e = own;
+                        return r;
+                }
+                network_leave_out(s, r);
+        }
+        return asked ? cgroup_make(wish, &s->cgroup, e) : 0;
+}
+
 static int make_cgroup(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
@@ -360,8 +382,11 @@ static int make_cgroup(struct sandbox *s, struct error *e)
         CLEAN_FREE char *path = xprintf("bulkhead/%.200s-%.8s", p->unit, s->host->invocation_id);
         const struct cgroup_wish wish = { .path = path, .track = track, .v2_at_top = geteuid() == 0, .resources = &r, .devices = devices,
                                           .note = note_cgroup, .context = (void *)s->host };
-        if (k == 0 && (resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track))
-                k = cgroup_make(&wish, &s->cgroup, e);
+        bool asked = resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track;
+        if (k == 0)
+                k = network_make_programs(s, e);
+        if (k == 0)
+                k = make_group(s, &wish, asked, e);
         cgroup_resources_done(&r);
         return k;
 }
@@ -438,9 +463,11 @@ static int write_maps(const struct sandbox *s, pid_t pid, bool full)
         return r;
 }
 
-/* 'u' for the plan's maps, 'f' for the seal's; the rest are containers' (container.h). */
+/* 'u' for the plan's maps, 'f' for the seal's, 'p' for the group with programs; the rest are containers' (container.h). */
 static int serve_one(const struct sandbox *s, char request, pid_t pid, struct error *e)
 {
+        if (!s->plan->container && request == 'p')
+                return network_enter_last_group(s, pid, e);
         if (!s->plan->container)
                 return write_maps(s, pid, request == 'f');
         return request == CONTAINER_MAPS ? container_write_maps(s, pid, e) : s->host->serve(s->host->context, request, pid, e);
@@ -589,6 +616,7 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
                 return e ? e->code : -EIO;
         int requests = p->container ? container_requests(s)
                        : s->users_first ? 0 : (p->users != PLAN_USERS_HOST && !s->maps_itself) + seal_needs_maps(s);
+        requests += !p->container && s->last_group_fd >= 0;
 
         /* A container's child also hears from us (take_listener). */
         if ((p->container ? socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) : pipe2(status, O_CLOEXEC)) < 0)
@@ -711,6 +739,8 @@ void sandbox_done(struct sandbox *s)
         strings_clear(&s->folder_variables);
         strings_clear(&s->notes);
         cgroup_done(&s->cgroup);
+        cgroup_programs_done(&s->programs);
+        fd_close(s->last_group_fd);
         for (size_t i = 0; i < s->filter_count; i++)
                 filter_program_clear(&s->filters[i]);
         filter_program_clear(&s->report_filter);
