@@ -55,7 +55,7 @@ static bool life_parse(struct life *l, const struct argp_option *options, const 
 static struct service_launch launch_of(const struct life *l)
 {
         return (struct service_launch){ .root_fd = l->root_fd, .root_path = l->root_path, .user_mode = l->o.user_mode, .lenient = l->o.lenient,
-                                        .seal = l->o.seal, .program = getenv("BULKHEAD_SERVICE") };
+                                        .seal = l->o.seal, .folders = &l->o.folders, .program = getenv("BULKHEAD_SERVICE") };
 }
 
 static void print_notes(const struct life *l, const struct strings *notes)

@@ -140,7 +140,7 @@ void manager_close(struct manager *m)
 static struct service_launch launch_of(const struct manager *m)
 {
         return (struct service_launch){ .root_fd = m->o->root_fd, .root_path = m->o->root_path, .user_mode = m->o->user_mode,
-                                        .lenient = m->o->lenient, .seal = m->o->seal, .program = m->o->program };
+                                        .lenient = m->o->lenient, .seal = m->o->seal, .folders = m->o->folders, .program = m->o->program };
 }
 
 /* The connection to what runs under that name already. */
@@ -254,14 +254,14 @@ static void stop_in_order(struct manager *m, const struct graph_order *order)
 }
 
 /* What a socket or timer of ours started has a run, and no connection to us. */
-static void connect_triggered(struct manager *m)
+static void connect_triggered(struct manager *m, uint32_t node)
 {
-        for (uint32_t i = 0; i < m->graph.count; i++) {
-                const struct graph_node *n = &m->graph.nodes[i];
-                if (m->units[i].fd >= 0 || n->planned || !n->loaded || n->same_as != i || !is_run_here((enum unit_type)n->type))
-                        continue;
-                int fd = connect_running(m, n->name, NULL);
-                m->units[i].fd = fd < 0 ? -EBADF : fd;
+        size_t at = 0;
+        for (const struct graph_edge *edge; (edge = graph_edge_next(&m->graph, node, GRAPH_TRIGGERS, false, &at)) != NULL;) {
+                struct manager_unit *u = &m->units[edge->to];
+                int fd = u->fd >= 0 || m->graph.nodes[edge->to].planned ? -EBADF : connect_running(m, m->graph.nodes[edge->to].name, NULL);
+                if (fd >= 0)
+                        u->fd = fd;
         }
 }
 
@@ -270,7 +270,9 @@ void manager_stop(struct manager *m)
         CLEAN_GRAPH_ORDER struct graph_order order = { 0 };
         graph_stop_order(&m->graph, NULL, 0, &order);
         stop_in_order(m, &order);
-        connect_triggered(m);
+        for (uint32_t i = 0; i < m->graph.count; i++)
+                if (m->graph.nodes[i].planned)
+                        connect_triggered(m, i);
         for (uint32_t i = 0; i < m->graph.count; i++)
                 ask_stop(m, i);
         while (manager_live(m))
