@@ -64,6 +64,9 @@ static inline enum directive_id directive_of(const struct settings *s, const str
                  __attribute__((unused)) const struct facts *facts, struct plan *p, __attribute__((unused)) struct error *e)
 #define READER_OF_SIBLING(name) int name(const struct reader *r, const char *value, struct error *e)
 
+/* directive_folders.c */
+READER_OF_SIBLING(directive_read_folders);
+COMPILER_OF_SIBLING(directive_compile_folders);
 /* directive_process.c */
 READER_OF_SIBLING(directive_read_limit);
 COMPILER_OF_SIBLING(directive_compile_limit);

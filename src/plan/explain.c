@@ -429,8 +429,12 @@ static void text_folders(const struct view *v)
         for (size_t i = 0; i < v->p->folder_count; i++) {
                 const struct plan_folder *f = &v->p->folders[i];
                 CLEAN_FREE char *path = folder_path(v, f);
-                CLEAN_FREE char *words = xprintf("%s, mode %04o%s%s", folder_rows[f->kind].kind, (unsigned)f->mode,
-                                                 is_private_folder(v, f) ? ", below private/" : "",
+                CLEAN_TEXT struct text links = { 0 };
+                text_add(&links, "");
+                for (size_t k = 0; k < f->links.count; k++)
+                        text_addf(&links, "%s%s", k ? ", " : ", linked as ", f->links.items[k]);
+                CLEAN_FREE char *words = xprintf("%s, mode %04o%s%s%s%s", folder_rows[f->kind].kind, (unsigned)f->mode,
+                                                 f->read_only ? ", read-only" : "", is_private_folder(v, f) ? ", below private/" : "", links.data,
                                                  f->kind != PLAN_RUNTIME_FOLDER ? "" : v->p->runtime_folders_kept ? ", stays at the end" : ", removed at the end");
                 line(v, "folders", path, words, f->origin);
         }
@@ -752,6 +756,8 @@ static void json_folders(const struct view *v)
                 json_string(t, "kind", folder_rows[f->kind].kind);
                 json_string(t, "mode", mode);
                 json_bool(t, "private", is_private_folder(v, f));
+                json_bool(t, "read_only", f->read_only);
+                json_strings(t, "links", &f->links);
                 json_string(t, "origin", f->origin);
                 text_add(t, "}");
         }

@@ -70,6 +70,9 @@ struct plan_folder {
         enum plan_folder_kind kind;
         char *name; /* relative */
         mode_t mode;
+        struct strings links; /* relative: symbolic links that lead to it */
+        bool read_only;
+        const struct plan_folder *above; /* the nearest folder of the same kind that it lies in, or NULL */
         const char *origin;
 };
 
@@ -171,6 +174,8 @@ struct plan_mount *plan_add_mount(struct plan *p, enum plan_mount_kind kind, con
 void plan_add_denial(struct plan *p, const char *calls, int error, const char *origin);
 void plan_need_namespace(struct plan *p, uint64_t flag, const char *origin);
 void plan_drop_capability(struct plan *p, unsigned capability, const char *origin);
+/* Sorts the folders by kind and path, parents first, and says of each what it lies in. */
+void plan_arrange_folders(struct plan *p);
 /* Sorts the mounts, parents first, and leaves of each path only what has an effect. */
 void plan_normalize_mounts(struct plan *p);
 /* Whether the payload needs a mount namespace of its own. */
