@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bulkhead score: how exposed services would be, by their unit files. */
 #include <argp.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/commands.h"
-#include "os/file.h"
 #include "plan/score.h"
+#include "shim/unit_load.h"
 
 enum { KEY_LENIENT = 256, KEY_THRESHOLD };
 enum { STATUS_ABOVE = 1, STATUS_FAILED = 2 };
@@ -48,123 +46,36 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 /* ---- reading ---- */
 
-static const char *base_name(const char *path)
+/* A template is scored as its instance "i", as systemd does; a bare name is a file of this folder. */
+static char *file_to_load(const char *path)
 {
-        const char *slash = strrchr(path, '/');
-        return slash ? slash + 1 : path;
+        const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+        CLEAN_UNIT_NAME struct unit_name n = { 0 };
+        CLEAN_FREE char *instance = unit_name_parse(base, &n, NULL) == 0 && unit_name_is_template(&n) ? unit_name_instance(&n, "i") : NULL;
+        return xprintf("%.*s%s%s", (int)(base - path), path, slash ? "" : "./", instance ? instance : base);
 }
 
-static char *folder_of(const char *path)
+static void print_notes(const struct strings *notes)
 {
-        size_t n = (size_t)(base_name(path) - path);
-        return n ? xstrndup(path, n) : xstrdup("./");
-}
-
-static int read_one(struct unit_file *u, const char *path, bool lenient, struct error *e)
-{
-        CLEAN_TEXT struct text t = { 0 };
-        int r = file_read(AT_FDCWD, path, UNIT_FILE_MAX, &t);
-        if (r < 0)
-                return error_errno(e, r, "score.read", "reading %s", path);
-        return unit_file_parse(u, path, t.data ? t.data : "", t.length, NULL, lenient, e);
-}
-
-/*
- * A link to a file of the same folder is another name of that unit, unless it makes an instance of a template. A unit that is
- * a link to /dev/null cannot be started. ret_name: the unit's own name.
- */
-static int follow(const char *path, char **ret_name, struct error *e)
-{
-        CLEAN_FREE char *folder = folder_of(path), *real = realpath(path, NULL), *real_folder = realpath(folder, NULL);
-        if (!real || !real_folder)
-                return error_errno(e, errno, "score.read", "reading %s", path);
-        if (text_equal(real, "/dev/null")) {
-                error_set(e, EINVAL, "score.masked", "%s is masked: it links to /dev/null", path);
-                error_hint(e, "a masked service cannot be started, so there is nothing to score");
-                return -EINVAL;
-        }
-        const char *own = base_name(path), *target = base_name(real);
-        bool beside = strlen(real_folder) == (size_t)(target - real) - 1 && !strncmp(real, real_folder, strlen(real_folder));
-        bool alias = beside && text_ends(target, ".service") && (!strstr(target, "@.") || strstr(own, "@."));
-        *ret_name = xstrdup(alias ? target : own);
-        return 0;
-}
-
-static int compare_base_names(const void *a, const void *b)
-{
-        const char *const *x = a, *const *y = b;
-        return strcmp(base_name(*x), base_name(*y));
-}
-
-static bool has_base_name(const struct strings *paths, const char *name)
-{
-        for (size_t i = 0; i < paths->count; i++)
-                if (text_equal(base_name(paths->items[i]), name))
-                        return true;
-        return false;
-}
-
-static int list_drop_ins(const char *folder, struct strings *ret, struct error *e)
-{
-        CLEAN_STRINGS struct strings names = { 0 };
-        CLEAN_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return errno == ENOENT || errno == ENOTDIR ? 0 : error_errno(e, errno, "score.read", "reading the folder %s", folder);
-        int r = file_list(fd, &names);
-        if (r < 0)
-                return error_errno(e, r, "score.read", "reading the folder %s", folder);
-        for (size_t i = 0; i < names.count; i++)
-                if (*names.items[i] != '.' && text_ends(names.items[i], ".conf") && !has_base_name(ret, names.items[i]))
-                        strings_take(ret, xprintf("%s/%s", folder, names.items[i]));
-        return 0;
-}
-
-static bool is_folder(const char *path)
-{
-        CLEAN_FD int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return fd >= 0;
-}
-
-static bool is_empty_device(const char *path)
-{
-        CLEAN_FREE char *real = realpath(path, NULL);
-        return real && text_equal(real, "/dev/null");
-}
-
-static int read_drop_ins(struct unit_file *u, const char *path, const char *name, bool lenient, struct error *e)
-{
-        CLEAN_STRINGS struct strings folders = { 0 }, paths = { 0 };
-        CLEAN_FREE char *beside = folder_of(path);
-        int r = 0;
-        score_drop_in_folders(name, &folders);
-        score_drop_in_folders(base_name(path), &folders);
-        for (size_t i = 0; r == 0 && i < folders.count; i++) {
-                CLEAN_FREE char *folder = xprintf("%s%s", beside, folders.items[i]);
-                r = list_drop_ins(folder, &paths, e);
-        }
-        if (paths.count)
-                qsort(paths.items, paths.count, sizeof *paths.items, compare_base_names);
-        for (size_t i = 0; r == 0 && i < paths.count; i++)
-                if (!is_folder(paths.items[i]) && !is_empty_device(paths.items[i]))
-                        r = read_one(u, paths.items[i], lenient, e);
-        return r;
+        for (size_t i = 0; i < notes->count; i++)
+                error_note(stderr, "bulkhead", notes->items[i]);
 }
 
 static int score_file(const char *path, bool lenient, struct score *ret, struct error *e)
 {
-        CLEAN_UNIT_FILE struct unit_file u = { 0 };
-        CLEAN_FREE char *name = NULL;
-        int r = follow(path, &name, e);
+        static const struct strings beside_only;
+        CLEAN_UNIT struct unit u = { 0 };
+        CLEAN_UNIT_FILE struct unit_file f = { 0 };
+        CLEAN_FREE char *name = file_to_load(path);
+        int r = unit_load(&beside_only, name, lenient, &u, e);
         if (r == 0)
-                r = read_one(&u, path, lenient, e);
+                r = unit_parse(&u, lenient, &f, e);
         if (r == 0)
-                r = read_drop_ins(&u, path, name, lenient, e);
+                r = score_unit(&f, u.name.whole, lenient, ret, e);
+        print_notes(&u.notes);
+        print_notes(&f.notes);
         if (r == 0)
-                r = score_unit(&u, name, lenient, ret, e);
-        for (size_t i = 0; i < u.notes.count; i++)
-                error_note(stderr, "bulkhead", u.notes.items[i]);
-        for (size_t i = 0; r == 0 && i < ret->notes.count; i++)
-                error_note(stderr, "bulkhead", ret->notes.items[i]);
+                print_notes(&ret->notes);
         return r;
 }
 

@@ -353,40 +353,6 @@ static bool is_service(const char *name)
         return text_ends(name, ".service") && *name != '.' && *name != '@' && strlen(name) <= 255 && !strchr(name, '/');
 }
 
-static void add_folder(struct strings *ret, char *name)
-{
-        if (strings_has(ret, name))
-                free(name);
-        else
-                strings_take(ret, name);
-}
-
-void score_drop_in_folders(const char *name, struct strings *ret)
-{
-        static const char suffix[] = ".service";
-        CLEAN_FREE char *whole = with_instance(name);
-        size_t length = strlen(whole);
-        if (!is_service(name))
-                return;
-        CLEAN_FREE char *stem = xstrndup(whole, length - (sizeof suffix - 1));
-        char *at = strchr(stem, '@');
-        CLEAN_FREE char *instance = xstrdup(at ? at : "");
-        if (at)
-                *at = 0;
-        for (size_t n = strlen(stem); n > 0;) {
-                if (*instance) {
-                        add_folder(ret, xprintf("%.*s%s%s.d", (int)n, stem, instance, suffix));
-                        add_folder(ret, xprintf("%.*s@%s.d", (int)n, stem, suffix));
-                }
-                if (!*instance || n < strlen(stem))
-                        add_folder(ret, xprintf("%.*s%s.d", (int)n, stem, suffix));
-                /* On to the dash before. */
-                for (n--; n > 0 && stem[n - 1] != '-'; n--)
-                        continue;
-        }
-        add_folder(ret, xprintf("%s.d", suffix + 1));
-}
-
 int score_unit(const struct unit_file *u, const char *name, bool lenient, struct score *ret, struct error *e)
 {
         CLEAN_SCORE_SETTINGS struct score_settings s = { 0 };

@@ -39,9 +39,3 @@ struct score {
 int score_unit(const struct unit_file *u, const char *name, bool lenient, struct score *ret, struct error *e);
 void score_done(struct score *s);
 #define CLEAN_SCORE CLEAN(score_done)
-
-/*
- * The folders that hold drop-ins of a unit, without the path: "a-b.service.d", "a-.service.d", "service.d".  Of files of one
- * name the first counts; all are read in the order of their names.
- */
-void score_drop_in_folders(const char *name, struct strings *ret);
