@@ -172,5 +172,10 @@ void plan_normalize_mounts(struct plan *p);
 bool plan_has_mounts(const struct plan *p);
 /* Whether the seal applies: there is something that a payload could undo. */
 bool plan_is_sealed(const struct plan *p);
+/*
+ * For a process that only tries what the plan lets it do: nothing of its user's is removed at the end, and folders of the run are kept.
+ * without_folders: they are not even made, nor entered.
+ */
+void plan_make_trial(struct plan *p, bool without_folders);
 void plan_done(struct plan *p);
 #define CLEAN_PLAN CLEAN(plan_done)

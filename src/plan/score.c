@@ -305,7 +305,8 @@ static bool applies(const struct score_settings *s, const struct check *c)
 static void judge(const struct score_settings *s, const struct check *c, struct score_row *row)
 {
         int badness = applies(s, c) ? c->assess(s, c) : NOT_APPLICABLE;
-        *row = (struct score_row){ .check = c->name, .directive = c->directive };
+        *row = (struct score_row){ .check = c->name, .directive = c->directive,
+                                    .capabilities = c->assess == assess_capabilities ? c->parameter : 0 };
         if (badness == NOT_APPLICABLE) {
                 row->description = c->condition == UNLESS_ROOT ? "does not matter for root" : "does not apply to early services";
                 return;
@@ -320,7 +321,15 @@ static void judge(const struct score_settings *s, const struct check *c, struct 
         row->weight = c->weight[SCORE_VERSION_252];
 }
 
-static void sum_up(struct score *s)
+const char *score_rating(unsigned exposure)
+{
+        size_t i = 0;
+        while (exposure < ratings[i].least)
+                i++;
+        return ratings[i].name;
+}
+
+void score_sum_up(struct score *s)
 {
         uint64_t total = 0, reached = 0;
         for (size_t i = 0; i < s->count; i++) {
@@ -333,10 +342,7 @@ static void sum_up(struct score *s)
                 r->exposure_tenths = r->applies ? divide_up(divide_up((uint64_t)r->badness * r->weight * 100, r->range), total) : 0;
         }
         s->exposure = divide_up(reached * 100, total);
-        size_t i = 0;
-        while (s->exposure < ratings[i].least)
-                i++;
-        s->rating = ratings[i].name;
+        s->rating = score_rating(s->exposure);
 }
 
 /* ---- names ---- */
@@ -369,7 +375,7 @@ int score_unit(const struct unit_file *u, const char *name, bool lenient, struct
         for (size_t i = 0; i < ELEMENTS(checks); i++)
                 if (checks[i].weight[SCORE_VERSION_252])
                         judge(&s, &checks[i], &score.rows[score.count++]);
-        sum_up(&score);
+        score_sum_up(&score);
         *ret = score;
         score = (struct score){ 0 };
         return 0;

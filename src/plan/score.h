@@ -21,6 +21,7 @@ struct score_row {
         unsigned badness, range;  /* 0 is good, range the worst */
         unsigned weight;
         unsigned exposure_tenths; /* its part of the whole, rounded up */
+        uint64_t capabilities;    /* that the check is about; 0: none */
 };
 
 struct score {
@@ -39,3 +40,8 @@ struct score {
 int score_unit(const struct unit_file *u, const char *name, bool lenient, struct score *ret, struct error *e);
 void score_done(struct score *s);
 #define CLEAN_SCORE CLEAN(score_done)
+
+/* Makes the number, its rating and each row's part of it from the rows' badness. */
+void score_sum_up(struct score *s);
+/* The word for an exposure from 0 to 100. */
+const char *score_rating(unsigned exposure);

@@ -491,6 +491,8 @@ static int stage_filters(struct child *c, struct error *e)
 static int stage_exec(struct child *c, struct error *e)
 {
         execve(c->program, c->s->plan->argv.items, c->s->environment.items);
+        if (c->s->program_fd >= 0) /* without a /proc */
+                (void)fexecve(c->s->program_fd, c->s->plan->argv.items, c->s->environment.items);
         return program_explain(c->program, errno, e);
 }
 
