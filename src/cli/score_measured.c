@@ -19,7 +19,7 @@ static void add_facts_of_plan(const struct plan *p, struct strings *argv)
                 const struct plan_mount *m = &p->mounts[i];
                 if (strpbrk(m->path, "=\n"))
                         continue;
-                if (m->kind == PLAN_INACCESSIBLE)
+                if (m->kind == PLAN_INACCESSIBLE && m->origin && text_starts(m->origin, "InaccessiblePaths="))
                         probe_add_node(argv, "hidden", m->path);
                 if (m->kind == PLAN_BIND)
                         strings_take(argv, xprintf("bound.%s=1", m->path));

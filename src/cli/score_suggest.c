@@ -16,7 +16,7 @@ static const char *const verdict_words[] = { "ok", "breaks", "unknown" };
 struct suggestion {
         const char *assignment;
         unsigned place; /* in the table */
-        unsigned gain;  /* in hundredths of the number, beside those that were taken before it */
+        unsigned gain;  /* in thousandths of the number, beside those that were taken before it */
         bool moot;      /* those leave it nothing to gain: it is not tried and not shown */
         enum verdict verdict;
         char *why;
@@ -174,7 +174,7 @@ static void print_suggestions(const struct suggesting *g, const struct score *be
                 const struct suggestion *s = &g->of[i];
                 if (s->moot)
                         continue;
-                printf("%3u.%02u  %-8s%s", s->gain / 100, s->gain % 100, verdict_words[s->verdict], s->assignment);
+                printf("%2u.%03u  %-8s%s", s->gain / 1000, s->gain % 1000, verdict_words[s->verdict], s->assignment);
                 if (s->why) {
                         fputs("  (", stdout);
                         text_print_safe(stdout, s->why);
@@ -206,7 +206,7 @@ static void print_json(const struct suggesting *g, const struct score *before, c
                 text_add(&t, first ? "{\"directive\":" : ",{\"directive\":");
                 first = false;
                 text_add_json(&t, s->assignment);
-                text_addf(&t, ",\"gain\":%u.%02u,\"result\":\"%s\"", s->gain / 100, s->gain % 100, verdict_words[s->verdict]);
+                text_addf(&t, ",\"gain\":%u.%03u,\"result\":\"%s\"", s->gain / 1000, s->gain % 1000, verdict_words[s->verdict]);
                 if (s->why) {
                         text_add(&t, ",\"why\":");
                         text_add_json(&t, s->why);

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/timex.h>
 #include <unistd.h>
 
@@ -87,11 +88,13 @@ static void try_hostname(struct probe *p, const struct probe_attempt *a)
 /* No bytes of the whole log: 0, behind the question for the right to read it. */
 static void try_kernel_log(struct probe *p, const struct probe_attempt *a)
 {
-        enum { READ_ALL = 3 };
+        enum { READ_ALL = 3, KMSG_MAJOR = 1, KMSG_MINOR = 11 };
+        struct stat st;
         char none;
         (void)a;
-        p->value = syscall(SYS_syslog, READ_ALL, &none, 0) == 0 || faccessat(AT_FDCWD, "/dev/kmsg", R_OK, AT_EACCESS) == 0 ||
-                   faccessat(AT_FDCWD, "/dev/kmsg", W_OK, AT_EACCESS) == 0;
+        bool has_node = stat("/dev/kmsg", &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(KMSG_MAJOR, KMSG_MINOR) &&
+                        (faccessat(AT_FDCWD, "/dev/kmsg", R_OK, AT_EACCESS) == 0 || faccessat(AT_FDCWD, "/dev/kmsg", W_OK, AT_EACCESS) == 0);
+        p->value = has_node || syscall(SYS_syslog, READ_ALL, &none, 0) == 0;
 }
 
 /* The lowest priority of them, for a process that ends at once: with priority 0 the kernel would not ask for the right. */

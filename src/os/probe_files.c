@@ -152,7 +152,9 @@ static void try_home(struct probe *p, const struct probe_attempt *a)
         (void)a;
         for (size_t i = 0; i < ELEMENTS(homes); i++) {
                 struct walk w = { .p = p, .visit = visit_mounted, .left = ENTRIES_MAX, .top = homes[i] };
-                if (!may(homes[i], X_OK))
+                struct stat st;
+                /* One of mode 0 is a stand-in; root may enter it, and there is nothing. */
+                if (stat(homes[i], &st) < 0 || !(st.st_mode & 0777) || !may(homes[i], X_OK))
                         continue;
                 raise_to(p, HOME_SEEN, homes[i]);
                 if (!probe_is_host_node(p, "node", homes[i])) {
@@ -362,6 +364,13 @@ static void try_sockets(struct probe *p, const struct probe_attempt *a)
 
 /* ---- what the plan hides ---- */
 
+/* What is mounted upon is not renamed by those who see the mount. */
+static bool is_mount(const char *path)
+{
+        struct statx sx;
+        return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &sx) == 0 && sx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
 /* A folder above that could be moved away: the next start would cover what stands in its place. */
 static bool may_be_moved(const char *path, char ret[PROBE_DETAIL_MAX])
 {
@@ -373,7 +382,7 @@ static bool may_be_moved(const char *path, char ret[PROBE_DETAIL_MAX])
                 char *next = strrchr(above, '/');
                 CLEAN_FREE char *parent = !next ? NULL : next == above ? xstrdup("/") : xstrndup(above, (size_t)(next - above));
                 struct stat st, up;
-                if (!parent || stat(above, &st) < 0 || stat(parent, &up) < 0)
+                if (!parent || stat(above, &st) < 0 || stat(parent, &up) < 0 || is_mount(above))
                         continue;
                 bool sticky = up.st_mode & S_ISVTX && geteuid() != 0 && st.st_uid != geteuid();
                 if (st.st_dev == up.st_dev && !sticky && probe_may_make_files(parent)) {

@@ -37,7 +37,8 @@ static const struct {
         { STRICT | DEFAULT, false, "ProtectControlGroups=yes" },
         { STRICT | DEFAULT, false, "ProtectClock=yes" },
         { STRICT | DEFAULT, false, "ProtectHostname=yes" },
-        { STRICT | DEFAULT, false, "ProtectProc=invisible" },
+        { STRICT, false, "ProtectProc=invisible" },
+        { DEFAULT, true, "ProtectProc=invisible" }, /* users mount a /proc only in a process namespace of their own */
         { STRICT, false, "ProcSubset=pid" },
         { STRICT | DEFAULT, false, "NoNewPrivileges=yes" },
         { ALL, false, "LockPersonality=yes" },

@@ -70,7 +70,7 @@ unsigned suggest_points(const struct score *s)
         for (size_t i = 0; i < s->count; i++) {
                 const struct score_row *r = &s->rows[i];
                 total += r->weight;
-                reached += r->applies ? (uint64_t)r->badness * r->weight * 1000 / r->range : 0;
+                reached += r->applies ? (uint64_t)r->badness * r->weight * 10000 / r->range : 0;
         }
         return total ? (unsigned)(reached / total) : 0;
 }

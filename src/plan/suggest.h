@@ -6,5 +6,5 @@
 
 /* Assignment i, NAME=VALUE, and what it is tried for in words; NULL at the end. Broad ones stand before parts of them. */
 const char *suggest_assignment(unsigned i);
-/* How exposed, in hundredths of the shown number: 0 to 1000, not rounded up as that is. */
+/* How exposed, in thousandths of the shown number: 0 to 10000, not rounded up as that is. */
 unsigned suggest_points(const struct score *s);
