@@ -21,7 +21,7 @@ _bulkhead() {
             --)
                 i=$((i + 1))
                 break ;;
-            -p | -u | -E | --property | --like | --unit | --description | --uid | --gid | --setenv | --working-directory | \
+            -p | -u | -E | --property | --like | --profile | --unit | --description | --uid | --gid | --setenv | --working-directory | \
                 --expand-environment | --seal) i=$((i + 1)) ;;
             -*) ;;
             *) break ;;

@@ -205,6 +205,9 @@ static bool may_make_node(mode_t type, dev_t device, bool *ret_usable)
 {
         static const char *const folders[] = { "/dev", "/run", "/var/lib", "/var/tmp", "/tmp", "." };
         char path[64];
+        /* What is made must be taken away again: whoever may not ends here, before anything is there. */
+        if (unlink("/.bulkhead-probe-nothing") == 0 || (errno != ENOENT && errno != EROFS) || !may("/", F_OK))
+                return false;
         for (size_t i = 0; i < ELEMENTS(folders); i++) {
                 struct statvfs fs;
                 (void)snprintf(path, sizeof path, "%s/.bulkhead-probe-%ld", folders[i], (long)getpid());

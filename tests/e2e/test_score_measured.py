@@ -259,6 +259,13 @@ def test_the_table_shows_both_numbers(box):
     assert r.out.splitlines()[-1].startswith("run.service: text ") and ", measured " in r.out.splitlines()[-1]
 
 
+@pytest.mark.parametrize("lines", [["SystemCallFilter=~unlink unlinkat"], ["SystemCallFilter=~unlink", "SystemCallErrorNumber=EPERM"], ["SystemCallFilter=~faccessat faccessat2 access"]])
+def test_no_node_is_made_that_could_not_be_taken_away(box, lines):
+    unit = measure(box, *given(*lines))
+    assert unit["whole"] and badness(unit, "CapabilityBoundingSet_CAP_MKNOD") == 0
+    assert not [p for folder in ("/dev", "/run", "/var/lib", "/var/tmp", "/tmp", "/") for p in pathlib.Path(folder).glob(".bulkhead-probe*")]
+
+
 def test_threshold_is_of_what_was_measured(box):
     assert box.call("score", "--measured", "--threshold", "10", "--profile", "strict").status == 0
     assert box.call("score", "--measured", "--threshold", "10").status == 1
