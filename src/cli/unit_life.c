@@ -89,10 +89,17 @@ static int begin(const struct life *l, const char *name, struct starting *ret)
         return target_fail("start", name, &e);
 }
 
-static int await(const struct starting *s)
+static void print_output_note(void *data, const char *text)
 {
+        (void)data;
+        error_note(stderr, "bulkhead", text);
+}
+
+static int await(const struct life *l, const struct starting *s)
+{
+        const struct client_options co = { .wait_only = true, .note = l->o.quiet ? NULL : print_output_note };
         struct error e = { 0 };
-        int r = s->fd < 0 ? 0 : client_wait_started(s->fd, &e);
+        int r = s->fd < 0 ? 0 : client_wait_started(s->fd, &co, &e);
         fd_close(s->fd);
         return r < 0 ? target_fail("start", s->name, &e) : 0;
 }
@@ -111,19 +118,13 @@ int unit_cmd_start(int argc, char **argv)
                 status = r ? r : status;
         }
         for (size_t i = 0; i < l.o.names.count; i++) {
-                int r = l.o.no_wait ? 0 : await(&all[i]);
+                int r = l.o.no_wait ? 0 : await(&l, &all[i]);
                 status = r ? r : status;
         }
         return status;
 }
 
 /* ---- run ---- */
-
-static void print_output_note(void *data, const char *text)
-{
-        (void)data;
-        error_note(stderr, "bulkhead", text);
-}
 
 /* As systemd-run's statuses: 0 for success, that of the main process, 255 for a signal, 1 for the rest. */
 static int status_of(const struct wire_exited *x)
@@ -255,7 +256,7 @@ int unit_cmd_restart(int argc, char **argv)
                 status = r ? r : status;
         }
         for (size_t i = 0; i < l.o.names.count; i++) {
-                int r = l.o.no_wait ? 0 : await(&all[i]);
+                int r = l.o.no_wait ? 0 : await(&l, &all[i]);
                 status = r ? r : status;
         }
         return status;

@@ -25,7 +25,10 @@ struct activation {
         char *notify_path;         /* of the socket that commands are told of, or NULL */
 };
 
-/* Reads the snapshot: how the service lives, into service (initialised, replaced), and its plan. */
+/*
+ * Reads the snapshot: how the service lives, into service (initialised, replaced), and its plan. -ECANCELED, "condition.unmet": a condition of
+ * the unit does not hold.
+ */
 int activation_read(struct activation *a, struct service *service, struct error *e);
 /* Prepares the sandbox. Whatever lasts is noted in the undo list of the run. */
 int activation_open(struct activation *a, const struct service *service, struct error *e);

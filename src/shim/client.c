@@ -330,10 +330,10 @@ int client_wait(int fd, struct wire_exited *ret, struct error *e)
         return s.failed ? lost(&s, e) : CLIENT_EXITED;
 }
 
-int client_wait_started(int fd, struct error *e)
+int client_wait_started(int fd, const struct client_options *o, struct error *e)
 {
         static const struct client_options quiet = { .wait_only = true };
-        struct session s = { .fd = fd, .o = &quiet };
+        struct session s = { .fd = fd, .o = o ? o : &quiet };
         (void)send_message(fd, WIRE_WAIT, NULL, 0, 0);
         while (!s.started && !s.failed && !s.ended)
                 if (receive(&s) < 0)

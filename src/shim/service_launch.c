@@ -8,6 +8,7 @@
 
 #include "os/file.h"
 #include "os/process.h"
+#include "plan/condition.h"
 #include "plan/service.h"
 #include "shim/activation.h"
 #include "shim/client.h"
@@ -59,6 +60,7 @@ static int check(const struct service_launch *l, const struct unit *u, struct ch
         CLEAN_SETTINGS struct settings settings = { 0 };
         CLEAN_PLAN struct plan plan = { 0 };
         CLEAN_SERVICE struct service service = { 0 };
+        CLEAN_CONDITIONS struct conditions conditions = { 0 };
         if (u->name.type != UNIT_SERVICE)
                 return error_set(e, EINVAL, "unit.kind", "%s is no service", u->name.whole);
         if (unit_name_is_template(&u->name))
@@ -68,6 +70,8 @@ static int check(const struct service_launch *l, const struct unit *u, struct ch
                 return r;
         facts_gather(&facts, u->name.whole, l->user_mode);
         r = service_read(&file, &facts.facts, l->lenient, &service, e);
+        if (r == 0)
+                r = conditions_read(&file, &facts.facts, l->lenient, &conditions, e);
         if (r == 0)
                 r = activation_compile(&file, &facts.facts, l->lenient, &settings, &plan, e);
         if (r < 0)

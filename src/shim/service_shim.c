@@ -58,10 +58,10 @@ static uint64_t now_usec(void *context)
 
 static void keep_error(struct supervisor *s, const struct error *e)
 {
-        if (!s->error.id[0])
+        if (!s->error.id[0] && e->code != -ECANCELED)
                 s->error = *e;
         CLEAN_FREE char *line = xprintf("%s%s%s", e->cause, e->hint[0] ? "; " : "", e->hint);
-        hub_say(&s->hub, line);
+        (e->code == -ECANCELED ? hub_say : hub_log)(&s->hub, line); /* a failure its starter is told as such */
 }
 
 /* Why a start is a failure, where nothing that we set up failed. */
