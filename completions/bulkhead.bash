@@ -9,7 +9,7 @@ _bulkhead() {
     }
     command=${words[1]-}
     if [ "$cword" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "run explain score ps logs stop kill inspect attach unit --help --version" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "run explain score ps logs stop kill inspect attach unit boot-units init --help --version" -- "$cur")
         return
     fi
     local options=""
@@ -81,6 +81,14 @@ _bulkhead() {
         fi ;;
     inspect) options="--help" ;;
     attach) options="-n --no-stdin --help" ;;
+    boot-units | init)
+        case $prev in --at-end) mapfile -t COMPREPLY < <(compgen -W "exit poweroff reboot halt" -- "$cur"); return ;; esac
+        options="--lenient -q --quiet --json --help"
+        if [ "$command" = init ]; then options="$options --at-end"; else options="$options --detach --user --system"; fi
+        if [[ $cur != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+            return
+        fi ;;
     unit)
         if [ "$cword" -eq 2 ]; then
             mapfile -t COMPREPLY < <(compgen -W "start stop restart reload run status cat show verify escape calendar --help" -- "$cur")

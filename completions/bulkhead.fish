@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion for bulkhead
 
-set -l commands run explain score ps logs stop kill inspect attach unit
+set -l commands run explain score ps logs stop kill inspect attach unit boot-units init
 
 complete -c bulkhead -f
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a run -d 'Run a command in a sandbox'
@@ -13,7 +13,9 @@ complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a stop -d '
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a kill -d 'Send a signal to a run'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a inspect -d 'Show all that is known of a run'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a attach -d 'Connect the terminal to a run'
-complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a unit -d 'Show and verify systemd\'s unit files'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a unit -d 'Start, stop, show and verify systemd\'s units'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a boot-units -d 'Start a folder of units in order'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a init -d 'The same, as process 1'
 
 set -l run "__fish_seen_subcommand_from run explain"
 complete -c bulkhead -n "$run" -l like -x -a '(bulkhead __complete unit-files 2>/dev/null)' -d "The sandbox of a unit's file"
@@ -95,3 +97,13 @@ complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from escape" -l path 
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from calendar" -l iterations -x -d 'How many times'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from calendar" -l base-time -x -d 'The first is after it'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from calendar" -s j -l json -d 'Print JSON'
+
+set -l boot "__fish_seen_subcommand_from boot-units init"
+complete -c bulkhead -n "$boot" -x -a '(__fish_complete_directories)' -d Folder
+complete -c bulkhead -n "$boot" -l lenient -d 'Pass over what cannot be read'
+complete -c bulkhead -n "$boot" -s q -l quiet -d 'Errors only'
+complete -c bulkhead -n "$boot" -l json -d 'Tell events as JSON'
+complete -c bulkhead -n "__fish_seen_subcommand_from boot-units" -l detach -d 'End once all are up'
+complete -c bulkhead -n "__fish_seen_subcommand_from boot-units" -l user -d 'Units of an ordinary user'
+complete -c bulkhead -n "__fish_seen_subcommand_from boot-units" -l system -d 'Units of the system'
+complete -c bulkhead -n "__fish_seen_subcommand_from init" -l at-end -x -a 'exit poweroff reboot halt' -d 'What then'

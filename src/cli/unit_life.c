@@ -6,6 +6,7 @@
 
 #include "cli/target.h"
 #include "cli/unit.h"
+#include "cli/unit_progress.h"
 #include "shim/client.h"
 #include "shim/service_launch.h"
 
@@ -73,22 +74,6 @@ struct starting {
         int fd; /* on which the start is awaited, or negative: nothing to await */
 };
 
-static int begin(const struct life *l, const char *name, struct starting *ret)
-{
-        CLEAN_UNIT struct unit u = { 0 };
-        CLEAN_STRINGS struct strings notes = { 0 };
-        struct error e = { 0 };
-        const struct service_launch how = launch_of(l);
-        if (unit_open(&l->o, "start", name, &u) < 0)
-                return 1;
-        int fd = service_launch(&how, &u, &notes, &e);
-        print_notes(l, &notes);
-        *ret = (struct starting){ name, fd };
-        if (fd >= 0 || fd == -EEXIST) /* it runs: that is what was asked for */
-                return 0;
-        return target_fail("start", name, &e);
-}
-
 static void print_output_note(void *data, const char *text)
 {
         (void)data;
@@ -104,24 +89,35 @@ static int await(const struct life *l, const struct starting *s)
         return r < 0 ? target_fail("start", s->name, &e) : 0;
 }
 
-/* All are begun first, so that many start in the time of one. */
+struct start_progress {
+        struct unit_progress shown;
+        int status;
+};
+
+static void on_start(void *context, enum manager_event event, const char *unit, const char *text, const struct error *e)
+{
+        struct start_progress *p = context;
+        unit_progress_event(&p->shown, event, unit, text, e);
+        if (event == MANAGER_FAILED || event == MANAGER_REFUSED)
+                p->status = e && e->exit_status ? e->exit_status : 1;
+}
+
+/* Those that do not depend on each other start at once. */
 int unit_cmd_start(int argc, char **argv)
 {
         CLEAN_LIFE struct life l = LIFE_INIT;
-        int status = 0;
+        CLEAN_MANAGER struct manager m = { 0 };
+        struct error e = { 0 };
         if (!life_parse(&l, start_options, "Start services and wait until they are up", argc, argv))
                 return 1;
-        CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                all[i].fd = -EBADF;
-                int r = begin(&l, l.o.names.items[i], &all[i]);
-                status = r ? r : status;
-        }
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                int r = l.o.no_wait ? 0 : await(&l, &all[i]);
-                status = r ? r : status;
-        }
-        return status;
+        struct start_progress p = { .shown.quiet = l.o.quiet };
+        const struct manager_options o = { .root_fd = l.root_fd, .root_path = l.root_path, .user_mode = l.o.user_mode, .lenient = l.o.lenient,
+                                           .folders = &l.o.folders, .requested = &l.o.names, .only_requested = true,
+                                           .program = getenv("BULKHEAD_SERVICE"), .event = on_start, .context = &p };
+        if (manager_open(&o, &m, &e) < 0)
+                return target_fail("start", l.o.names.items[0], &e);
+        manager_start(&m, !l.o.no_wait);
+        return p.status;
 }
 
 /* ---- run ---- */

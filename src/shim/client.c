@@ -357,3 +357,27 @@ int client_reload(int fd, struct error *e)
                 return error_set(e, ENOTSUP, "service.reload", "it has no ExecReload=, or does not run");
         return s.done_result < 0 ? error_set(e, EIO, "service.reload", "ExecReload= failed") : 0;
 }
+
+static void keep_note(void *data, const char *text)
+{
+        struct client_news *n = data;
+        n->kind = CLIENT_NEWS_NOTE;
+        (void)snprintf(n->note, sizeof n->note, "%s", text);
+}
+
+int client_hear(int fd, struct client_news *ret)
+{
+        const struct client_options o = { .wait_only = true, .note = keep_note, .data = ret };
+        struct session s = { .fd = fd, .o = &o };
+        *ret = (struct client_news){ 0 };
+        int r = receive(&s);
+        if (r < 0)
+                return r;
+        if (s.started)
+                ret->kind = CLIENT_NEWS_STARTED;
+        else if (s.failed)
+                ret->kind = CLIENT_NEWS_FAILED, ret->error = s.error;
+        else if (s.ended)
+                ret->kind = CLIENT_NEWS_EXITED, ret->exit = s.exit;
+        return 0;
+}
