@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the control group of a run shares out: weights, memory, CPUs, disks, devices; on v1, v2 and both."""
+import errno
 import os
 import stat
 
@@ -243,11 +244,18 @@ def test_private_devices_and_policies(box, node):
 
 
 def test_devices_that_are_not_there(box):
-    for device in ("/dev/no-such-device", "char-nosuchdriver", "block-nosuch*", "/dev/shm"):
+    for device in ("/dev/no-such-device", "/dev/shm"):
         r = box.run(f"DeviceAllow={device}", "true")
         assert r.status == 219 and f"DeviceAllow={device}" in r.err and "cgroup.device" in r.err
         r = box.call("run", "-P", "--lenient", "-p", f"DeviceAllow={device}", "true")
         assert r.status == 0 and f"note: DeviceAllow={device}: not applied" in r.err
+
+
+def test_drivers_that_this_host_has_not_allow_nothing(box, node):
+    for driver in ("char-nosuchdriver", "block-nosuch*"):
+        r = box.run(f"DeviceAllow={driver}", "true")
+        assert r.status == 0 and f"note: DeviceAllow={driver}: this host has no such driver" in r.err
+        assert opens(box, f"DeviceAllow={driver}", node) == errno.EPERM
 
 
 @pytest.mark.parametrize("assignment", ["CPUWeight=50", "AllowedCPUs=0", "DevicePolicy=closed", "DeviceAllow=/dev/null"])
