@@ -1244,7 +1244,7 @@ int settings_assign(struct settings *s, const struct facts *facts, const char *a
                 return unknown_directive(e, assignment, n);
 
         size_t shown = strlen(assignment);
-        char *origin = xstrndup(assignment, shown > 160 ? 160 : shown);
+        char *origin = s->by ? xprintf("%.160s (%s)", assignment, s->by) : xstrndup(assignment, shown > 160 ? 160 : shown);
         strings_take(&s->strings, origin);
         const char *value = eq + 1 + strspn(eq + 1, " \t");
         struct reader r = { row, s, &s->of[row - table], facts, origin };

@@ -72,6 +72,7 @@ struct settings {
         struct strings strings; /* owns origins */
         size_t assignments;
         bool lenient; /* systemd's way with bad values: note and ignore */
+        const char *by; /* who assigns, for origins, where it is not the user: "profile strict"; or NULL */
         struct strings notes;
 };
 

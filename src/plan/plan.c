@@ -236,6 +236,19 @@ void plan_process_done(struct plan_process *p)
         strings_clear(&p->search_path);
 }
 
+void plan_make_trial(struct plan *p, bool without_folders)
+{
+        p->remove_ipc = false;
+        p->runtime_folders_kept = true;
+        if (!without_folders)
+                return;
+        for (size_t i = 0; i < p->folder_count; i++)
+                free(p->folders[i].name);
+        p->folder_count = 0;
+        free(p->working_directory);
+        p->working_directory = NULL;
+}
+
 void plan_done(struct plan *p)
 {
         for (size_t i = 0; i < p->mount_count; i++)

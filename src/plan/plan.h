@@ -185,5 +185,10 @@ bool plan_is_sealed(const struct plan *p);
 /* "auto", "landlock", "userns", "off": 0 or -EINVAL. */
 int plan_seal_parse(const char *word, enum plan_seal *ret);
 #define PLAN_SEAL_WORDS "auto, landlock, userns or off"
+/*
+ * For a process that only tries what the plan lets it do: nothing of its user's is removed at the end, and folders of the run are kept.
+ * without_folders: they are not even made, nor entered.
+ */
+void plan_make_trial(struct plan *p, bool without_folders);
 void plan_done(struct plan *p);
 #define CLEAN_PLAN CLEAN(plan_done)

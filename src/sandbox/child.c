@@ -510,6 +510,8 @@ static int stage_exec(struct child *c, struct error *e)
         if (c->s->listen_pid) /* in the process namespace that the payload is in */
                 (void)sprintf(c->s->listen_pid, "LISTEN_PID=%d", (int)getpid());
         execve(c->program, c->s->plan->argv.items, c->s->environment.items);
+        if (c->s->program_fd > 0) /* without a /proc */
+                (void)fexecve(c->s->program_fd, c->s->plan->argv.items, c->s->environment.items);
         int error = errno, r = program_explain(c->program, error, e);
         return error == EPERM && restricted && !is_container(c) ? error_while(e, "with %s in force", restricted) : r;
 }

@@ -75,6 +75,7 @@ struct sandbox {
         struct filter_program filters[SANDBOX_FILTERS_MAX];
         size_t filter_count;
         bool filters_need_privilege;
+        int program_fd; /* executed in place of what the plan's command names, or -EBADF; borrowed */
         int stream_fds[PLAN_STREAMS]; /* files in the place of the streams of sandbox_io, from spawning on; or -EBADF */
         int report_fd;
         pid_t observer_pid; /* or 0 */
@@ -97,7 +98,7 @@ struct sandbox {
 };
 #define SANDBOX_INIT                                                                                         \
         { .uid_lock_fd = -EBADF, .last_group_fd = -EBADF, .shared_net_fd = -EBADF, .shared_ipc_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
-          .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF, .stream_fds = { -EBADF, -EBADF, -EBADF } }
+          .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF, .program_fd = -EBADF, .stream_fds = { -EBADF, -EBADF, -EBADF } }
 
 struct sandbox_child {
         pid_t pid;
