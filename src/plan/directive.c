@@ -1208,6 +1208,9 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_ALLOWED_MEMORY_NODES] = { "AllowedMemoryNodes", directive_read_numbers, NULL, directive_compile_allowed_nodes, "memory nodes of the control group" },
         [D_DEVICE_POLICY] = { "DevicePolicy", directive_read_exact_word, words_device_policy, directive_compile_device_policy, "which devices may be used" },
         [D_DEVICE_ALLOW] = { "DeviceAllow", directive_read_device, NULL, directive_compile_device, "a device that may be used" },
+        [D_LOAD_CREDENTIAL] = { "LoadCredential", directive_read_load_credential, NULL, directive_compile_credentials, "a credential from a file, a folder or a socket" },
+        [D_IMPORT_CREDENTIAL] = { "ImportCredential", directive_read_import_credential, NULL, directive_compile_credentials, "credentials by a pattern of their names" },
+        [D_SET_CREDENTIAL] = { "SetCredential", directive_read_set_credential, NULL, directive_compile_credentials, "a credential's value where none is loaded" },
 };
 
 const char *directive_name(unsigned i, const char **ret_summary)
@@ -1331,6 +1334,7 @@ int settings_compile(struct settings *s, const struct facts *facts, struct plan 
         int r = directive_check_process(p, e);
         if (r < 0)
                 return r;
+        directive_finish_credentials(facts, p);
         /* Origins live as long as the plan. */
         for (size_t i = 0; i < s->strings.count; i++)
                 strings_take(&p->strings, s->strings.items[i]);

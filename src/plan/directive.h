@@ -47,6 +47,8 @@ enum directive_id {
         /* In the order of enum plan_io_kind. */
         D_IO_DEVICE_WEIGHT, D_IO_READ_BANDWIDTH_MAX, D_IO_WRITE_BANDWIDTH_MAX, D_IO_READ_IOPS_MAX, D_IO_WRITE_IOPS_MAX,
         D_ALLOWED_CPUS, D_ALLOWED_MEMORY_NODES, D_DEVICE_POLICY, D_DEVICE_ALLOW,
+        /* In the order of enum plan_credential_kind. */
+        D_LOAD_CREDENTIAL, D_IMPORT_CREDENTIAL, D_SET_CREDENTIAL,
         DIRECTIVE_COUNT
 };
 

@@ -83,6 +83,13 @@ COMPILER_OF_SIBLING(directive_compile_search_path);
 COMPILER_OF_SIBLING(directive_compile_stream);
 COMPILER_OF_SIBLING(directive_compile_folder_mode);
 COMPILER_OF_SIBLING(directive_compile_folder_preserve);
+/* directive_credentials.c */
+READER_OF_SIBLING(directive_read_load_credential);
+READER_OF_SIBLING(directive_read_import_credential);
+READER_OF_SIBLING(directive_read_set_credential);
+COMPILER_OF_SIBLING(directive_compile_credentials);
+/* The folder of credentials, and its mounts. After all is compiled. */
+void directive_finish_credentials(const struct facts *facts, struct plan *p);
 /* directive_resources.c */
 READER_OF_SIBLING(directive_read_memory_amount);
 READER_OF_SIBLING(directive_read_weight);

@@ -47,7 +47,7 @@ static int compile(struct plan *p, bool lenient, struct error *e, const char *co
 /* "path kind[,flags]" for each mount, in order. */
 static char *mounts_text(const struct plan *p)
 {
-        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "file", "tmp", "dev", "proc",   "sys", "cgroup",
+        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "file", "creds", "tmp", "dev", "proc", "sys", "cgroup",
                                                              "mqueue", "tmpfs", "ro", "rw", "rw?", "noexec", "exec" };
         CLEAN_TEXT struct text t = { 0 };
         text_add(&t, "");
@@ -957,6 +957,28 @@ static void names(void **state)
         assert_false(directive_user_name_valid("1a") || directive_user_name_valid("") || directive_user_name_valid("a.b"));
 }
 
+static void credentials(void **state)
+{
+        (void)state;
+        PLAN("SetCredential=own:a\\x00b", "LoadCredential=key:/srv/%n", "ImportCredential=app.*:x.", "LoadCredential=plain", "SetCredential=own:later",
+             "Environment=A=%d/key");
+        const struct plan_credentials *c = &p.credentials;
+        assert_int_equal(c->count, 4);
+        assert_string_equal(c->items[0].source, "/srv/web-front@blue.service");
+        assert_string_equal(c->items[1].source, "plain");
+        assert_string_equal(c->items[2].name, "app.*");
+        assert_string_equal(c->items[2].source, "x.");
+        assert_int_equal(c->items[3].data.length, 5);
+        assert_string_equal(c->items[3].origin, "SetCredential=own:...");
+        assert_string_equal(c->folder, "/run/credentials/web-front@blue.service");
+        assert_string_equal(p.environment.items[0], "A=/run/credentials/web-front@blue.service/key");
+        assert_mounts(LINES("SetCredential=a:b"), "/run/credentials tmpfs,ro; /run/credentials/web-front@blue.service creds,ro");
+        static const char *const bad[] = { "LoadCredential=a/b:/c", "LoadCredential=a:b/c", "LoadCredential=a:/b/../c", "LoadCredential=:/a", "SetCredential=a",
+                                           "SetCredential=a:\\z", "ImportCredential=a/b", "ImportCredential=", NULL };
+        for (size_t i = 0; bad[i + 1]; i++)
+                assert_refused(bad[i], "directive.value");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -971,7 +993,7 @@ int main(void)
                 cmocka_unit_test(names), cmocka_unit_test(the_kernel_protected), cmocka_unit_test(kernel_tunables),
                 cmocka_unit_test(control_groups), cmocka_unit_test(processes_in_proc), cmocka_unit_test(restricted_namespaces),
                 cmocka_unit_test(restricted_families), cmocka_unit_test(other_restrictions), cmocka_unit_test(ambient_capabilities),
-                cmocka_unit_test(secure_bits_and_keyring), cmocka_unit_test(host_names),
+                cmocka_unit_test(secure_bits_and_keyring), cmocka_unit_test(host_names), cmocka_unit_test(credentials),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

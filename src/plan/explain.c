@@ -9,6 +9,7 @@
 #include "os/capability.h"
 #include "plan/directive.h"
 #include "plan/explain_container.h"
+#include "plan/explain_credentials.h"
 #include "plan/explain_process.h"
 
 enum { EXPLAIN_VERSION = 1 };
@@ -35,6 +36,7 @@ static const struct mount_row {
         [PLAN_INACCESSIBLE] = { "inaccessible", "hidden", false, true },
         [PLAN_BIND] = { "bind", "shows", true, false },
         [PLAN_FILE] = { "file", "a file of the plan's", false, false },
+        [PLAN_CREDENTIALS] = { "credentials", "its credentials", false, false },
         [PLAN_PRIVATE_TMP] = { "private-tmp", "its own", true, true },
         [PLAN_PRIVATE_DEV] = { "private-devices", "no hardware, read-only", false, true },
         [PLAN_PROC] = { "proc", "a new one", true, false },
@@ -501,7 +503,7 @@ void explain_text(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 text_unit,         text_identity, text_namespaces, text_mounts,  text_capabilities, text_calls,
-                text_restrictions, text_limits,   explain_resources_text, text_folders, text_process, explain_process_text, text_seal,         text_notes,
+                text_restrictions, text_limits,   explain_resources_text, text_folders, explain_credentials_text, text_process, explain_process_text, text_seal,         text_notes,
                 text_open,
         };
         /* Of a container the configuration says what a unit's directives and defaults say of a run. */
@@ -810,7 +812,7 @@ void explain_json(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 json_unit,   json_identity,     json_namespaces, json_mounts,  json_capabilities, json_privileges,
-                json_calls,  json_restrictions, json_limits,     explain_resources_json, json_folders, json_process, explain_process_json, json_seal,
+                json_calls,  json_restrictions, json_limits,     explain_resources_json, json_folders, explain_credentials_json, json_process, explain_process_json, json_seal,
                 json_open,   explain_container_json,
         };
         const struct view v = { p, host, t };

@@ -216,6 +216,7 @@ void plan_done(struct plan *p)
         free(p->program);
         plan_process_done(&p->process);
         plan_resources_done(&p->resources);
+        plan_credentials_done(&p->credentials);
         if (p->container) {
                 plan_container_done(p->container);
                 free(p->container);

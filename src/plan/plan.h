@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "plan/container.h"
+#include "plan/credentials.h"
 #include "plan/filter.h"
 #include "plan/process.h"
 #include "plan/resources.h"
@@ -25,6 +26,7 @@ enum plan_mount_kind {
         PLAN_INACCESSIBLE,
         PLAN_BIND,
         PLAN_FILE,         /* a file with text of the plan's own, bound read-only */
+        PLAN_CREDENTIALS,  /* what the plan's credentials become */
         PLAN_PRIVATE_TMP,  /* a folder of the run's own */
         PLAN_PRIVATE_DEV,
         PLAN_PROC,
@@ -148,6 +150,7 @@ struct plan {
         struct strings environment;
         mode_t umask;
         struct plan_process process;
+        struct plan_credentials credentials;
         struct plan_resources resources;
         enum plan_seal seal;
 

@@ -46,6 +46,11 @@ static char *as_path(const char *unit)
         return *text == '/' ? TAKE_PTR(text) : xprintf("/%s", text);
 }
 
+char *specifier_credentials_folder(const struct facts *facts)
+{
+        return xprintf("%s/credentials/%s", facts->runtime_folder, facts->unit);
+}
+
 static char *expand_one(char c, const struct facts *f)
 {
         switch (c) {
@@ -62,6 +67,7 @@ static char *expand_one(char c, const struct facts *f)
         case 'C': return xstrdup(f->cache_folder);
         case 'L': return xstrdup(f->logs_folder);
         case 'E': return xstrdup(f->configuration_folder);
+        case 'd': return specifier_credentials_folder(f);
         case 'T': return xstrdup("/tmp");
         case 'V': return xstrdup("/var/tmp");
         case 'u': case 'g': return xstrdup(f->user_name);

@@ -15,10 +15,12 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/exit_status.h"
 #include "base/path.h"
 #include "os/mount.h"
 #include "os/path.h"
 #include "sandbox/child.h"
+#include "sandbox/credentials.h"
 
 static bool is_content(enum plan_mount_kind k)
 {
@@ -37,6 +39,8 @@ static int failed(struct error *e, const struct plan_mount *m, int r, const char
                 else if (r == -EPERM)
                         error_hint(e, "this process may not change mounts here; run as root outside of a restricted container");
         }
+        if (m->kind == PLAN_CREDENTIALS)
+                error_status(e, STATUS_CREDENTIALS);
         error_while(e, "applying %s", m->origin);
         return r;
 }
@@ -255,6 +259,9 @@ static int open_content(struct child *c, struct plan_mount *m, int tmp[2], struc
         case PLAN_FILE:
                 ret->fd = clone_source(c, m, m->source, false, &ret->folder);
                 break;
+        case PLAN_CREDENTIALS:
+                ret->fd = credentials_mount(s);
+                break;
         case PLAN_PRIVATE_TMP:
                 if (s->plan->tmp == PLAN_TMP_HOST_FOLDERS)
                         ret->fd = clone_source(c, m, s->tmp_source[var], true, &ret->folder);
@@ -304,7 +311,7 @@ static int attach_content(struct child *c, struct content *contents, size_t i, s
         struct content *content = &contents[i];
         CLEAN_FD int target = path_open_in(c->root_fd, m->path, 0);
         /* Where a bind's target is missing, it is made, as systemd does; in the sandbox's own view. */
-        if (target == -ENOENT && (m->kind == PLAN_BIND || m->kind == PLAN_TMPFS))
+        if (target == -ENOENT && (m->kind == PLAN_BIND || m->kind == PLAN_TMPFS || m->kind == PLAN_CREDENTIALS))
                 target = path_make_in(c->root_fd, m->path, content->folder, PATH_LINKS);
         if (target < 0)
                 return target == -ENOENT && m->optional ? 0 : failed(e, m, target, "finding");

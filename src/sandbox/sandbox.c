@@ -21,6 +21,7 @@
 #include "os/process.h"
 #include "sandbox/child.h"
 #include "sandbox/container.h"
+#include "sandbox/credentials.h"
 #include "sandbox/denials.h"
 #include "sandbox/environment.h"
 #include "sandbox/filter_cache.h"
@@ -269,6 +270,8 @@ static int build_environment(struct sandbox *s, const char *term, struct error *
         set_variablef(l, "INVOCATION_ID", s->host->invocation_id);
         if (term)
                 set_variablef(l, "TERM", term);
+        if (p->credentials.folder)
+                set_variablef(l, "CREDENTIALS_DIRECTORY", p->credentials.folder);
         environment_add_search_path(l, &p->process);
         environment_pass(l, &p->process);
         for (size_t i = 0; i < p->environment.count; i++)
@@ -395,7 +398,7 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
                 return read;
         bool must_bound = p->bounding != capability_all() && !(s->held >> CAP_SETPCAP & 1);
         s->users_first = !s->privileged && (p->namespaces || p->users != PLAN_USERS_HOST || must_bound);
-        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, make_tmp_folders,
+        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, credentials_load, make_tmp_folders,
                                                                           make_folders, make_cgroup,      build_filters };
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
                 int r = steps[i](s, e);
@@ -512,7 +515,7 @@ bool sandbox_may_drop_mounts(const struct plan *p)
                     (m->kind == PLAN_TMPFS && text_starts(m->origin, "TemporaryFileSystem=")))
                         return false;
         }
-        return p->lenient && !p->dynamic_user;
+        return p->lenient && !p->dynamic_user && !p->credentials.folder;
 }
 
 static void note_dropped(struct sandbox *s, const char *origin, int error)
@@ -700,6 +703,7 @@ void sandbox_done(struct sandbox *s)
         free(s->stand_ins);
         free(s->tmp_source[0]);
         free(s->tmp_source[1]);
+        credentials_done(&s->credentials);
         strings_clear(&s->environment);
         strings_clear(&s->notes);
         cgroup_done(&s->cgroup);

@@ -48,6 +48,17 @@ struct sandbox_io {
 
 enum { SANDBOX_FILTERS_MAX = 16, SANDBOX_WRITABLE_MAX = 64 };
 
+/* Loaded for the payload (credentials.h). */
+struct sandbox_credential {
+        char *name;
+        struct text data;
+};
+
+struct sandbox_credentials {
+        struct sandbox_credential *items;
+        size_t count, room, bytes;
+};
+
 struct sandbox {
         struct plan *plan; /* borrowed; gains the mounts of folders */
         const struct sandbox_host *host;
@@ -61,6 +72,7 @@ struct sandbox {
         size_t group_count;
         bool set_groups;
         int uid_lock_fd; /* held while the run lives; the supervisor keeps it */
+        struct sandbox_credentials credentials;
         struct strings environment;
         struct strings notes; /* what a lenient start left out, for the child to report */
         char *tmp_source[2];
