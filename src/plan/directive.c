@@ -129,7 +129,7 @@ static int check_path(const char *word, char **ret, struct error *e)
         p += *p == '+';
         if (path_normalize(p, &path) < 0)
                 return directive_bad_value(e, word, "an absolute path without \"..\", shorter than 4096 bytes");
-        *ret = xprintf("%s%s", optional ? "-" : "", path);
+        *ret = xprintf("%s%s%s", optional ? "-" : "", word[optional] == '+' ? "+" : "", path);
         return 0;
 }
 
@@ -617,15 +617,6 @@ static int read_errno(const struct reader *r, const char *value, struct error *e
 
 /* ---- compiling ---- */
 
-/* A path entry of every list directive. */
-static void add_paths(struct plan *p, const struct setting *v, enum plan_mount_kind kind)
-{
-        for (size_t i = 0; i < v->count; i++) {
-                bool optional = v->list[i].text[0] == '-';
-                plan_add_mount(p, kind, v->list[i].text + optional, v->list[i].origin)->optional = optional;
-        }
-}
-
 struct fixed_path {
         const char *path;
         enum plan_mount_kind kind;
@@ -638,11 +629,11 @@ static void add_fixed(struct plan *p, const struct fixed_path *rows, const char 
                 plan_add_mount(p, rows->kind, rows->path, origin)->optional = rows->optional;
 }
 
-COMPILER(compile_read_write) { add_paths(p, v, PLAN_READ_WRITE); return 0; }
-COMPILER(compile_read_only) { add_paths(p, v, PLAN_READ_ONLY); return 0; }
-COMPILER(compile_inaccessible) { add_paths(p, v, PLAN_INACCESSIBLE); return 0; }
-COMPILER(compile_exec) { add_paths(p, v, PLAN_EXEC); return 0; }
-COMPILER(compile_no_exec) { add_paths(p, v, PLAN_NOEXEC); return 0; }
+COMPILER(compile_read_write) { directive_add_paths(p, v, PLAN_READ_WRITE); return 0; }
+COMPILER(compile_read_only) { directive_add_paths(p, v, PLAN_READ_ONLY); return 0; }
+COMPILER(compile_inaccessible) { directive_add_paths(p, v, PLAN_INACCESSIBLE); return 0; }
+COMPILER(compile_exec) { directive_add_paths(p, v, PLAN_EXEC); return 0; }
+COMPILER(compile_no_exec) { directive_add_paths(p, v, PLAN_NOEXEC); return 0; }
 
 static void add_binds(struct plan *p, const struct setting *v, bool read_only)
 {
@@ -1082,7 +1073,16 @@ static const char *const words_proc_subset[] = { "all", "pid", NULL };
 static const char *const words_device_policy[] = { "auto", "closed", "strict", NULL };
 static const char *const words_preserve[] = { "no", "yes", "restart", NULL };
 
+static const char *const words_mount_flags[] = { "shared", "slave", "private", NULL };
+
 static const struct directive table[DIRECTIVE_COUNT] = {
+        [D_ROOT_DIRECTORY] = { "RootDirectory", directive_read_root, NULL, directive_compile_root, "a folder that is its root" },
+        [D_ROOT_IMAGE] = { "RootImage", directive_read_root, NULL, directive_compile_root, "an image of a file system that is its root" },
+        [D_ROOT_IMAGE_OPTIONS] = { "RootImageOptions", directive_read_root_options, NULL, directive_compile_root_options, "how the image is mounted" },
+        [D_ROOT_DIRECTORY_START_ONLY] = { "RootDirectoryStartOnly", directive_read_bool, NULL, directive_compile_root_start_only, "the root is that of the main command only" },
+        [D_MOUNT_API_VFS] = { "MountAPIVFS", directive_read_bool, NULL, NULL, "/proc, /sys, /dev and /run in a root of its own" },
+        [D_BIND_LOG_SOCKETS] = { "BindLogSockets", directive_read_bool, NULL, NULL, "the sockets of the host's log in a root of its own" },
+        [D_MOUNT_FLAGS] = { "MountFlags", directive_read_exact_word, words_mount_flags, directive_compile_mount_flags, "how mounts spread" },
         [D_DYNAMIC_USER] = { "DynamicUser", directive_read_bool, NULL, compile_dynamic_user, "run as a user that exists only while it runs" },
         [D_USER] = { "User", read_user, NULL, compile_user, "run as this user" },
         [D_GROUP] = { "Group", read_user, NULL, compile_group, "run with this primary group" },
@@ -1335,6 +1335,7 @@ int settings_compile(struct settings *s, const struct facts *facts, struct plan 
         if (r < 0)
                 return r;
         directive_finish_credentials(facts, p);
+        directive_finish_root(s, p);
         /* Origins live as long as the plan. */
         for (size_t i = 0; i < s->strings.count; i++)
                 strings_take(&p->strings, s->strings.items[i]);

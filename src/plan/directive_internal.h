@@ -83,6 +83,17 @@ COMPILER_OF_SIBLING(directive_compile_search_path);
 COMPILER_OF_SIBLING(directive_compile_stream);
 COMPILER_OF_SIBLING(directive_compile_folder_mode);
 COMPILER_OF_SIBLING(directive_compile_folder_preserve);
+/* directive_root.c */
+READER_OF_SIBLING(directive_read_root);
+READER_OF_SIBLING(directive_read_root_options);
+COMPILER_OF_SIBLING(directive_compile_root);
+COMPILER_OF_SIBLING(directive_compile_root_options);
+COMPILER_OF_SIBLING(directive_compile_root_start_only);
+COMPILER_OF_SIBLING(directive_compile_mount_flags);
+/* A list of paths as mounts of that kind, inside of the unit's root if it has one. */
+void directive_add_paths(struct plan *p, const struct setting *v, enum plan_mount_kind kind);
+/* What a root of its own is given of the host's. After all is compiled. */
+void directive_finish_root(const struct settings *s, struct plan *p);
 /* directive_credentials.c */
 READER_OF_SIBLING(directive_read_load_credential);
 READER_OF_SIBLING(directive_read_import_credential);

@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "plan/directive.h"
 #include "plan/specifier.h"
@@ -979,6 +980,27 @@ static void credentials(void **state)
                 assert_refused(bad[i], "directive.value");
 }
 
+static void roots(void **state)
+{
+        (void)state;
+        PLAN("RootDirectory=/srv//%p/", "MountAPIVFS=no", "ReadOnlyPaths=/etc +/etc /srv/web-front/opt -/srv", "InaccessiblePaths=/srv /srv/web-front/x", "MountFlags=slave",
+             "RootDirectoryStartOnly=yes");
+        assert_string_equal(p.unit_root.folder, "/srv/web-front");
+        assert_true(p.unit_root.start_only);
+        assert_int_equal(p.unit_root.propagation, MS_SLAVE);
+        assert_int_equal(p.notes.count, 2); /* /etc, and /srv that cannot be hidden */
+        CLEAN_FREE char *got = mounts_text(&p);
+        assert_string_equal(got, "/ ro,optional; /x hidden");
+        assert_mounts(LINES("RootImage=/x.raw", "ReadOnlyPaths=/etc", "BindLogSockets=no", "TemporaryFileSystem=/run"),
+                      "/dev bind; /etc ro; /proc bind; /run tmpfs; /sys bind");
+        assert_mounts(LINES("ReadOnlyPaths=+/etc -+/usr", "MountAPIVFS=yes"), "/etc ro; /usr ro,optional");
+        assert_refused("RootImageOptions=usr:ro", "directive.value");
+        assert_refused("RootDirectory=srv", "directive.value");
+        CLEAN_PLAN struct plan both = { 0 };
+        assert_int_equal(compile(&both, false, &e, LINES("RootDirectory=/srv", "RootImage=/x")), -EINVAL);
+        assert_string_equal(e.id, "root.two");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -993,7 +1015,7 @@ int main(void)
                 cmocka_unit_test(names), cmocka_unit_test(the_kernel_protected), cmocka_unit_test(kernel_tunables),
                 cmocka_unit_test(control_groups), cmocka_unit_test(processes_in_proc), cmocka_unit_test(restricted_namespaces),
                 cmocka_unit_test(restricted_families), cmocka_unit_test(other_restrictions), cmocka_unit_test(ambient_capabilities),
-                cmocka_unit_test(secure_bits_and_keyring), cmocka_unit_test(host_names), cmocka_unit_test(credentials),
+                cmocka_unit_test(secure_bits_and_keyring), cmocka_unit_test(host_names), cmocka_unit_test(credentials), cmocka_unit_test(roots),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include "plan/explain_container.h"
 #include "plan/explain_credentials.h"
 #include "plan/explain_process.h"
+#include "plan/explain_root.h"
 
 enum { EXPLAIN_VERSION = 1 };
 
@@ -281,6 +282,8 @@ static void text_mounts(const struct view *v)
                         text_add(&words, ", read-only");
                 if ((m->no_exec || m->no_exec_above) && m->kind != PLAN_NOEXEC)
                         text_add(&words, ", nothing runs from it");
+                if (m->unless_mounted)
+                        text_add(&words, ", unless a mount is there");
                 if (m->optional)
                         text_add(&words, ", if there");
                 line(v, "mount", m->path, words.data, m->origin);
@@ -502,7 +505,7 @@ static void text_open(const struct view *v)
 void explain_text(const struct plan *p, const struct explain_host *host, struct text *t)
 {
         static void (*const sections[])(const struct view *) = {
-                text_unit,         text_identity, text_namespaces, text_mounts,  text_capabilities, text_calls,
+                text_unit,         text_identity, text_namespaces, explain_root_text, text_mounts,  text_capabilities, text_calls,
                 text_restrictions, text_limits,   explain_resources_text, text_folders, explain_credentials_text, text_process, explain_process_text, text_seal,         text_notes,
                 text_open,
         };
@@ -578,6 +581,7 @@ static void json_mount(struct text *t, const struct plan *p, const struct plan_m
                         { m->read_only || m->read_only_above, "read-only" },
                         { m->no_exec || m->no_exec_above, "no-exec" },
                         { m->recursive, "recursive" },
+                        { m->unless_mounted, "unless-mounted" },
                         { proc && p->proc_access, proc_access_options[p->proc_access] },
                         { proc && p->proc_processes_only, "subset=pid" } };
         CLEAN_STRINGS struct strings words = { 0 };
@@ -811,7 +815,7 @@ static void json_open(const struct view *v)
 void explain_json(const struct plan *p, const struct explain_host *host, struct text *t)
 {
         static void (*const sections[])(const struct view *) = {
-                json_unit,   json_identity,     json_namespaces, json_mounts,  json_capabilities, json_privileges,
+                json_unit,   json_identity,     json_namespaces, explain_root_json, json_mounts,  json_capabilities, json_privileges,
                 json_calls,  json_restrictions, json_limits,     explain_resources_json, json_folders, explain_credentials_json, json_process, explain_process_json, json_seal,
                 json_open,   explain_container_json,
         };

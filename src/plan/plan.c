@@ -217,6 +217,7 @@ void plan_done(struct plan *p)
         plan_process_done(&p->process);
         plan_resources_done(&p->resources);
         plan_credentials_done(&p->credentials);
+        plan_unit_root_done(&p->unit_root);
         if (p->container) {
                 plan_container_done(p->container);
                 free(p->container);

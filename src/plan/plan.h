@@ -20,6 +20,7 @@
 #include "plan/process.h"
 #include "plan/resources.h"
 #include "plan/restriction.h"
+#include "plan/unit_root.h"
 
 enum plan_mount_kind {
         /* By strength, strongest first: of two entries on one path the first wins. */
@@ -49,6 +50,7 @@ struct plan_mount {
         bool optional;     /* "-": a missing path is no error */
         bool read_only;
         bool no_exec;
+        bool unless_mounted; /* in a root of its own: left out where something is mounted there */
         bool exec;         /* an EXEC entry of the same path lost against this one */
         bool made_read_only; /* likewise a READ_ONLY entry: it stays even where this one is left out */
         bool recursive;    /* BIND: with what is mounted below */
@@ -151,6 +153,7 @@ struct plan {
         mode_t umask;
         struct plan_process process;
         struct plan_credentials credentials;
+        struct plan_unit_root unit_root;
         struct plan_resources resources;
         enum plan_seal seal;
 

@@ -28,6 +28,7 @@
 #include "sandbox/identity.h"
 #include "sandbox/resources.h"
 #include "sandbox/streams.h"
+#include "sandbox/unit_root.h"
 
 /* ---- prepare ---- */
 
@@ -142,6 +143,13 @@ static int own_folder(const char *path, uid_t uid, gid_t gid, mode_t mode)
         return fchmod(fd, mode) < 0 ? -errno : 0;
 }
 
+static void show_folder(struct plan *p, const char *source, const char *path, const char *origin)
+{
+        struct plan_mount *m = plan_add_mount(p, PLAN_BIND, path, origin);
+        m->source = xstrdup(source);
+        m->recursive = true;
+}
+
 /* A dynamic user's folders live below private/, so that ids which are used again find nothing of others. */
 static int make_private_folder(struct sandbox *s, const struct plan_folder *f, const char *base, char **ret_path)
 {
@@ -160,9 +168,10 @@ static int make_private_folder(struct sandbox *s, const struct plan_folder *f, c
                 return -errno;
         struct plan_mount *m = plan_add_mount(s->plan, PLAN_TMPFS, private, f->origin);
         m->source = xstrdup("mode=0755,size=64k");
-        m = plan_add_mount(s->plan, PLAN_BIND, path, f->origin);
-        m->source = xstrdup(path);
-        m->recursive = true;
+        show_folder(s->plan, path, path, f->origin);
+        /* A root of the unit's own has not the link that leads there. */
+        if (unit_root_is_asked(s->plan))
+                show_folder(s->plan, path, public, f->origin);
         *ret_path = TAKE_PTR(path);
         return 0;
 }
@@ -207,7 +216,9 @@ static int make_folder(struct sandbox *s, const struct plan_folder *f, char **re
                 /* What configures the payload is not its own: what is there keeps its mode. */
                 if (r == 0 && !k->owned && !was_there && chmod(path, f->mode) < 0)
                         r = -errno;
-                if (r == 0 && plan_has_mounts(s->plan))
+                if (r == 0 && unit_root_is_asked(s->plan))
+                        show_folder(s->plan, path, path, f->origin);
+                else if (r == 0 && plan_has_mounts(s->plan))
                         plan_add_mount(s->plan, PLAN_READ_WRITE, path, f->origin);
         }
         if (r == 0 && k->owned)
@@ -398,7 +409,7 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
                 return read;
         bool must_bound = p->bounding != capability_all() && !(s->held >> CAP_SETPCAP & 1);
         s->users_first = !s->privileged && (p->namespaces || p->users != PLAN_USERS_HOST || must_bound);
-        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, credentials_load, make_tmp_folders,
+        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, unit_root_prepare, credentials_load, make_tmp_folders,
                                                                           make_folders, make_cgroup,      build_filters };
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
                 int r = steps[i](s, e);
@@ -515,7 +526,7 @@ bool sandbox_may_drop_mounts(const struct plan *p)
                     (m->kind == PLAN_TMPFS && text_starts(m->origin, "TemporaryFileSystem=")))
                         return false;
         }
-        return p->lenient && !p->dynamic_user && !p->credentials.folder;
+        return p->lenient && !p->dynamic_user && !p->credentials.folder && !unit_root_is_asked(p);
 }
 
 static void note_dropped(struct sandbox *s, const char *origin, int error)
@@ -569,7 +580,7 @@ static void live(void *data)
         fd_close(b->status_in);
         fd_close(b->ours);
         struct child c = { .s = b->s, .io = b->io, .status_fd = b->status_out, .sync_fd = b->theirs, .observer_fd = b->observer,
-                           .proc_fd = -EBADF, .root_fd = -EBADF, .terminal_fd = -EBADF };
+                           .proc_fd = -EBADF, .root_fd = -EBADF, .host_fd = -EBADF, .terminal_fd = -EBADF };
         _exit(child_tie(&c) < 0 ? EXIT_FAILURE : child_run(&c));
 }
 
@@ -716,6 +727,7 @@ void sandbox_done(struct sandbox *s)
         streams_close(s->stream_fds);
         fd_close(s->uid_lock_fd);
         fd_close(s->root_fd);
+        fd_close(s->image_fd);
         fd_close(s->nodes_fd);
         fd_close(s->start_fd);
         fd_close(s->late_pid_fd);

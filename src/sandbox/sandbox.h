@@ -73,6 +73,8 @@ struct sandbox {
         bool set_groups;
         int uid_lock_fd; /* held while the run lives; the supervisor keeps it */
         struct sandbox_credentials credentials;
+        int image_fd; /* the block device of the root's image, or -EBADF */
+        const char *image_type;
         struct strings environment;
         struct strings notes; /* what a lenient start left out, for the child to report */
         char *tmp_source[2];
@@ -101,7 +103,7 @@ struct sandbox {
         int late_pid_fd;  /* the process namespace that the child is born into when all else is done; -EBADF: born in its own */
 };
 #define SANDBOX_INIT                                                                                         \
-        { .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
+        { .image_fd = -EBADF, .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
           .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF, .stream_fds = { -EBADF, -EBADF, -EBADF } }
 
 struct sandbox_child {
