@@ -19,7 +19,7 @@
 
 #include "base/exit_status.h"
 #include "cli/commands.h"
-#include "cli/facts.h"
+#include "shim/facts.h"
 #include "cli/like.h"
 #include "cli/target.h"
 #include "os/file.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bulkhead unit: what systemd's unit files on this host say. Nothing is run. */
+/* bulkhead unit: systemd's units, read, checked and started. */
 #include "cli/unit.h"
 
 #include <stdio.h>
@@ -13,6 +13,12 @@ static const struct verb {
         int (*run)(int argc, char **argv);
         const char *summary;
 } verbs[] = {
+        { "start", unit_cmd_start, "Start services and wait until they are up" },
+        { "stop", unit_cmd_stop, "Stop services and wait until they are down" },
+        { "restart", unit_cmd_restart, "Stop services and start them again, with their files as they are now" },
+        { "reload", unit_cmd_reload, "Have services read their configuration again" },
+        { "run", unit_cmd_run, "Start a service, show its output, and end as it ends" },
+        { "status", unit_cmd_status, "Say how services are" },
         { "cat", unit_cmd_cat, "Show a unit's file and its drop-ins" },
         { "show", unit_cmd_show, "Show what holds when all of them are read" },
         { "verify", unit_cmd_verify, "Say what is wrong in units" },
@@ -30,6 +36,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         case KEY_SYSTEM: o->user_mode = false; return 0;
         case KEY_LENIENT: o->lenient = true; return 0;
         case KEY_PATH: o->as_path = true; return 0;
+        case KEY_NO_BLOCK: o->no_wait = true; return 0;
         case 'u': o->unescape = true; return 0;
         case 'p': strings_add(&o->properties, arg); return 0;
         case 'j': o->json = true; return 0;

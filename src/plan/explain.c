@@ -815,8 +815,8 @@ static void json_open(const struct view *v)
 void explain_json(const struct plan *p, const struct explain_host *host, struct text *t)
 {
         static void (*const sections[])(const struct view *) = {
-                json_unit,   json_identity,     json_namespaces, explain_root_json, json_mounts,  json_capabilities, json_privileges,
-                json_calls,  json_restrictions, json_limits,     explain_resources_json, json_folders, explain_credentials_json, json_process, explain_process_json, json_seal,
+                json_unit,   json_identity,     json_namespaces, json_mounts,  json_capabilities, json_privileges,
+                json_calls,  json_restrictions, json_limits,     explain_resources_json, json_folders, explain_root_json, explain_credentials_json, json_process, explain_process_json, json_seal,
                 json_open,   explain_container_json,
         };
         const struct view v = { p, host, t };

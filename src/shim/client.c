@@ -88,6 +88,11 @@ int client_stop(int fd, uint32_t timeout_ms, struct error *e)
         return send_checked(fd, WIRE_STOP, &stop, sizeof stop, e);
 }
 
+int client_restart(int fd, struct error *e)
+{
+        return send_checked(fd, WIRE_RESTART, NULL, 0, e);
+}
+
 int client_kill(int fd, int signal, bool all, struct error *e)
 {
         struct wire_kill k = { .signal = signal, .flags = all ? WIRE_KILL_ALL : 0 };
@@ -104,7 +109,8 @@ int client_exit_status(const struct wire_exited *x)
 struct session {
         int fd, signal_fd;
         const struct client_options *o;
-        bool input_open, started, failed, ended, detached;
+        bool input_open, started, failed, ended, detached, done;
+        int32_t done_result;
         struct wire_exited exit;
         struct error error;
         unsigned char input[INPUT_CHUNK];
@@ -170,6 +176,10 @@ static void take_message(struct session *s, unsigned char *m, size_t size)
                 return;
         case WIRE_OUTPUT:
                 take_output(m + 1, size - 1);
+                return;
+        case WIRE_DONE:
+                memcpy(&s->done_result, m + 1, size - 1 < sizeof s->done_result ? size - 1 : sizeof s->done_result);
+                s->done = true;
                 return;
         case WIRE_EXITED:
                 memcpy(&s->exit, m + 1, size - 1 < sizeof s->exit ? size - 1 : sizeof s->exit);
@@ -329,4 +339,21 @@ int client_wait_started(int fd, struct error *e)
                 if (receive(&s) < 0)
                         return lost(&s, e);
         return s.failed ? lost(&s, e) : 0;
+}
+
+int client_reload(int fd, struct error *e)
+{
+        static const struct client_options quiet = { .wait_only = true };
+        struct session s = { .fd = fd, .o = &quiet };
+        int r = send_checked(fd, WIRE_RELOAD, NULL, 0, e);
+        while (r == 0 && !s.done && !s.ended)
+                if (receive(&s) < 0)
+                        return lost(&s, e);
+        if (r < 0)
+                return r;
+        if (s.ended)
+                return error_set(e, ESRCH, "service.reload", "the service ended");
+        if (s.done_result == -ENOTSUP)
+                return error_set(e, ENOTSUP, "service.reload", "it has no ExecReload=, or does not run");
+        return s.done_result < 0 ? error_set(e, EIO, "service.reload", "ExecReload= failed") : 0;
 }

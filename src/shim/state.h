@@ -32,6 +32,10 @@ struct run_state {
         char result[32];                             /* empty until the end */
         struct strings argv, properties;
         bool tty;
+        char sub[20];            /* services: the state as systemd names it; else empty */
+        char *source;            /* services: the unit's file */
+        char *status_text;       /* services: what they say of themselves */
+        uint32_t restarts;
         char *error_id, *error_cause, *error_hint; /* why the start failed, or NULL */
 };
 
