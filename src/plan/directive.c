@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "os/capability.h"
 #include "plan/directive_internal.h"
+#include "plan/directive_other.h"
 #include "plan/specifier.h"
 
 /* ---- reading values ---- */
@@ -723,7 +724,7 @@ COMPILER(compile_private_devices)
 
 COMPILER(compile_private_network)
 {
-        if (!v->number)
+        if (!v->number || p->network_path)
                 return 0;
         plan_need_namespace(p, CLONE_NEWNET, v->origin);
         if (!s->of[D_PRIVATE_MOUNTS].set || s->of[D_PRIVATE_MOUNTS].number)
@@ -733,7 +734,7 @@ COMPILER(compile_private_network)
 
 COMPILER(compile_private_ipc)
 {
-        if (!v->number)
+        if (!v->number || p->ipc_path)
                 return 0;
         plan_need_namespace(p, CLONE_NEWIPC, v->origin);
         plan_add_mount(p, PLAN_MQUEUE, "/dev/mqueue", v->origin)->optional = true;
@@ -1079,9 +1080,10 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_ROOT_DIRECTORY] = { "RootDirectory", directive_read_root, NULL, directive_compile_root, "a folder that is its root" },
         [D_ROOT_IMAGE] = { "RootImage", directive_read_root, NULL, directive_compile_root, "an image of a file system that is its root" },
         [D_ROOT_IMAGE_OPTIONS] = { "RootImageOptions", directive_read_root_options, NULL, directive_compile_root_options, "how the image is mounted" },
-        [D_ROOT_DIRECTORY_START_ONLY] = { "RootDirectoryStartOnly", directive_read_bool, NULL, directive_compile_root_start_only, "the root is that of the main command only" },
         [D_MOUNT_API_VFS] = { "MountAPIVFS", directive_read_bool, NULL, NULL, "/proc, /sys, /dev and /run in a root of its own" },
         [D_BIND_LOG_SOCKETS] = { "BindLogSockets", directive_read_bool, NULL, NULL, "the sockets of the host's log in a root of its own" },
+        [D_NETWORK_NAMESPACE_PATH] = { "NetworkNamespacePath", directive_read_namespace_path, NULL, directive_compile_network_path, "a network namespace that is there already" },
+        [D_IPC_NAMESPACE_PATH] = { "IPCNamespacePath", directive_read_namespace_path, NULL, directive_compile_ipc_path, "an IPC namespace that is there already" },
         [D_MOUNT_FLAGS] = { "MountFlags", directive_read_exact_word, words_mount_flags, directive_compile_mount_flags, "how mounts spread" },
         [D_DYNAMIC_USER] = { "DynamicUser", directive_read_bool, NULL, compile_dynamic_user, "run as a user that exists only while it runs" },
         [D_USER] = { "User", read_user, NULL, compile_user, "run as this user" },
@@ -1238,7 +1240,13 @@ static const struct directive *find_row(const char *name, size_t n)
 
 bool directive_is_known(const char *name)
 {
-        return find_row(name, strlen(name));
+        return find_row(name, strlen(name)) || other_find(name, strlen(name));
+}
+
+bool directive_is_applied(const char *name)
+{
+        const struct other *o = other_find(name, strlen(name));
+        return find_row(name, strlen(name)) || (o && other_newer_name(o));
 }
 
 static int unknown_directive(struct error *e, const char *name, size_t n)
@@ -1263,16 +1271,18 @@ int settings_assign(struct settings *s, const struct facts *facts, const char *a
                 return error_set(e, E2BIG, "directive.limit", "%s: over the limit of %d bytes a value and %d assignments",
                                  "directives", DIRECTIVE_VALUE_MAX, DIRECTIVE_ASSIGNMENTS_MAX);
         const struct directive *row = find_row(assignment, n);
-        if (!row)
+        const struct other *other = row ? NULL : other_find(assignment, n);
+        if (other && other_newer_name(other))
+                row = find_row(other_newer_name(other), strlen(other_newer_name(other)));
+        if (!row && !other)
                 return unknown_directive(e, assignment, n);
 
         size_t shown = strlen(assignment);
         char *origin = xstrndup(assignment, shown > 160 ? 160 : shown);
         strings_take(&s->strings, origin);
         const char *value = eq + 1 + strspn(eq + 1, " \t");
-        struct reader r = { row, s, &s->of[row - table], facts, origin };
         struct error own = { 0 };
-        int k = row->read(&r, value, &own);
+        int k = row ? row->read(&(struct reader){ row, s, &s->of[row - table], facts, origin }, value, &own) : other_assign(s, other, value, origin, &own);
         if (k == 0)
                 return 0;
         if (s->lenient) {
@@ -1342,6 +1352,7 @@ int settings_compile(struct settings *s, const struct facts *facts, struct plan 
         s->strings.count = 0;
         for (size_t i = 0; i < s->notes.count; i++)
                 strings_add(&p->notes, s->notes.items[i]);
+        other_compile(s, p);
         plan_normalize_mounts(p);
         p->root_read_only = is_root_read_only(p);
         return 0;
@@ -1354,6 +1365,7 @@ void settings_done(struct settings *s)
                 free(s->of[i].list);
                 free(s->of[i].text);
         }
+        free(s->told);
         strings_clear(&s->strings);
         strings_clear(&s->notes);
         *s = (struct settings){ 0 };

@@ -20,7 +20,8 @@ enum {
 
 enum directive_id {
         /* Before all others: what their paths mean depends on it. */
-        D_ROOT_DIRECTORY, D_ROOT_IMAGE, D_ROOT_IMAGE_OPTIONS, D_ROOT_DIRECTORY_START_ONLY, D_MOUNT_API_VFS, D_BIND_LOG_SOCKETS, D_MOUNT_FLAGS,
+        D_ROOT_DIRECTORY, D_ROOT_IMAGE, D_ROOT_IMAGE_OPTIONS, D_MOUNT_API_VFS, D_BIND_LOG_SOCKETS, D_MOUNT_FLAGS,
+        D_NETWORK_NAMESPACE_PATH, D_IPC_NAMESPACE_PATH,
         D_DYNAMIC_USER, D_USER, D_GROUP, D_SUPPLEMENTARY_GROUPS, D_CAPABILITY_BOUNDING_SET, D_PRIVATE_TMP, D_PRIVATE_DEVICES,
         D_PRIVATE_NETWORK, D_PRIVATE_IPC, D_PRIVATE_PIDS, D_PRIVATE_USERS, D_PRIVATE_MOUNTS, D_PROTECT_SYSTEM, D_PROTECT_HOME,
         D_PROTECT_HOSTNAME, D_READ_WRITE_PATHS, D_READ_ONLY_PATHS, D_INACCESSIBLE_PATHS, D_EXEC_PATHS, D_NO_EXEC_PATHS,
@@ -69,9 +70,18 @@ struct setting {
         const char *origin;
 };
 
+/* A directive that is accepted and has no effect (directive_other.h). */
+struct other;
+struct told {
+        const struct other *other;
+        const char *origin;
+};
+
 struct settings {
         struct setting of[DIRECTIVE_COUNT];
         struct strings strings; /* owns origins */
+        struct told *told;
+        size_t told_count, told_room;
         size_t assignments;
         bool lenient; /* systemd's way with bad values: note and ignore */
         struct strings notes;
@@ -99,7 +109,9 @@ void settings_done(struct settings *s);
 const char *directive_name(unsigned i, const char **ret_summary);
 /* The name that SecureBits= has for a bit; NULL beyond the last. */
 const char *directive_secure_bit(unsigned bit);
-/* Whether the table has a row of that name. */
+/* Whether settings_assign knows the name: as one that is applied, an older name of one, one without effect, or one that is refused. */
 bool directive_is_known(const char *name);
+/* Whether it is applied, under this name or a newer one. */
+bool directive_is_applied(const char *name);
 /* A valid user or group name, as systemd's strict rule has it. */
 bool directive_user_name_valid(const char *s);

@@ -983,10 +983,8 @@ static void credentials(void **state)
 static void roots(void **state)
 {
         (void)state;
-        PLAN("RootDirectory=/srv//%p/", "MountAPIVFS=no", "ReadOnlyPaths=/etc +/etc /srv/web-front/opt -/srv", "InaccessiblePaths=/srv /srv/web-front/x", "MountFlags=slave",
-             "RootDirectoryStartOnly=yes");
+        PLAN("RootDirectory=/srv//%p/", "MountAPIVFS=no", "ReadOnlyPaths=/etc +/etc /srv/web-front/opt -/srv", "InaccessiblePaths=/srv /srv/web-front/x", "MountFlags=slave");
         assert_string_equal(p.unit_root.folder, "/srv/web-front");
-        assert_true(p.unit_root.start_only);
         assert_int_equal(p.unit_root.propagation, MS_SLAVE);
         assert_int_equal(p.notes.count, 2); /* /etc, and /srv that cannot be hidden */
         CLEAN_FREE char *got = mounts_text(&p);

@@ -244,14 +244,22 @@ static void text_identity(const struct view *v)
                 line(v, "", "IPC objects", "removed at the end", p->dynamic_user ? "RemoveIPC=yes (implied by DynamicUser=yes)" : "RemoveIPC=yes");
 }
 
+/* Where a namespace is that is entered; NULL: it is made. */
+static const char *namespace_path(const struct plan *p, uint64_t flag)
+{
+        return flag == CLONE_NEWNET ? p->network_path : flag == CLONE_NEWIPC ? p->ipc_path : NULL;
+}
+
 static void text_namespaces(const struct view *v)
 {
         if (has_user_namespace(v))
                 line(v, "namespace", "user", users_map(v, true), users_origin(v));
         for (size_t i = 0; i < ELEMENTS(namespaces); i++)
-                if (v->p->namespaces & namespaces[i].flag)
-                        line(v, "namespace", namespaces[i].type, namespaces[i].words,
-                             v->p->namespace_origin[plan_namespace_slot(namespaces[i].flag)]);
+                if (v->p->namespaces & namespaces[i].flag) {
+                        const char *path = namespace_path(v->p, namespaces[i].flag);
+                        CLEAN_FREE char *words = path ? xprintf("that of %s", path) : xstrdup(namespaces[i].words);
+                        line(v, "namespace", namespaces[i].type, words, v->p->namespace_origin[plan_namespace_slot(namespaces[i].flag)]);
+                }
 }
 
 static void add_proc_words(const struct plan *p, struct text *words)
@@ -480,6 +488,8 @@ static void text_seal(const struct view *v)
 
 static void text_notes(const struct view *v)
 {
+        for (size_t i = 0; i < v->p->told_count; i++)
+                line(v, "no effect", v->p->told[i].words, NULL, v->p->told[i].origin);
         for (size_t i = 0; i < v->p->notes.count; i++)
                 line(v, "note", v->p->notes.items[i], NULL, NULL);
         if (v->p->lenient)
@@ -544,13 +554,15 @@ static void json_identity(const struct view *v)
         text_add(v->t, "}");
 }
 
-static void json_namespace(struct text *t, const char *type, const char *map, const char *origin)
+static void json_namespace(struct text *t, const char *type, const char *map, const char *path, const char *origin)
 {
         next(t);
         text_add(t, "{");
         json_string(t, "type", type);
         if (map)
                 json_string(t, "map", map);
+        if (path)
+                json_string(t, "path", path);
         json_string(t, "origin", origin);
         text_add(t, "}");
 }
@@ -560,10 +572,10 @@ static void json_namespaces(const struct view *v)
         key(v->t, "namespaces");
         text_add(v->t, "[");
         if (has_user_namespace(v))
-                json_namespace(v->t, "user", users_map(v, false), users_origin(v));
+                json_namespace(v->t, "user", users_map(v, false), NULL, users_origin(v));
         for (size_t i = 0; i < ELEMENTS(namespaces); i++)
                 if (v->p->namespaces & namespaces[i].flag)
-                        json_namespace(v->t, namespaces[i].type, NULL,
+                        json_namespace(v->t, namespaces[i].type, NULL, namespace_path(v->p, namespaces[i].flag),
                                        v->p->namespace_origin[plan_namespace_slot(namespaces[i].flag)]);
         text_add(v->t, "]");
 }
@@ -796,6 +808,16 @@ static void json_seal(const struct view *v)
 static void json_open(const struct view *v)
 {
         json_strings(v->t, "notes", &v->p->notes);
+        key(v->t, "no_effect");
+        text_add(v->t, "[");
+        for (size_t i = 0; i < v->p->told_count; i++) {
+                next(v->t);
+                text_add(v->t, "{");
+                json_string(v->t, "words", v->p->told[i].words);
+                json_string(v->t, "origin", v->p->told[i].origin);
+                text_add(v->t, "}");
+        }
+        text_add(v->t, "]");
         key(v->t, "not_closed");
         text_add(v->t, "[");
         if (v->p->container)

@@ -208,11 +208,14 @@ void plan_done(struct plan *p)
         free(p->mounts);
         free(p->folders);
         free(p->denials);
+        free(p->told);
         free(p->unit);
         free(p->user);
         free(p->group);
         free(p->working_directory);
         free(p->hostname);
+        free(p->network_path);
+        free(p->ipc_path);
         free(p->program);
         plan_process_done(&p->process);
         plan_resources_done(&p->resources);

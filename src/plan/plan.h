@@ -89,6 +89,12 @@ struct plan_restriction {
         const char *origin;
 };
 
+/* What was asked for and has no effect: a run is not what it is about. */
+struct plan_told {
+        const char *words; /* what holds in its place */
+        const char *origin;
+};
+
 struct plan {
         char *unit;
         bool user_mode; /* an ordinary user: the user namespace comes first */
@@ -96,6 +102,7 @@ struct plan {
 
         uint64_t namespaces; /* CLONE_NEW*, without the user namespace */
         const char *namespace_origin[8]; /* by plan_namespace_slot */
+        char *network_path, *ipc_path;       /* namespaces that are entered instead of made, or NULL */
         enum plan_users users;
         const char *users_origin;
 
@@ -160,6 +167,8 @@ struct plan {
 
         struct plan_container *container; /* owned; NULL: the host's tree and a unit's directives alone */
 
+        struct plan_told *told;
+        size_t told_count;
         char *program; /* what argv[0] was found as on the host, or NULL: looked for inside */
         struct strings argv;
         struct strings notes;   /* what was ignored, for lenient */

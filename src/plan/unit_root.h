@@ -9,9 +9,8 @@ struct plan_unit_root {
         char *folder;       /* normalized; NULL: no folder */
         char *image;        /* likewise, of a file; at most one of the two */
         char *options;      /* of the image, separated by commas; NULL: none */
-        bool start_only;    /* RootDirectoryStartOnly=: commands beside ExecStart= see the host's tree */
         const char *origin; /* NULL: the host's own tree */
-        const char *options_origin, *start_only_origin;
+        const char *options_origin;
         uint64_t propagation; /* MS_SHARED, MS_SLAVE or MS_PRIVATE of all mounts; 0: the default, shared among its own */
         const char *propagation_origin;
 };

@@ -273,7 +273,8 @@ static int stage_wait(struct child *c, struct error *e)
 
 static int stage_network(struct child *c, struct error *e)
 {
-        int r = c->s->plan->namespaces & CLONE_NEWNET ? network_loopback_up() : 0;
+        /* One that was there before us is set up as its maker wants it. */
+        int r = c->s->plan->namespaces & CLONE_NEWNET && !c->s->plan->network_path ? network_loopback_up() : 0;
         if (r < 0)
                 return error_errno(e, r, "network.loopback", "bringing loopback up");
         return is_container(c) && c->s->plan->container->net_device_count ? container_ask(c, CONTAINER_DEVICES, e) : 0;

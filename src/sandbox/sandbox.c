@@ -20,6 +20,7 @@
 #include "os/landlock.h"
 #include "os/process.h"
 #include "sandbox/child.h"
+#include "sandbox/command.h"
 #include "sandbox/container.h"
 #include "sandbox/credentials.h"
 #include "sandbox/denials.h"
@@ -410,7 +411,7 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
                 return read;
         bool must_bound = p->bounding != capability_all() && !(s->held >> CAP_SETPCAP & 1);
         s->users_first = !s->privileged && (p->namespaces || p->users != PLAN_USERS_HOST || must_bound);
-        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, unit_root_prepare, credentials_load, make_tmp_folders,
+        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, command_open_namespaces, unit_root_prepare, credentials_load, make_tmp_folders,
                                                                           make_folders, make_cgroup,      build_filters };
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
                 int r = steps[i](s, e);
