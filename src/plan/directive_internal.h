@@ -83,6 +83,13 @@ COMPILER_OF_SIBLING(directive_compile_search_path);
 COMPILER_OF_SIBLING(directive_compile_stream);
 COMPILER_OF_SIBLING(directive_compile_folder_mode);
 COMPILER_OF_SIBLING(directive_compile_folder_preserve);
+/* directive_terminal.c */
+READER_OF_SIBLING(directive_read_tty_path);
+READER_OF_SIBLING(directive_read_tty_size);
+READER_OF_SIBLING(directive_read_input_text);
+READER_OF_SIBLING(directive_read_input_data);
+COMPILER_OF_SIBLING(directive_compile_tty);
+COMPILER_OF_SIBLING(directive_compile_input);
 /* directive_namespace.c */
 READER_OF_SIBLING(directive_read_namespace_path);
 COMPILER_OF_SIBLING(directive_compile_network_path);

@@ -756,7 +756,7 @@ static void environment_sources(void **state)
         assert_string_equal(p.process.search_path.items[1], "/b");
         for (size_t i = 0; i < ELEMENTS(bad); i++)
                 assert_refused(bad[i], "directive.value");
-        static const char *const not_yet[] = { "StandardInput=tty", "StandardInput=data", "StandardOutput=journal", "StandardError=journal+console", "StandardOutput=fd:x" };
+        static const char *const not_yet[] = { "StandardInput=socket", "StandardError=journal+console", "StandardOutput=kmsg", "StandardOutput=fd:x" };
         for (size_t i = 0; i < ELEMENTS(not_yet); i++)
                 assert_refused(not_yet[i], "directive.unsupported");
         CLEAN_PLAN struct plan none = { 0 };

@@ -182,12 +182,36 @@ static const struct stream_text {
 } stream_texts[PLAN_STREAMS] = { { "input", "standard input" }, { "output", "standard output" }, { "error", "standard error" } };
 
 static const char *const stream_words[] = { [PLAN_STREAM_INHERIT] = "inherit", [PLAN_STREAM_NULL] = "null", [PLAN_STREAM_FILE] = "file",
-                                            [PLAN_STREAM_APPEND] = "append", [PLAN_STREAM_TRUNCATE] = "truncate" };
+                                            [PLAN_STREAM_APPEND] = "append", [PLAN_STREAM_TRUNCATE] = "truncate", [PLAN_STREAM_LOG] = "log",
+                                            [PLAN_STREAM_DATA] = "data", [PLAN_STREAM_TTY] = "tty" };
+
+static const char *const tty_words[] = { [PLAN_TTY_WAIT] = "tty", [PLAN_TTY_FORCE] = "tty, by force", [PLAN_TTY_FAIL] = "tty, if it is free" };
+
+static const char *tty_path(const struct plan_process *p)
+{
+        return p->tty.path ? p->tty.path : "/dev/console";
+}
+
+static char *stream_subject(const struct plan_process *p, const struct plan_stream *s)
+{
+        switch (s->kind) {
+        case PLAN_STREAM_NULL:
+                return xstrdup("nowhere");
+        case PLAN_STREAM_LOG:
+                return xstrdup("the run's log or caller");
+        case PLAN_STREAM_DATA:
+                return xprintf("%zu bytes of the plan's", p->input.length);
+        case PLAN_STREAM_TTY:
+                return xprintf("%s %s", s == p->streams ? tty_words[s->tty] : "tty", tty_path(p));
+        default:
+                return s->path ? xprintf("%s %s", stream_words[s->kind], s->path) : xstrdup("the run's own");
+        }
+}
 
 /* Standard error follows an output that goes elsewhere. */
 static bool follows_output(const struct plan_process *p, size_t i)
 {
-        return i == 2 && p->streams[2].kind == PLAN_STREAM_INHERIT && p->streams[1].kind != PLAN_STREAM_INHERIT;
+        return i == 2 && p->streams[2].kind == PLAN_STREAM_INHERIT && p->streams[1].kind != PLAN_STREAM_INHERIT && p->streams[1].kind != PLAN_STREAM_LOG;
 }
 
 static void text_streams(const struct view *v)
@@ -195,9 +219,7 @@ static void text_streams(const struct view *v)
         const struct plan_process *p = &v->p->process;
         for (size_t i = 0; i < PLAN_STREAMS; i++) {
                 const struct plan_stream *s = &p->streams[i];
-                CLEAN_FREE char *words = follows_output(p, i) ? xstrdup("where standard output goes")
-                                         : s->path            ? xprintf("%s %s", stream_words[s->kind], s->path)
-                                                              : xstrdup(s->kind == PLAN_STREAM_NULL ? "nowhere" : "the run's own");
+                CLEAN_FREE char *words = follows_output(p, i) ? xstrdup("where standard output goes") : stream_subject(p, s);
                 if (s->origin || follows_output(p, i))
                         line(v, "process", stream_texts[i].subject, words, s->origin ? s->origin : p->streams[1].origin);
         }
@@ -233,7 +255,7 @@ static void json_streams(const struct view *v)
                 key(v->t, stream_texts[i].name);
                 text_add(v->t, "{");
                 json_string(v->t, "kind", follows_output(p, i) ? "output" : stream_words[s->kind]);
-                json_string(v->t, "path", s->path);
+                json_string(v->t, "path", s->kind == PLAN_STREAM_TTY ? tty_path(p) : s->path);
                 json_string(v->t, "origin", s->origin ? s->origin : p->streams[1].origin);
                 text_add(v->t, "}");
         }

@@ -35,6 +35,7 @@
 #include "sandbox/hooks.h"
 #include "sandbox/root.h"
 #include "sandbox/streams.h"
+#include "sandbox/terminal.h"
 
 void child_note(struct child *c, const char *format, ...)
 {
@@ -100,6 +101,9 @@ static int stage_session(struct child *c, struct error *e)
                 return error_errno(e, errno, "session.refused", "starting a session");
         if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
                 return error_errno(e, errno, "session.terminal", "taking the terminal");
+        if (!is_container(c) && c->s->plan->process.streams[0].kind == PLAN_STREAM_TTY && c->s->stream_fds[0] >= 0 &&
+            terminal_take(c->s->plan, c->s->stream_fds[0], e) < 0)
+                return e->code;
         return make_keyring(c, e);
 }
 
