@@ -828,6 +828,7 @@ COMPILER(compile_protect_clock)
         plan_drop_capability(p, CAP_SYS_TIME, v->origin);
         plan_drop_capability(p, CAP_WAKE_ALARM, v->origin);
         plan_add_denial(p, "@clock", EPERM, v->origin);
+        p->clock_origin = v->origin;
         return 0;
 }
 
@@ -1179,6 +1180,11 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_PERSONALITY] = { "Personality", directive_read_attribute_word, NULL, directive_compile_attribute, "which machine uname tells of" },
         [D_COREDUMP_FILTER] = { "CoredumpFilter", directive_read_coredump_filter, NULL, directive_compile_attribute, "what a core dump contains" },
         [D_IGNORE_SIGPIPE] = { "IgnoreSIGPIPE", directive_read_bool, NULL, directive_compile_attribute, "SIGPIPE is ignored" },
+        [D_MEMORY_KSM] = { "MemoryKSM", directive_read_bool, NULL, directive_compile_attribute, "pages with the same content are shared" },
+        [D_SELINUX_CONTEXT] = { "SELinuxContext", directive_read_label, NULL, directive_compile_label, "label of SELinux" },
+        [D_APPARMOR_PROFILE] = { "AppArmorProfile", directive_read_label, NULL, directive_compile_label, "profile of AppArmor" },
+        [D_SMACK_PROCESS_LABEL] = { "SmackProcessLabel", directive_read_label, NULL, directive_compile_label, "label of Smack" },
+        [D_SET_LOGIN_ENVIRONMENT] = { "SetLoginEnvironment", directive_read_bool, NULL, directive_compile_login_environment, "variables about the user" },
         [D_CPU_AFFINITY] = { "CPUAffinity", directive_read_numbers, NULL, directive_compile_cpu_affinity, "CPUs it may run on" },
         [D_NUMA_MASK] = { "NUMAMask", directive_read_numbers, NULL, directive_compile_numa_mask, "nodes that NUMAPolicy= is about" },
         [D_PASS_ENVIRONMENT] = { "PassEnvironment", directive_read_names, NULL, directive_compile_pass_environment, "variables of the caller's" },

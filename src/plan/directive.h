@@ -39,7 +39,9 @@ enum directive_id {
         /* In the order of enum plan_attribute_kind. */
         D_NICE, D_OOM_SCORE_ADJUST, D_TIMER_SLACK_NSEC, D_IO_SCHEDULING_CLASS, D_IO_SCHEDULING_PRIORITY, D_CPU_SCHEDULING_POLICY,
         D_CPU_SCHEDULING_PRIORITY, D_CPU_SCHEDULING_RESET_ON_FORK, D_NUMA_POLICY, D_PERSONALITY, D_COREDUMP_FILTER,
-        D_IGNORE_SIGPIPE,
+        D_IGNORE_SIGPIPE, D_MEMORY_KSM,
+        /* In the order of enum plan_label_kind. */
+        D_SELINUX_CONTEXT, D_APPARMOR_PROFILE, D_SMACK_PROCESS_LABEL, D_SET_LOGIN_ENVIRONMENT,
         D_CPU_AFFINITY, D_NUMA_MASK, D_PASS_ENVIRONMENT, D_ENVIRONMENT_FILE, D_UNSET_ENVIRONMENT, D_EXEC_SEARCH_PATH,
         D_STANDARD_INPUT, D_STANDARD_OUTPUT, D_STANDARD_ERROR,
         D_STANDARD_INPUT_TEXT, D_STANDARD_INPUT_DATA, D_TTY_PATH, D_TTY_RESET, D_TTY_VHANGUP, D_TTY_VT_DISALLOCATE, D_TTY_ROWS, D_TTY_COLUMNS,
@@ -96,6 +98,8 @@ struct facts {
         gid_t gid;
         uint64_t capabilities; /* the full bounding set */
         uint64_t memory_bytes, pids_max;
+        /* %a %A %B %M %o %w %W %v %l %q %g, looked for when one is used: allocated, or NULL; itself NULL: all of them are empty. */
+        char *(*host_word)(char letter);
         bool user_mode;
         bool unified_cgroups; /* /sys/fs/cgroup is a mount of cgroup v2 */
 };

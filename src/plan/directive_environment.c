@@ -133,6 +133,14 @@ int directive_compile_search_path(const struct settings *s, const struct setting
         return 0;
 }
 
+int directive_compile_login_environment(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
+{
+        (void)s, (void)facts, (void)e;
+        p->process.login = v->number ? PLAN_LOGIN_YES : PLAN_LOGIN_NO;
+        p->process.login_origin = v->origin;
+        return 0;
+}
+
 /* ---- standard input, output and error ---- */
 
 /* Places of a manager with terminals, journals and sockets of its own. */

@@ -81,8 +81,12 @@ COMPILER_OF_SIBLING(directive_compile_environment_file);
 COMPILER_OF_SIBLING(directive_compile_unset_environment);
 COMPILER_OF_SIBLING(directive_compile_search_path);
 COMPILER_OF_SIBLING(directive_compile_stream);
+COMPILER_OF_SIBLING(directive_compile_login_environment);
 COMPILER_OF_SIBLING(directive_compile_folder_mode);
 COMPILER_OF_SIBLING(directive_compile_folder_preserve);
+/* directive_label.c */
+READER_OF_SIBLING(directive_read_label);
+COMPILER_OF_SIBLING(directive_compile_label);
 /* directive_terminal.c */
 READER_OF_SIBLING(directive_read_tty_path);
 READER_OF_SIBLING(directive_read_tty_size);

@@ -116,8 +116,8 @@ static void bad_values(void **state)
                 assert_refused(lines[i], "directive.value");
         assert_refused("CapabilityBoundingSet=CAP_CHOWN CAP_NONE", "directive.capability");
         assert_refused("AmbientCapabilities=CAP_NONE", "directive.capability");
-        assert_refused("ProtectHostname=yes:%q", "directive.specifier");
-        assert_refused("ReadOnlyPaths=/a%q", "directive.specifier");
+        assert_refused("ProtectHostname=yes:%y", "directive.specifier");
+        assert_refused("ReadOnlyPaths=/a%y", "directive.specifier");
         assert_refused("ReadOnlyPaths=/a%", "directive.specifier");
         assert_refused("ReadOnlyPaths", "directive.syntax");
         assert_refused("=x", "directive.syntax");

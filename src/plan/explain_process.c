@@ -86,6 +86,7 @@ static const struct attribute_text {
         [PLAN_PERSONALITY] = { "personality", "personality", "", false },
         [PLAN_COREDUMP_FILTER] = { "coredump_filter", "core dump contains", "", false },
         [PLAN_IGNORE_SIGPIPE] = { "ignore_sigpipe", "SIGPIPE", "", true },
+        [PLAN_MEMORY_KSM] = { "memory_ksm", "equal pages", "", true },
 };
 
 static char *attribute_words(enum plan_attribute_kind kind, int64_t value)
@@ -97,6 +98,8 @@ static char *attribute_words(enum plan_attribute_kind kind, int64_t value)
                 return xstrdup(value ? "the default" : "the same");
         if (kind == PLAN_IGNORE_SIGPIPE)
                 return xstrdup(value ? "ignored" : "ends the process");
+        if (kind == PLAN_MEMORY_KSM)
+                return xstrdup(value ? "shared" : "not shared");
         return kind == PLAN_COREDUMP_FILTER ? xprintf("0x%llx", (unsigned long long)value)
                                             : xprintf("%lld%s", (long long)value, attribute_texts[kind].unit);
 }
@@ -111,9 +114,27 @@ static void text_attributes(const struct view *v)
                         line(v, "process", attribute_texts[i].subject, words, a->origin);
         }
         if (p->cpus)
-                line(v, "process", "CPUs", p->cpus, p->cpus_origin);
+                line(v, "process", "CPUs", text_equal(p->cpus, "numa") ? "those of its memory nodes" : p->cpus, p->cpus_origin);
         if (p->numa_nodes)
                 line(v, "process", "memory nodes", p->numa_nodes, p->numa_nodes_origin);
+}
+
+static const struct label_text {
+        const char *name, *subject;
+} label_texts[PLAN_LABELS] = { [PLAN_LABEL_SELINUX] = { "selinux_context", "SELinux context" }, [PLAN_LABEL_APPARMOR] = { "apparmor_profile", "AppArmor profile" },
+                               [PLAN_LABEL_SMACK] = { "smack_label", "Smack label" } };
+
+static void text_labels(const struct view *v)
+{
+        const struct plan_process *p = &v->p->process;
+        for (size_t i = 0; i < PLAN_LABELS; i++) {
+                const struct plan_label *l = &p->labels[i];
+                CLEAN_FREE char *words = l->text ? xprintf("%s%s", l->text, l->optional ? ", if it can be had" : "") : NULL;
+                if (words)
+                        line(v, "process", label_texts[i].subject, words, l->origin);
+        }
+        if (p->login_origin)
+                line(v, "environment", "HOME, LOGNAME, USER, SHELL", p->login == PLAN_LOGIN_YES ? "set" : "not set", p->login_origin);
 }
 
 static void json_attribute(struct text *t, const struct plan_process *p, enum plan_attribute_kind kind)
@@ -143,6 +164,9 @@ static void json_attributes(const struct view *v)
         for (size_t i = 0; i < PLAN_ATTRIBUTES; i++)
                 if (p->attributes[i].origin)
                         json_attribute(v->t, p, (enum plan_attribute_kind)i);
+        for (size_t i = 0; i < PLAN_LABELS; i++)
+                json_origin(v->t, label_texts[i].name, p->labels[i].text, p->labels[i].origin);
+        json_origin(v->t, "login_environment", p->login == PLAN_LOGIN_DEFAULT ? NULL : p->login == PLAN_LOGIN_YES ? "yes" : "no", p->login_origin);
         json_origin(v->t, "cpus", p->cpus, p->cpus_origin);
         json_origin(v->t, "numa_nodes", p->numa_nodes, p->numa_nodes_origin);
         text_add(v->t, "}");
@@ -266,6 +290,7 @@ void explain_process_text(const struct view *v)
 {
         text_limits(v);
         text_attributes(v);
+        text_labels(v);
         text_lists(v);
         text_streams(v);
 }

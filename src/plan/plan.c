@@ -190,6 +190,8 @@ void plan_process_done(struct plan_process *p)
         free(p->numa_nodes);
         for (size_t i = 0; i < PLAN_STREAMS; i++)
                 free(p->streams[i].path);
+        for (size_t i = 0; i < PLAN_LABELS; i++)
+                free(p->labels[i].text);
         free(p->tty.path);
         text_clear(&p->input);
         strings_clear(&p->pass);

@@ -143,6 +143,7 @@ struct plan {
         uint64_t memory_max_bytes, tasks_max; /* UINT64_MAX: no limit */
         uint64_t cpu_quota_permille;          /* of one CPU; UINT64_MAX: none */
         bool devices_closed;
+        const char *clock_origin; /* ProtectClock=: where devices are closed the clock may be read; NULL: not asked for */
         const char *memory_origin, *tasks_origin, *cpu_origin, *devices_origin;
 
         struct plan_folder *folders;

@@ -34,6 +34,7 @@ enum plan_attribute_kind {
         PLAN_PERSONALITY, /* PER_* */
         PLAN_COREDUMP_FILTER,
         PLAN_IGNORE_SIGPIPE,
+        PLAN_MEMORY_KSM,
         PLAN_ATTRIBUTES
 };
 
@@ -65,7 +66,18 @@ struct plan_stream {
         const char *origin; /* NULL: not asked for */
 };
 
+/* Of security modules, in the order of the rows of the table of directives. */
+enum plan_label_kind { PLAN_LABEL_SELINUX, PLAN_LABEL_APPARMOR, PLAN_LABEL_SMACK, PLAN_LABELS };
+enum { PLAN_LABEL_MAX = 4000 };
+
+struct plan_label {
+        char *text; /* NULL: not asked for */
+        bool optional;
+        const char *origin;
+};
+
 struct plan_process {
+        struct plan_label labels[PLAN_LABELS];
         struct plan_limit limits[PLAN_LIMITS];
         struct plan_attribute attributes[PLAN_ATTRIBUTES];
         char *cpus, *numa_nodes; /* "0-3,7"; nodes also "all" */
@@ -74,6 +86,8 @@ struct plan_process {
         struct plan_tty tty;
         struct text input; /* of PLAN_STREAM_DATA */
         const char *input_origin;
+        enum { PLAN_LOGIN_DEFAULT, PLAN_LOGIN_NO, PLAN_LOGIN_YES } login; /* HOME, LOGNAME, USER and SHELL; by default with a user */
+        const char *login_origin;
         struct strings pass;  /* names of the caller's variables */
         struct strings files; /* "[-]/path" of files with variables; the last part may be a pattern */
         struct strings unset; /* NAME or NAME=VALUE, taken away last */

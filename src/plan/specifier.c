@@ -70,7 +70,9 @@ static char *expand_one(char c, const struct facts *f)
         case 'd': return specifier_credentials_folder(f);
         case 'T': return xstrdup("/tmp");
         case 'V': return xstrdup("/var/tmp");
-        case 'u': case 'g': return xstrdup(f->user_name);
+        case 'a': case 'A': case 'B': case 'M': case 'o': case 'w': case 'W': case 'v': case 'l': case 'q': case 'g':
+                return f->host_word ? f->host_word(c) : xstrdup("");
+        case 'u': return xstrdup(f->user_name);
         case 'U': return xprintf("%u", f->uid);
         case 'G': return xprintf("%u", f->gid);
         case 'h': return xstrdup(f->home);

@@ -33,6 +33,7 @@
 #include "sandbox/container.h"
 #include "sandbox/denials.h"
 #include "sandbox/hooks.h"
+#include "sandbox/labels.h"
 #include "sandbox/root.h"
 #include "sandbox/streams.h"
 #include "sandbox/terminal.h"
@@ -200,7 +201,7 @@ static int stage_mounts(struct child *c, struct error *e)
 
 static int stage_labels(struct child *c, struct error *e)
 {
-        return is_container(c) ? container_labels(c, e) : 0;
+        return is_container(c) ? container_labels(c, e) : labels_apply(c, e);
 }
 
 static int stage_join(struct child *c, struct error *e)

@@ -274,7 +274,7 @@ int sandbox_environment(struct sandbox *s, const char *term, struct strings *l, 
         for (size_t i = 0; p->user_mode && i < ELEMENTS(kept); i++)
                 if (getenv(kept[i]))
                         set_variablef(l, kept[i], getenv(kept[i]));
-        if (p->user) {
+        if (p->process.login == PLAN_LOGIN_YES || (p->user && p->process.login != PLAN_LOGIN_NO)) {
                 set_variablef(l, "HOME", s->account.home);
                 set_variablef(l, "LOGNAME", s->account.name);
                 set_variablef(l, "USER", s->account.name);
