@@ -6,14 +6,20 @@
 
 #include "cli/target.h"
 #include "cli/unit.h"
+#include "cli/unit_progress.h"
 #include "shim/client.h"
 #include "shim/service_launch.h"
 
+#define LIFE_OPTIONS                                                                                         \
+        UNIT_OPTIONS_SEARCH,                                                                                 \
+        UNIT_OPTION_LENIENT,                                                                                 \
+        { "no-block", KEY_NO_BLOCK, NULL, 0, "Do not wait", 1 },                                             \
+        { "quiet", 'q', NULL, 0, "Say nothing but errors", 1 }
+
+static const struct argp_option life_options[] = { LIFE_OPTIONS, { 0 } };
 static const struct argp_option start_options[] = {
-        UNIT_OPTIONS_SEARCH,
-        UNIT_OPTION_LENIENT,
-        { "no-block", KEY_NO_BLOCK, NULL, 0, "Do not wait", 1 },
-        { "quiet", 'q', NULL, 0, "Say nothing but errors", 1 },
+        LIFE_OPTIONS,
+        { "seal", KEY_SEAL, "MODE", 0, "auto, landlock, userns or off", 1 },
         { 0 },
 };
 
@@ -49,7 +55,7 @@ static bool life_parse(struct life *l, const struct argp_option *options, const 
 static struct service_launch launch_of(const struct life *l)
 {
         return (struct service_launch){ .root_fd = l->root_fd, .root_path = l->root_path, .user_mode = l->o.user_mode, .lenient = l->o.lenient,
-                                        .program = getenv("BULKHEAD_SERVICE") };
+                                        .seal = l->o.seal, .folders = &l->o.folders, .program = getenv("BULKHEAD_SERVICE") };
 }
 
 static void print_notes(const struct life *l, const struct strings *notes)
@@ -73,57 +79,53 @@ struct starting {
         int fd; /* on which the start is awaited, or negative: nothing to await */
 };
 
-static int begin(const struct life *l, const char *name, struct starting *ret)
-{
-        CLEAN_UNIT struct unit u = { 0 };
-        CLEAN_STRINGS struct strings notes = { 0 };
-        struct error e = { 0 };
-        const struct service_launch how = launch_of(l);
-        if (unit_open(&l->o, "start", name, &u) < 0)
-                return 1;
-        int fd = service_launch(&how, &u, &notes, &e);
-        print_notes(l, &notes);
-        *ret = (struct starting){ name, fd };
-        if (fd >= 0 || fd == -EEXIST) /* it runs: that is what was asked for */
-                return 0;
-        return target_fail("start", name, &e);
-}
-
-static int await(const struct starting *s)
-{
-        struct error e = { 0 };
-        int r = s->fd < 0 ? 0 : client_wait_started(s->fd, &e);
-        fd_close(s->fd);
-        return r < 0 ? target_fail("start", s->name, &e) : 0;
-}
-
-/* All are begun first, so that many start in the time of one. */
-int unit_cmd_start(int argc, char **argv)
-{
-        CLEAN_LIFE struct life l = LIFE_INIT;
-        int status = 0;
-        if (!life_parse(&l, start_options, "Start services and wait until they are up", argc, argv))
-                return 1;
-        CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                all[i].fd = -EBADF;
-                int r = begin(&l, l.o.names.items[i], &all[i]);
-                status = r ? r : status;
-        }
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                int r = l.o.no_wait ? 0 : await(&all[i]);
-                status = r ? r : status;
-        }
-        return status;
-}
-
-/* ---- run ---- */
-
 static void print_output_note(void *data, const char *text)
 {
         (void)data;
         error_note(stderr, "bulkhead", text);
 }
+
+static int await(const struct life *l, const struct starting *s)
+{
+        const struct client_options co = { .wait_only = true, .note = l->o.quiet ? NULL : print_output_note };
+        struct error e = { 0 };
+        int r = s->fd < 0 ? 0 : client_wait_started(s->fd, &co, &e);
+        fd_close(s->fd);
+        return r < 0 ? target_fail("start", s->name, &e) : 0;
+}
+
+struct start_progress {
+        struct unit_progress shown;
+        int status;
+};
+
+static void on_start(void *context, enum manager_event event, const char *unit, const char *text, const struct error *e)
+{
+        struct start_progress *p = context;
+        unit_progress_event(&p->shown, event, unit, text, e);
+        if (event == MANAGER_FAILED || event == MANAGER_REFUSED)
+                p->status = e && e->exit_status ? e->exit_status : 1;
+}
+
+/* Those that do not depend on each other start at once. */
+int unit_cmd_start(int argc, char **argv)
+{
+        CLEAN_LIFE struct life l = LIFE_INIT;
+        CLEAN_MANAGER struct manager m = { 0 };
+        struct error e = { 0 };
+        if (!life_parse(&l, start_options, "Start services and wait until they are up", argc, argv))
+                return 1;
+        struct start_progress p = { .shown.quiet = l.o.quiet };
+        const struct manager_options o = { .root_fd = l.root_fd, .root_path = l.root_path, .user_mode = l.o.user_mode, .lenient = l.o.lenient,
+                                           .folders = &l.o.folders, .requested = &l.o.names, .only_requested = true, .seal = l.o.seal,
+                                           .program = getenv("BULKHEAD_SERVICE"), .event = on_start, .context = &p };
+        if (manager_open(&o, &m, &e) < 0)
+                return target_fail("start", l.o.names.items[0], &e);
+        manager_start(&m, !l.o.no_wait);
+        return p.status;
+}
+
+/* ---- run ---- */
 
 /* As systemd-run's statuses: 0 for success, that of the main process, 255 for a signal, 1 for the rest. */
 static int status_of(const struct wire_exited *x)
@@ -205,7 +207,7 @@ int unit_cmd_stop(int argc, char **argv)
 {
         CLEAN_LIFE struct life l = LIFE_INIT;
         int status = 0;
-        if (!life_parse(&l, start_options, "Stop services and wait until they are down", argc, argv))
+        if (!life_parse(&l, life_options, "Stop services and wait until they are down", argc, argv))
                 return 1;
         CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
         for (size_t i = 0; i < l.o.names.count; i++) {
@@ -246,7 +248,7 @@ int unit_cmd_restart(int argc, char **argv)
 {
         CLEAN_LIFE struct life l = LIFE_INIT;
         int status = 0;
-        if (!life_parse(&l, start_options, "Stop services and start them again, with their files as they are now", argc, argv))
+        if (!life_parse(&l, life_options, "Stop services and start them again, with their files as they are now", argc, argv))
                 return 1;
         CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
         for (size_t i = 0; i < l.o.names.count; i++) {
@@ -255,7 +257,7 @@ int unit_cmd_restart(int argc, char **argv)
                 status = r ? r : status;
         }
         for (size_t i = 0; i < l.o.names.count; i++) {
-                int r = l.o.no_wait ? 0 : await(&all[i]);
+                int r = l.o.no_wait ? 0 : await(&l, &all[i]);
                 status = r ? r : status;
         }
         return status;

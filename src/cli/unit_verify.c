@@ -118,6 +118,10 @@ static void check_commands(struct check *c, const struct unit_line *l)
         struct error e = { 0 };
         if (exec_lines_assign(&commands, l->value, c->facts, &e) < 0)
                 tell_passable(c, l, &e);
+        for (size_t i = 0; i < commands.notes.count; i++) {
+                CLEAN_FREE char *place = unit_file_place(&c->f, l), *words = xprintf("%s: %s=: %s", place, l->name, commands.notes.items[i]);
+                note(c, words);
+        }
 }
 
 static void check_line(struct check *c, const struct unit_line *l)

@@ -60,6 +60,18 @@ bool plan_is_sealed(const struct plan *p)
         return p->seal != PLAN_SEAL_OFF && p->namespaces;
 }
 
+int plan_seal_parse(const char *word, enum plan_seal *ret)
+{
+        static const char *const words[] = { [PLAN_SEAL_AUTO] = "auto", [PLAN_SEAL_LANDLOCK] = "landlock", [PLAN_SEAL_USERNS] = "userns",
+                                             [PLAN_SEAL_OFF] = "off" };
+        for (size_t i = 0; i < ELEMENTS(words); i++)
+                if (text_equal(word, words[i])) {
+                        *ret = (enum plan_seal)i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
 static int compare_mounts(const void *a, const void *b)
 {
         const struct plan_mount *x = a, *y = b;

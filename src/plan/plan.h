@@ -189,5 +189,8 @@ void plan_normalize_mounts(struct plan *p);
 bool plan_has_mounts(const struct plan *p);
 /* Whether the seal applies: there is something that a payload could undo. */
 bool plan_is_sealed(const struct plan *p);
+/* "auto", "landlock", "userns", "off": 0 or -EINVAL. */
+int plan_seal_parse(const char *word, enum plan_seal *ret);
+#define PLAN_SEAL_WORDS "auto, landlock, userns or off"
 void plan_done(struct plan *p);
 #define CLEAN_PLAN CLEAN(plan_done)

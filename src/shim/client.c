@@ -330,10 +330,10 @@ int client_wait(int fd, struct wire_exited *ret, struct error *e)
         return s.failed ? lost(&s, e) : CLIENT_EXITED;
 }
 
-int client_wait_started(int fd, struct error *e)
+int client_wait_started(int fd, const struct client_options *o, struct error *e)
 {
         static const struct client_options quiet = { .wait_only = true };
-        struct session s = { .fd = fd, .o = &quiet };
+        struct session s = { .fd = fd, .o = o ? o : &quiet };
         (void)send_message(fd, WIRE_WAIT, NULL, 0, 0);
         while (!s.started && !s.failed && !s.ended)
                 if (receive(&s) < 0)
@@ -356,4 +356,28 @@ int client_reload(int fd, struct error *e)
         if (s.done_result == -ENOTSUP)
                 return error_set(e, ENOTSUP, "service.reload", "it has no ExecReload=, or does not run");
         return s.done_result < 0 ? error_set(e, EIO, "service.reload", "ExecReload= failed") : 0;
+}
+
+static void keep_note(void *data, const char *text)
+{
+        struct client_news *n = data;
+        n->kind = CLIENT_NEWS_NOTE;
+        (void)snprintf(n->note, sizeof n->note, "%s", text);
+}
+
+int client_hear(int fd, struct client_news *ret)
+{
+        const struct client_options o = { .wait_only = true, .note = keep_note, .data = ret };
+        struct session s = { .fd = fd, .o = &o };
+        *ret = (struct client_news){ 0 };
+        int r = receive(&s);
+        if (r < 0)
+                return r;
+        if (s.started)
+                ret->kind = CLIENT_NEWS_STARTED;
+        else if (s.failed)
+                ret->kind = CLIENT_NEWS_FAILED, ret->error = s.error;
+        else if (s.ended)
+                ret->kind = CLIENT_NEWS_EXITED, ret->exit = s.exit;
+        return 0;
 }

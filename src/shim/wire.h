@@ -15,6 +15,8 @@
  *   DETACHED empty: good-bye                         DONE      int32: how RELOAD went, 0 or -errno
  *   RELOAD   empty: services
  *   RESTART  empty: services; STARTED or FAILED follow
+ *   SOCKETS  empty: sockets; SOCKETS follows, with      SOCKETS   their names, between colons
+ *            the descriptors
  */
 #pragma once
 
@@ -33,6 +35,7 @@ enum wire_type {
         WIRE_DETACHED = 8,
         WIRE_RELOAD = 9,
         WIRE_RESTART = 10,
+        WIRE_SOCKETS = 11,
 
         WIRE_STARTED = 16,
         WIRE_FAILED = 17,
