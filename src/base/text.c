@@ -347,7 +347,7 @@ static const struct number_escape {
         unsigned max;
 } numbers[] = { { 'x', 16, 2, 255 }, { 'u', 16, 4, 0xffff }, { 'U', 16, 8, 0x10ffff }, { 0, 8, 3, 255 } };
 
-static int decode_number(const char **s, const struct number_escape *form, struct text *word)
+static int decode_number(const char **s, const struct number_escape *form, bool nul, struct text *word)
 {
         unsigned value = 0;
         *s += form->letter != 0;
@@ -357,7 +357,7 @@ static int decode_number(const char **s, const struct number_escape *form, struc
                         return -EINVAL;
                 value = value * (unsigned)form->base + (unsigned)d;
         }
-        if (value == 0 || value > form->max || (form->max > 255 && value >= 0xd800 && value < 0xe000))
+        if ((value == 0 && !nul) || value > form->max || (form->max > 255 && value >= 0xd800 && value < 0xe000))
                 return -EINVAL;
         if (form->max > 255)
                 add_utf8(word, value);
@@ -367,7 +367,7 @@ static int decode_number(const char **s, const struct number_escape *form, struc
 }
 
 /* One escape after the backslash at *s. */
-static int decode_escape(const char **s, struct text *word)
+static int decode_escape(const char **s, bool nul, struct text *word)
 {
         static const char from[] = "abfnrtvs\\\"'", to[] = "\a\b\f\n\r\t\v \\\"'";
         const char *found = **s ? strchr(from, **s) : NULL;
@@ -378,7 +378,7 @@ static int decode_escape(const char **s, struct text *word)
         }
         for (size_t i = 0; i < ELEMENTS(numbers); i++)
                 if (!numbers[i].letter || numbers[i].letter == **s)
-                        return decode_number(s, &numbers[i], word);
+                        return decode_number(s, &numbers[i], nul, word);
         return -EINVAL;
 }
 
@@ -405,7 +405,7 @@ static int next_word(const char **s, char **ret_word, size_t *ret_kept)
                 char c = *(*s)++;
                 if (c == '\\') {
                         const char *escape = *s;
-                        int r = decode_escape(s, &word);
+                        int r = decode_escape(s, false, &word);
                         if (r < 0 && !ret_kept)
                                 return r;
                         if (r < 0) {
@@ -422,6 +422,20 @@ static int next_word(const char **s, char **ret_word, size_t *ret_kept)
                 return -EINVAL;
         *ret_word = TAKE_PTR(word.data);
         return 1;
+}
+
+int text_unescape(const char *s, struct text *t)
+{
+        text_add(t, "");
+        while (*s) {
+                char c = *s++;
+                int r = c == '\\' ? decode_escape(&s, true, t) : 0;
+                if (r < 0)
+                        return r;
+                if (c != '\\')
+                        text_add_bytes(t, &c, 1);
+        }
+        return 0;
 }
 
 int text_next_word(const char **s, char **ret_word)

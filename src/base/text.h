@@ -65,6 +65,8 @@ int text_parse_span_usec(const char *s, uint64_t *ret);
 int text_next_word(const char **s, char **ret_word);
 /* The same, but bad escapes stay in the word as they are written, and are counted. -EINVAL on an open quote alone. */
 int text_next_word_relaxed(const char **s, char **ret_word, size_t *ret_kept);
+/* Appends s with its C escapes decoded, those of NUL as well: length counts. 0, or -EINVAL on a bad escape. */
+int text_unescape(const char *s, struct text *t);
 /* All words of s. */
 int text_split_words(const char *s, struct strings *l);
 

@@ -73,7 +73,8 @@ int like_assign(const struct like *l, const struct facts *facts, struct settings
         for (size_t at = 0; r == 0 && (line = unit_file_next(&l->file, l->section, NULL, &at));) {
                 CLEAN_FREE char *assignment = xprintf("%s=%s", line->name, line->value);
                 /* Where its streams go is the caller's to say. */
-                if (directive_is_known(line->name) && !text_starts(line->name, "Standard"))
+                bool ours = directive_is_applied(line->name) || (directive_is_known(line->name) && !is_of_life(line->section, line->name));
+                if (ours && !text_starts(line->name, "Standard"))
                         r = settings_assign(s, facts, assignment, e);
                 else if (!is_of_life(line->section, line->name))
                         r = unsupported(l, line, s, e);

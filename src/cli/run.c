@@ -507,6 +507,8 @@ static int find_program(const char *name, struct plan *p, struct error *e)
         for (size_t i = 0; i < p->mount_count; i++)
                 if (p->mounts[i].kind == PLAN_BIND)
                         return 0;
+        if (p->unit_root.origin)
+                return 0;
         if (strchr(name, '/'))
                 return access(name, F_OK) == 0 || errno != ENOENT ? 0 : error_set(e, ENOENT, "exec.missing", "Failed to find executable %s", name);
         CLEAN_TEXT struct text search = { 0 };

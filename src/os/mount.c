@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
@@ -111,6 +112,12 @@ int mount_attach(int mount_fd, int dir_fd, const char *path)
 {
         unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | (*path ? 0 : MOVE_MOUNT_T_EMPTY_PATH);
         return result(syscall(SYS_move_mount, mount_fd, "", dir_fd, path, flags));
+}
+
+bool mount_is_root(int fd)
+{
+        struct statx st;
+        return statx(fd, "", AT_EMPTY_PATH, 0, &st) == 0 && st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT && st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
 int mount_detach(const char *path)

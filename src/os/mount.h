@@ -39,6 +39,8 @@ int mount_map_ids(int fd, int users_fd, bool recursive);
 int mount_set(int dir_fd, const char *path, uint64_t attributes, uint64_t propagation, bool recursive);
 /* Attaches mount_fd at dir_fd/path; path "" puts it on the descriptor itself. */
 int mount_attach(int mount_fd, int dir_fd, const char *path);
+/* Whether fd is the root of a mount. */
+bool mount_is_root(int fd);
 int mount_detach(const char *path);
 /* Makes root_fd, a mount, the root of the namespace and lets go of the old one. */
 int mount_pivot(int root_fd);

@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "os/capability.h"
 #include "plan/directive_internal.h"
+#include "plan/directive_other.h"
 #include "plan/specifier.h"
 
 /* ---- reading values ---- */
@@ -129,7 +130,7 @@ static int check_path(const char *word, char **ret, struct error *e)
         p += *p == '+';
         if (path_normalize(p, &path) < 0)
                 return directive_bad_value(e, word, "an absolute path without \"..\", shorter than 4096 bytes");
-        *ret = xprintf("%s%s", optional ? "-" : "", path);
+        *ret = xprintf("%s%s%s", optional ? "-" : "", word[optional] == '+' ? "+" : "", path);
         return 0;
 }
 
@@ -602,15 +603,6 @@ static int read_errno(const struct reader *r, const char *value, struct error *e
 
 /* ---- compiling ---- */
 
-/* A path entry of every list directive. */
-static void add_paths(struct plan *p, const struct setting *v, enum plan_mount_kind kind)
-{
-        for (size_t i = 0; i < v->count; i++) {
-                bool optional = v->list[i].text[0] == '-';
-                plan_add_mount(p, kind, v->list[i].text + optional, v->list[i].origin)->optional = optional;
-        }
-}
-
 struct fixed_path {
         const char *path;
         enum plan_mount_kind kind;
@@ -623,11 +615,11 @@ static void add_fixed(struct plan *p, const struct fixed_path *rows, const char 
                 plan_add_mount(p, rows->kind, rows->path, origin)->optional = rows->optional;
 }
 
-COMPILER(compile_read_write) { add_paths(p, v, PLAN_READ_WRITE); return 0; }
-COMPILER(compile_read_only) { add_paths(p, v, PLAN_READ_ONLY); return 0; }
-COMPILER(compile_inaccessible) { add_paths(p, v, PLAN_INACCESSIBLE); return 0; }
-COMPILER(compile_exec) { add_paths(p, v, PLAN_EXEC); return 0; }
-COMPILER(compile_no_exec) { add_paths(p, v, PLAN_NOEXEC); return 0; }
+COMPILER(compile_read_write) { directive_add_paths(p, v, PLAN_READ_WRITE); return 0; }
+COMPILER(compile_read_only) { directive_add_paths(p, v, PLAN_READ_ONLY); return 0; }
+COMPILER(compile_inaccessible) { directive_add_paths(p, v, PLAN_INACCESSIBLE); return 0; }
+COMPILER(compile_exec) { directive_add_paths(p, v, PLAN_EXEC); return 0; }
+COMPILER(compile_no_exec) { directive_add_paths(p, v, PLAN_NOEXEC); return 0; }
 
 static void add_binds(struct plan *p, const struct setting *v, bool read_only)
 {
@@ -717,7 +709,7 @@ COMPILER(compile_private_devices)
 
 COMPILER(compile_private_network)
 {
-        if (!v->number)
+        if (!v->number || p->network_path)
                 return 0;
         plan_need_namespace(p, CLONE_NEWNET, v->origin);
         if (!s->of[D_PRIVATE_MOUNTS].set || s->of[D_PRIVATE_MOUNTS].number)
@@ -727,7 +719,7 @@ COMPILER(compile_private_network)
 
 COMPILER(compile_private_ipc)
 {
-        if (!v->number)
+        if (!v->number || p->ipc_path)
                 return 0;
         plan_need_namespace(p, CLONE_NEWIPC, v->origin);
         plan_add_mount(p, PLAN_MQUEUE, "/dev/mqueue", v->origin)->optional = true;
@@ -821,6 +813,7 @@ COMPILER(compile_protect_clock)
         plan_drop_capability(p, CAP_SYS_TIME, v->origin);
         plan_drop_capability(p, CAP_WAKE_ALARM, v->origin);
         plan_add_denial(p, "@clock", EPERM, v->origin);
+        p->clock_origin = v->origin;
         return 0;
 }
 
@@ -1051,7 +1044,17 @@ static const char *const words_proc_subset[] = { "all", "pid", NULL };
 static const char *const words_device_policy[] = { "auto", "closed", "strict", NULL };
 static const char *const words_preserve[] = { "no", "yes", "restart", NULL };
 
+static const char *const words_mount_flags[] = { "shared", "slave", "private", NULL };
+
 static const struct directive table[DIRECTIVE_COUNT] = {
+        [D_ROOT_DIRECTORY] = { "RootDirectory", directive_read_root, NULL, directive_compile_root, "a folder that is its root" },
+        [D_ROOT_IMAGE] = { "RootImage", directive_read_root, NULL, directive_compile_root, "an image of a file system that is its root" },
+        [D_ROOT_IMAGE_OPTIONS] = { "RootImageOptions", directive_read_root_options, NULL, directive_compile_root_options, "how the image is mounted" },
+        [D_MOUNT_API_VFS] = { "MountAPIVFS", directive_read_bool, NULL, NULL, "/proc, /sys, /dev and /run in a root of its own" },
+        [D_BIND_LOG_SOCKETS] = { "BindLogSockets", directive_read_bool, NULL, NULL, "the sockets of the host's log in a root of its own" },
+        [D_NETWORK_NAMESPACE_PATH] = { "NetworkNamespacePath", directive_read_namespace_path, NULL, directive_compile_network_path, "a network namespace that is there already" },
+        [D_IPC_NAMESPACE_PATH] = { "IPCNamespacePath", directive_read_namespace_path, NULL, directive_compile_ipc_path, "an IPC namespace that is there already" },
+        [D_MOUNT_FLAGS] = { "MountFlags", directive_read_exact_word, words_mount_flags, directive_compile_mount_flags, "how mounts spread" },
         [D_DYNAMIC_USER] = { "DynamicUser", directive_read_bool, NULL, compile_dynamic_user, "run as a user that exists only while it runs" },
         [D_USER] = { "User", read_user, NULL, compile_user, "run as this user" },
         [D_GROUP] = { "Group", read_user, NULL, compile_group, "run with this primary group" },
@@ -1146,6 +1149,11 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_PERSONALITY] = { "Personality", directive_read_attribute_word, NULL, directive_compile_attribute, "which machine uname tells of" },
         [D_COREDUMP_FILTER] = { "CoredumpFilter", directive_read_coredump_filter, NULL, directive_compile_attribute, "what a core dump contains" },
         [D_IGNORE_SIGPIPE] = { "IgnoreSIGPIPE", directive_read_bool, NULL, directive_compile_attribute, "SIGPIPE is ignored" },
+        [D_MEMORY_KSM] = { "MemoryKSM", directive_read_bool, NULL, directive_compile_attribute, "pages with the same content are shared" },
+        [D_SELINUX_CONTEXT] = { "SELinuxContext", directive_read_label, NULL, directive_compile_label, "label of SELinux" },
+        [D_APPARMOR_PROFILE] = { "AppArmorProfile", directive_read_label, NULL, directive_compile_label, "profile of AppArmor" },
+        [D_SMACK_PROCESS_LABEL] = { "SmackProcessLabel", directive_read_label, NULL, directive_compile_label, "label of Smack" },
+        [D_SET_LOGIN_ENVIRONMENT] = { "SetLoginEnvironment", directive_read_bool, NULL, directive_compile_login_environment, "variables about the user" },
         [D_CPU_AFFINITY] = { "CPUAffinity", directive_read_numbers, NULL, directive_compile_cpu_affinity, "CPUs it may run on" },
         [D_NUMA_MASK] = { "NUMAMask", directive_read_numbers, NULL, directive_compile_numa_mask, "nodes that NUMAPolicy= is about" },
         [D_PASS_ENVIRONMENT] = { "PassEnvironment", directive_read_names, NULL, directive_compile_pass_environment, "variables of the caller's" },
@@ -1155,6 +1163,14 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_STANDARD_INPUT] = { "StandardInput", directive_read_stream, NULL, directive_compile_stream, "where input comes from" },
         [D_STANDARD_OUTPUT] = { "StandardOutput", directive_read_stream, NULL, directive_compile_stream, "where output goes" },
         [D_STANDARD_ERROR] = { "StandardError", directive_read_stream, NULL, directive_compile_stream, "where errors go" },
+        [D_STANDARD_INPUT_TEXT] = { "StandardInputText", directive_read_input_text, NULL, directive_compile_input, "a line of input" },
+        [D_STANDARD_INPUT_DATA] = { "StandardInputData", directive_read_input_data, NULL, NULL, "input in base64" },
+        [D_TTY_PATH] = { "TTYPath", directive_read_tty_path, NULL, directive_compile_tty, "the terminal of tty" },
+        [D_TTY_RESET] = { "TTYReset", directive_read_bool, NULL, directive_compile_tty, "the terminal's modes are reset" },
+        [D_TTY_VHANGUP] = { "TTYVHangup", directive_read_bool, NULL, directive_compile_tty, "others lose the terminal" },
+        [D_TTY_VT_DISALLOCATE] = { "TTYVTDisallocate", directive_read_bool, NULL, directive_compile_tty, "a virtual terminal is cleared" },
+        [D_TTY_ROWS] = { "TTYRows", directive_read_tty_size, NULL, directive_compile_tty, "rows of the terminal" },
+        [D_TTY_COLUMNS] = { "TTYColumns", directive_read_tty_size, NULL, directive_compile_tty, "columns of the terminal" },
         [D_RUNTIME_DIRECTORY_MODE] = { "RuntimeDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of RuntimeDirectory=" },
         [D_STATE_DIRECTORY_MODE] = { "StateDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of StateDirectory=" },
         [D_CACHE_DIRECTORY_MODE] = { "CacheDirectoryMode", directive_read_mode, NULL, directive_compile_folder_mode, "mode of the folders of CacheDirectory=" },
@@ -1188,6 +1204,9 @@ static const struct directive table[DIRECTIVE_COUNT] = {
                                        "the network device of its sockets" },
         [D_RESTRICT_FILE_SYSTEMS] = { "RestrictFileSystems", directive_read_file_systems, NULL, directive_compile_file_systems,
                                       "kinds of file systems that may be opened" },
+        [D_LOAD_CREDENTIAL] = { "LoadCredential", directive_read_load_credential, NULL, directive_compile_credentials, "a credential from a file, a folder or a socket" },
+        [D_IMPORT_CREDENTIAL] = { "ImportCredential", directive_read_import_credential, NULL, directive_compile_credentials, "credentials by a pattern of their names" },
+        [D_SET_CREDENTIAL] = { "SetCredential", directive_read_set_credential, NULL, directive_compile_credentials, "a credential's value where none is loaded" },
 };
 
 const char *directive_name(unsigned i, const char **ret_summary)
@@ -1215,7 +1234,13 @@ static const struct directive *find_row(const char *name, size_t n)
 
 bool directive_is_known(const char *name)
 {
-        return find_row(name, strlen(name));
+        return find_row(name, strlen(name)) || other_find(name, strlen(name));
+}
+
+bool directive_is_applied(const char *name)
+{
+        const struct other *o = other_find(name, strlen(name));
+        return find_row(name, strlen(name)) || (o && other_newer_name(o));
 }
 
 static int unknown_directive(struct error *e, const char *name, size_t n)
@@ -1240,16 +1265,18 @@ int settings_assign(struct settings *s, const struct facts *facts, const char *a
                 return error_set(e, E2BIG, "directive.limit", "%s: over the limit of %d bytes a value and %d assignments",
                                  "directives", DIRECTIVE_VALUE_MAX, DIRECTIVE_ASSIGNMENTS_MAX);
         const struct directive *row = find_row(assignment, n);
-        if (!row)
+        const struct other *other = row ? NULL : other_find(assignment, n);
+        if (other && other_newer_name(other))
+                row = find_row(other_newer_name(other), strlen(other_newer_name(other)));
+        if (!row && !other)
                 return unknown_directive(e, assignment, n);
 
         size_t shown = strlen(assignment);
         char *origin = s->by ? xprintf("%.160s (%s)", assignment, s->by) : xstrndup(assignment, shown > 160 ? 160 : shown);
         strings_take(&s->strings, origin);
         const char *value = eq + 1 + strspn(eq + 1, " \t");
-        struct reader r = { row, s, &s->of[row - table], facts, origin };
         struct error own = { 0 };
-        int k = row->read(&r, value, &own);
+        int k = row ? row->read(&(struct reader){ row, s, &s->of[row - table], facts, origin }, value, &own) : other_assign(s, other, value, origin, &own);
         if (k == 0)
                 return 0;
         if (s->lenient) {
@@ -1311,12 +1338,15 @@ int settings_compile(struct settings *s, const struct facts *facts, struct plan 
         int r = directive_check_process(p, e);
         if (r < 0)
                 return r;
+        directive_finish_credentials(facts, p);
+        directive_finish_root(s, p);
         /* Origins live as long as the plan. */
         for (size_t i = 0; i < s->strings.count; i++)
                 strings_take(&p->strings, s->strings.items[i]);
         s->strings.count = 0;
         for (size_t i = 0; i < s->notes.count; i++)
                 strings_add(&p->notes, s->notes.items[i]);
+        other_compile(s, p);
         plan_normalize_mounts(p);
         p->root_read_only = is_root_read_only(p);
         return 0;
@@ -1329,6 +1359,7 @@ void settings_done(struct settings *s)
                 free(s->of[i].list);
                 free(s->of[i].text);
         }
+        free(s->told);
         strings_clear(&s->strings);
         strings_clear(&s->notes);
         *s = (struct settings){ 0 };

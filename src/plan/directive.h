@@ -19,6 +19,9 @@ enum {
 };
 
 enum directive_id {
+        /* Before all others: what their paths mean depends on it. */
+        D_ROOT_DIRECTORY, D_ROOT_IMAGE, D_ROOT_IMAGE_OPTIONS, D_MOUNT_API_VFS, D_BIND_LOG_SOCKETS, D_MOUNT_FLAGS,
+        D_NETWORK_NAMESPACE_PATH, D_IPC_NAMESPACE_PATH,
         D_DYNAMIC_USER, D_USER, D_GROUP, D_SUPPLEMENTARY_GROUPS, D_CAPABILITY_BOUNDING_SET, D_PRIVATE_TMP, D_PRIVATE_DEVICES,
         D_PRIVATE_NETWORK, D_PRIVATE_IPC, D_PRIVATE_PIDS, D_PRIVATE_USERS, D_PRIVATE_MOUNTS, D_PROTECT_SYSTEM, D_PROTECT_HOME,
         D_PROTECT_HOSTNAME, D_READ_WRITE_PATHS, D_READ_ONLY_PATHS, D_INACCESSIBLE_PATHS, D_EXEC_PATHS, D_NO_EXEC_PATHS,
@@ -36,9 +39,12 @@ enum directive_id {
         /* In the order of enum plan_attribute_kind. */
         D_NICE, D_OOM_SCORE_ADJUST, D_TIMER_SLACK_NSEC, D_IO_SCHEDULING_CLASS, D_IO_SCHEDULING_PRIORITY, D_CPU_SCHEDULING_POLICY,
         D_CPU_SCHEDULING_PRIORITY, D_CPU_SCHEDULING_RESET_ON_FORK, D_NUMA_POLICY, D_PERSONALITY, D_COREDUMP_FILTER,
-        D_IGNORE_SIGPIPE,
+        D_IGNORE_SIGPIPE, D_MEMORY_KSM,
+        /* In the order of enum plan_label_kind. */
+        D_SELINUX_CONTEXT, D_APPARMOR_PROFILE, D_SMACK_PROCESS_LABEL, D_SET_LOGIN_ENVIRONMENT,
         D_CPU_AFFINITY, D_NUMA_MASK, D_PASS_ENVIRONMENT, D_ENVIRONMENT_FILE, D_UNSET_ENVIRONMENT, D_EXEC_SEARCH_PATH,
         D_STANDARD_INPUT, D_STANDARD_OUTPUT, D_STANDARD_ERROR,
+        D_STANDARD_INPUT_TEXT, D_STANDARD_INPUT_DATA, D_TTY_PATH, D_TTY_RESET, D_TTY_VHANGUP, D_TTY_VT_DISALLOCATE, D_TTY_ROWS, D_TTY_COLUMNS,
         /* In the order of enum plan_folder_kind. */
         D_RUNTIME_DIRECTORY_MODE, D_STATE_DIRECTORY_MODE, D_CACHE_DIRECTORY_MODE, D_LOGS_DIRECTORY_MODE,
         D_CONFIGURATION_DIRECTORY_MODE, D_RUNTIME_DIRECTORY_PRESERVE,
@@ -49,6 +55,8 @@ enum directive_id {
         D_ALLOWED_CPUS, D_ALLOWED_MEMORY_NODES, D_DEVICE_POLICY, D_DEVICE_ALLOW,
         D_IP_ADDRESS_ALLOW, D_IP_ADDRESS_DENY, D_IP_ACCOUNTING, D_SOCKET_BIND_ALLOW, D_SOCKET_BIND_DENY, D_RESTRICT_NETWORK_INTERFACES,
         D_BIND_NETWORK_INTERFACE, D_RESTRICT_FILE_SYSTEMS,
+        /* In the order of enum plan_credential_kind. */
+        D_LOAD_CREDENTIAL, D_IMPORT_CREDENTIAL, D_SET_CREDENTIAL,
         DIRECTIVE_COUNT
 };
 
@@ -67,9 +75,18 @@ struct setting {
         const char *origin;
 };
 
+/* A directive that is accepted and has no effect (directive_other.h). */
+struct other;
+struct told {
+        const struct other *other;
+        const char *origin;
+};
+
 struct settings {
         struct setting of[DIRECTIVE_COUNT];
         struct strings strings; /* owns origins */
+        struct told *told;
+        size_t told_count, told_room;
         size_t assignments;
         bool lenient; /* systemd's way with bad values: note and ignore */
         const char *by; /* who assigns, for origins, where it is not the user: "profile strict"; or NULL */
@@ -84,6 +101,8 @@ struct facts {
         gid_t gid;
         uint64_t capabilities; /* the full bounding set */
         uint64_t memory_bytes, pids_max;
+        /* %a %A %B %M %o %w %W %v %l %q %g, looked for when one is used: allocated, or NULL; itself NULL: all of them are empty. */
+        char *(*host_word)(char letter);
         bool user_mode;
         bool unified_cgroups; /* /sys/fs/cgroup is a mount of cgroup v2 */
 };
@@ -98,7 +117,9 @@ void settings_done(struct settings *s);
 const char *directive_name(unsigned i, const char **ret_summary);
 /* The name that SecureBits= has for a bit; NULL beyond the last. */
 const char *directive_secure_bit(unsigned bit);
-/* Whether the table has a row of that name. */
+/* Whether settings_assign knows the name: as one that is applied, an older name of one, one without effect, or one that is refused. */
 bool directive_is_known(const char *name);
+/* Whether it is applied, under this name or a newer one. */
+bool directive_is_applied(const char *name);
 /* A valid user or group name, as systemd's strict rule has it. */
 bool directive_user_name_valid(const char *s);

@@ -133,26 +133,48 @@ int directive_compile_search_path(const struct settings *s, const struct setting
         return 0;
 }
 
+int directive_compile_login_environment(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
+{
+        (void)s, (void)facts, (void)e;
+        p->process.login = v->number ? PLAN_LOGIN_YES : PLAN_LOGIN_NO;
+        p->process.login_origin = v->origin;
+        return 0;
+}
+
 /* ---- standard input, output and error ---- */
 
 /* Places of a manager with terminals, journals and sockets of its own. */
 static bool is_of_systemd(const char *word, bool input)
 {
-        static const char *const words[][8] = { { "tty", "journal", "kmsg", "journal+console", "kmsg+console", "socket", "fd", NULL },
-                                                { "tty", "tty-force", "tty-fail", "data", "socket", "fd", NULL } };
+        static const char *const words[][8] = { { "kmsg", "journal+console", "kmsg+console", "socket", "fd", NULL },
+                                                { "socket", "fd", NULL } };
         for (const char *const *w = words[input]; *w; w++)
                 if (text_equal(*w, word))
                         return true;
         return text_starts(word, "fd:") && word[3];
 }
 
-/* "WORD" or "WORD\n/path". */
+/* A word that stands for itself, by its letter in the setting; NULL: none of these. */
+static const char *plain_letter(const char *word, bool input)
+{
+        static const struct {
+                const char *word, *letter;
+                bool input, output;
+        } rows[] = { { "null", "n", true, true },      { "inherit", "i", false, true }, { "journal", "j", false, true }, { "syslog", "j", false, true },
+                     { "data", "d", true, false },     { "tty", "y", true, true },      { "tty-force", "Y", true, false }, { "tty-fail", "x", true, false } };
+        for (size_t i = 0; i < ELEMENTS(rows); i++)
+                if (text_equal(rows[i].word, word) && (input ? rows[i].input : rows[i].output))
+                        return rows[i].letter;
+        return NULL;
+}
+
+/* A letter, or a letter and "\n/path". */
 static int check_stream(const char *word, bool input, char **ret, struct error *e)
 {
         static const char *const kinds[] = { "file:", "append:", "truncate:" };
         CLEAN_FREE char *path = NULL;
-        if (text_equal(word, "null") || (!input && text_equal(word, "inherit"))) {
-                *ret = xstrdup(word);
+        if (plain_letter(word, input)) {
+                *ret = xstrdup(plain_letter(word, input));
                 return 0;
         }
         for (size_t i = 0; i < (input ? 1 : ELEMENTS(kinds)); i++)
@@ -160,7 +182,7 @@ static int check_stream(const char *word, bool input, char **ret, struct error *
                         *ret = xprintf("%c\n%s", *kinds[i], path);
                         return 0;
                 }
-        const char *supported = input ? "null or file:PATH" : "inherit, null, file:PATH, append:PATH or truncate:PATH";
+        const char *supported = input ? "null, data, tty, tty-force, tty-fail or file:PATH" : "inherit, null, journal, tty, file:PATH, append:PATH or truncate:PATH";
         if (!is_of_systemd(word, input))
                 return directive_bad_value(e, word, supported);
         error_set(e, EINVAL, "directive.unsupported", "\"%.80s\" is systemd's, and Bulkhead does not apply it yet", word);
@@ -189,13 +211,17 @@ int directive_compile_stream(const struct settings *s, const struct setting *v, 
         static const struct {
                 char first;
                 enum plan_stream_kind kind;
-        } kinds[] = { { 'i', PLAN_STREAM_INHERIT }, { 'n', PLAN_STREAM_NULL }, { 'f', PLAN_STREAM_FILE }, { 'a', PLAN_STREAM_APPEND },
-                      { 't', PLAN_STREAM_TRUNCATE } };
+                enum plan_tty_taking tty;
+        } kinds[] = { { 'i', PLAN_STREAM_INHERIT, 0 }, { 'n', PLAN_STREAM_NULL, 0 }, { 'f', PLAN_STREAM_FILE, 0 }, { 'a', PLAN_STREAM_APPEND, 0 },
+                      { 't', PLAN_STREAM_TRUNCATE, 0 }, { 'j', PLAN_STREAM_LOG, 0 }, { 'd', PLAN_STREAM_DATA, 0 }, { 'y', PLAN_STREAM_TTY, PLAN_TTY_WAIT },
+                      { 'Y', PLAN_STREAM_TTY, PLAN_TTY_FORCE }, { 'x', PLAN_STREAM_TTY, PLAN_TTY_FAIL } };
         struct plan_stream *stream = &p->process.streams[directive_of(s, v) - D_STANDARD_INPUT];
         (void)facts, (void)e;
         for (size_t i = 0; i < ELEMENTS(kinds); i++)
-                if (*v->text == kinds[i].first)
+                if (*v->text == kinds[i].first) {
                         stream->kind = kinds[i].kind;
+                        stream->tty = kinds[i].tty;
+                }
         stream->path = path ? xstrdup(path + 1) : NULL;
         stream->origin = v->origin;
         return 0;

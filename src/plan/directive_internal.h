@@ -90,8 +90,40 @@ COMPILER_OF_SIBLING(directive_compile_environment_file);
 COMPILER_OF_SIBLING(directive_compile_unset_environment);
 COMPILER_OF_SIBLING(directive_compile_search_path);
 COMPILER_OF_SIBLING(directive_compile_stream);
+COMPILER_OF_SIBLING(directive_compile_login_environment);
 COMPILER_OF_SIBLING(directive_compile_folder_mode);
 COMPILER_OF_SIBLING(directive_compile_folder_preserve);
+/* directive_label.c */
+READER_OF_SIBLING(directive_read_label);
+COMPILER_OF_SIBLING(directive_compile_label);
+/* directive_terminal.c */
+READER_OF_SIBLING(directive_read_tty_path);
+READER_OF_SIBLING(directive_read_tty_size);
+READER_OF_SIBLING(directive_read_input_text);
+READER_OF_SIBLING(directive_read_input_data);
+COMPILER_OF_SIBLING(directive_compile_tty);
+COMPILER_OF_SIBLING(directive_compile_input);
+/* directive_namespace.c */
+READER_OF_SIBLING(directive_read_namespace_path);
+COMPILER_OF_SIBLING(directive_compile_network_path);
+COMPILER_OF_SIBLING(directive_compile_ipc_path);
+/* directive_root.c */
+READER_OF_SIBLING(directive_read_root);
+READER_OF_SIBLING(directive_read_root_options);
+COMPILER_OF_SIBLING(directive_compile_root);
+COMPILER_OF_SIBLING(directive_compile_root_options);
+COMPILER_OF_SIBLING(directive_compile_mount_flags);
+/* A list of paths as mounts of that kind, inside of the unit's root if it has one. */
+void directive_add_paths(struct plan *p, const struct setting *v, enum plan_mount_kind kind);
+/* What a root of its own is given of the host's. After all is compiled. */
+void directive_finish_root(const struct settings *s, struct plan *p);
+/* directive_credentials.c */
+READER_OF_SIBLING(directive_read_load_credential);
+READER_OF_SIBLING(directive_read_import_credential);
+READER_OF_SIBLING(directive_read_set_credential);
+COMPILER_OF_SIBLING(directive_compile_credentials);
+/* The folder of credentials, and its mounts. After all is compiled. */
+void directive_finish_credentials(const struct facts *facts, struct plan *p);
 /* directive_resources.c */
 READER_OF_SIBLING(directive_read_memory_amount);
 READER_OF_SIBLING(directive_read_weight);

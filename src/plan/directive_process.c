@@ -285,7 +285,10 @@ static int check_range(const char *word)
 /* Numbers and ranges, parted by blanks or commas. Of nodes also "all". */
 int directive_read_numbers(const struct reader *r, const char *value, struct error *e)
 {
-        bool nodes = directive_of(r->all, r->v) == D_NUMA_MASK;
+        enum directive_id id = directive_of(r->all, r->v);
+        bool nodes = id == D_NUMA_MASK;
+        /* The one word: all nodes, or the CPUs of the nodes. */
+        const char *word = nodes ? "all" : id == D_CPU_AFFINITY ? "numa" : NULL;
         CLEAN_STRINGS struct strings words = { 0 };
         CLEAN_FREE char *copy = xstrdup(value);
         if (!*value) {
@@ -297,9 +300,10 @@ int directive_read_numbers(const struct reader *r, const char *value, struct err
                         *c = ' ';
         bool ok = text_split_words(copy, &words) == 0 && words.count;
         for (size_t i = 0; ok && i < words.count; i++)
-                ok = check_range(words.items[i]) == 0 || (nodes && words.count == 1 && text_equal(words.items[i], "all"));
+                ok = check_range(words.items[i]) == 0 || (word && words.count == 1 && text_equal(words.items[i], word));
         if (!ok)
                 return directive_bad_value(e, value, nodes ? "numbers of nodes and ranges, such as \"0-3 7\", or all"
+                                           : word ? "numbers and ranges, such as \"0-3 7\", or numa"
                                                            : "numbers and ranges, such as \"0-3 7\"");
         for (size_t i = 0; i < words.count; i++)
                 directive_add_value(r, xstrdup(words.items[i]));
@@ -330,8 +334,11 @@ char *directive_join_numbers(const struct setting *v)
 
 int directive_compile_cpu_affinity(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
 {
+        bool numa = false;
         (void)s, (void)facts, (void)e;
-        p->process.cpus = directive_join_numbers(v);
+        for (size_t i = 0; i < v->count; i++)
+                numa |= text_equal(v->list[i].text, "numa");
+        p->process.cpus = numa ? xstrdup("numa") : directive_join_numbers(v);
         p->process.cpus_origin = directive_origins(p, v);
         return 0;
 }
@@ -389,9 +396,19 @@ static int check_numa(struct plan_process *p, bool lenient, struct error *e)
         return error_while(e, "reading %s", policy->origin);
 }
 
+static int check_affinity(const struct plan_process *p, struct error *e)
+{
+        if (!p->cpus || !text_equal(p->cpus, "numa") || p->numa_nodes)
+                return 0;
+        error_set(e, EINVAL, "directive.value", "%s: NUMAMask= has to name the nodes", p->cpus_origin);
+        return error_while(e, "reading %s", p->cpus_origin);
+}
+
 int directive_check_process(struct plan *p, struct error *e)
 {
         const char *priority = p->process.attributes[PLAN_CPU_PRIORITY].origin, *policy = p->process.attributes[PLAN_NUMA_POLICY].origin;
+        if (check_affinity(&p->process, e) < 0)
+                return -EINVAL;
         int r = check_scheduler(&p->process, p->lenient, e);
         if (r > 0)
                 strings_take(&p->notes, xprintf("%s: does not go with the scheduling policy; ignored", priority));

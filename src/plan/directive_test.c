@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "plan/directive.h"
 #include "plan/specifier.h"
@@ -47,7 +48,7 @@ static int compile(struct plan *p, bool lenient, struct error *e, const char *co
 /* "path kind[,flags]" for each mount, in order. */
 static char *mounts_text(const struct plan *p)
 {
-        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "file", "tmp", "dev", "proc",   "sys", "cgroup",
+        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "file", "creds", "tmp", "dev", "proc", "sys", "cgroup",
                                                              "mqueue", "tmpfs", "ro", "rw", "rw?", "noexec", "exec" };
         CLEAN_TEXT struct text t = { 0 };
         text_add(&t, "");
@@ -117,8 +118,8 @@ static void bad_values(void **state)
                 assert_refused(lines[i], "directive.value");
         assert_refused("CapabilityBoundingSet=CAP_CHOWN CAP_NONE", "directive.capability");
         assert_refused("AmbientCapabilities=CAP_NONE", "directive.capability");
-        assert_refused("ProtectHostname=yes:%q", "directive.specifier");
-        assert_refused("ReadOnlyPaths=/a%q", "directive.specifier");
+        assert_refused("ProtectHostname=yes:%y", "directive.specifier");
+        assert_refused("ReadOnlyPaths=/a%y", "directive.specifier");
         assert_refused("ReadOnlyPaths=/a%", "directive.specifier");
         assert_refused("ReadOnlyPaths", "directive.syntax");
         assert_refused("=x", "directive.syntax");
@@ -757,7 +758,7 @@ static void environment_sources(void **state)
         assert_string_equal(p.process.search_path.items[1], "/b");
         for (size_t i = 0; i < ELEMENTS(bad); i++)
                 assert_refused(bad[i], "directive.value");
-        static const char *const not_yet[] = { "StandardInput=tty", "StandardInput=data", "StandardOutput=journal", "StandardError=journal+console", "StandardOutput=fd:x" };
+        static const char *const not_yet[] = { "StandardInput=socket", "StandardError=journal+console", "StandardOutput=kmsg", "StandardOutput=fd:x" };
         for (size_t i = 0; i < ELEMENTS(not_yet); i++)
                 assert_refused(not_yet[i], "directive.unsupported");
         CLEAN_PLAN struct plan none = { 0 };
@@ -982,6 +983,47 @@ static void names(void **state)
         assert_false(directive_user_name_valid("1a") || directive_user_name_valid("") || directive_user_name_valid("a.b"));
 }
 
+static void credentials(void **state)
+{
+        (void)state;
+        PLAN("SetCredential=own:a\\x00b", "LoadCredential=key:/srv/%n", "ImportCredential=app.*:x.", "LoadCredential=plain", "SetCredential=own:later",
+             "Environment=A=%d/key");
+        const struct plan_credentials *c = &p.credentials;
+        assert_int_equal(c->count, 4);
+        assert_string_equal(c->items[0].source, "/srv/web-front@blue.service");
+        assert_string_equal(c->items[1].source, "plain");
+        assert_string_equal(c->items[2].name, "app.*");
+        assert_string_equal(c->items[2].source, "x.");
+        assert_int_equal(c->items[3].data.length, 5);
+        assert_string_equal(c->items[3].origin, "SetCredential=own:...");
+        assert_string_equal(c->folder, "/run/credentials/web-front@blue.service");
+        assert_string_equal(p.environment.items[0], "A=/run/credentials/web-front@blue.service/key");
+        assert_mounts(LINES("SetCredential=a:b"), "/run/credentials tmpfs,ro; /run/credentials/web-front@blue.service creds,ro");
+        static const char *const bad[] = { "LoadCredential=a/b:/c", "LoadCredential=a:b/c", "LoadCredential=a:/b/../c", "LoadCredential=:/a", "SetCredential=a",
+                                           "SetCredential=a:\\z", "ImportCredential=a/b", "ImportCredential=", NULL };
+        for (size_t i = 0; bad[i + 1]; i++)
+                assert_refused(bad[i], "directive.value");
+}
+
+static void roots(void **state)
+{
+        (void)state;
+        PLAN("RootDirectory=/srv//%p/", "MountAPIVFS=no", "ReadOnlyPaths=/etc +/etc /srv/web-front/opt -/srv", "InaccessiblePaths=/srv /srv/web-front/x", "MountFlags=slave");
+        assert_string_equal(p.unit_root.folder, "/srv/web-front");
+        assert_int_equal(p.unit_root.propagation, MS_SLAVE);
+        assert_int_equal(p.notes.count, 2); /* /etc, and /srv that cannot be hidden */
+        CLEAN_FREE char *got = mounts_text(&p);
+        assert_string_equal(got, "/ ro,optional; /x hidden");
+        assert_mounts(LINES("RootImage=/x.raw", "ReadOnlyPaths=/etc", "BindLogSockets=no", "TemporaryFileSystem=/run"),
+                      "/dev bind; /etc ro; /proc bind; /run tmpfs; /sys bind");
+        assert_mounts(LINES("ReadOnlyPaths=+/etc -+/usr", "MountAPIVFS=yes"), "/etc ro; /usr ro,optional");
+        assert_refused("RootImageOptions=usr:ro", "directive.value");
+        assert_refused("RootDirectory=srv", "directive.value");
+        CLEAN_PLAN struct plan both = { 0 };
+        assert_int_equal(compile(&both, false, &e, LINES("RootDirectory=/srv", "RootImage=/x")), -EINVAL);
+        assert_string_equal(e.id, "root.two");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -997,7 +1039,7 @@ int main(void)
                 cmocka_unit_test(names), cmocka_unit_test(the_kernel_protected), cmocka_unit_test(kernel_tunables),
                 cmocka_unit_test(control_groups), cmocka_unit_test(processes_in_proc), cmocka_unit_test(restricted_namespaces),
                 cmocka_unit_test(restricted_families), cmocka_unit_test(other_restrictions), cmocka_unit_test(ambient_capabilities),
-                cmocka_unit_test(secure_bits_and_keyring), cmocka_unit_test(host_names),
+                cmocka_unit_test(secure_bits_and_keyring), cmocka_unit_test(host_names), cmocka_unit_test(credentials), cmocka_unit_test(roots),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

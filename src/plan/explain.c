@@ -9,7 +9,9 @@
 #include "os/capability.h"
 #include "plan/directive.h"
 #include "plan/explain_container.h"
+#include "plan/explain_credentials.h"
 #include "plan/explain_process.h"
+#include "plan/explain_root.h"
 
 enum { EXPLAIN_VERSION = 1 };
 
@@ -35,6 +37,7 @@ static const struct mount_row {
         [PLAN_INACCESSIBLE] = { "inaccessible", "hidden", false, true },
         [PLAN_BIND] = { "bind", "shows", true, false },
         [PLAN_FILE] = { "file", "a file of the plan's", false, false },
+        [PLAN_CREDENTIALS] = { "credentials", "its credentials", false, false },
         [PLAN_PRIVATE_TMP] = { "private-tmp", "its own", true, true },
         [PLAN_PRIVATE_DEV] = { "private-devices", "no hardware, read-only", false, true },
         [PLAN_PROC] = { "proc", "a new one", true, false },
@@ -241,14 +244,22 @@ static void text_identity(const struct view *v)
                 line(v, "", "IPC objects", "removed at the end", p->dynamic_user ? "RemoveIPC=yes (implied by DynamicUser=yes)" : "RemoveIPC=yes");
 }
 
+/* Where a namespace is that is entered; NULL: it is made. */
+static const char *namespace_path(const struct plan *p, uint64_t flag)
+{
+        return flag == CLONE_NEWNET ? p->network_path : flag == CLONE_NEWIPC ? p->ipc_path : NULL;
+}
+
 static void text_namespaces(const struct view *v)
 {
         if (has_user_namespace(v))
                 line(v, "namespace", "user", users_map(v, true), users_origin(v));
         for (size_t i = 0; i < ELEMENTS(namespaces); i++)
-                if (v->p->namespaces & namespaces[i].flag)
-                        line(v, "namespace", namespaces[i].type, namespaces[i].words,
-                             v->p->namespace_origin[plan_namespace_slot(namespaces[i].flag)]);
+                if (v->p->namespaces & namespaces[i].flag) {
+                        const char *path = namespace_path(v->p, namespaces[i].flag);
+                        CLEAN_FREE char *words = path ? xprintf("that of %s", path) : xstrdup(namespaces[i].words);
+                        line(v, "namespace", namespaces[i].type, words, v->p->namespace_origin[plan_namespace_slot(namespaces[i].flag)]);
+                }
 }
 
 static void add_proc_words(const struct plan *p, struct text *words)
@@ -279,6 +290,8 @@ static void text_mounts(const struct view *v)
                         text_add(&words, ", read-only");
                 if ((m->no_exec || m->no_exec_above) && m->kind != PLAN_NOEXEC)
                         text_add(&words, ", nothing runs from it");
+                if (m->unless_mounted)
+                        text_add(&words, ", unless a mount is there");
                 if (m->optional)
                         text_add(&words, ", if there");
                 line(v, "mount", m->path, words.data, m->origin);
@@ -479,6 +492,8 @@ static void text_seal(const struct view *v)
 
 static void text_notes(const struct view *v)
 {
+        for (size_t i = 0; i < v->p->told_count; i++)
+                line(v, "no effect", v->p->told[i].words, NULL, v->p->told[i].origin);
         for (size_t i = 0; i < v->p->notes.count; i++)
                 line(v, "note", v->p->notes.items[i], NULL, NULL);
         if (v->p->lenient)
@@ -504,8 +519,8 @@ static void text_open(const struct view *v)
 void explain_text(const struct plan *p, const struct explain_host *host, struct text *t)
 {
         static void (*const sections[])(const struct view *) = {
-                text_unit,         text_identity, text_namespaces, text_mounts,  text_capabilities, text_calls,
-                text_restrictions, text_limits,   explain_resources_text, explain_network_text, text_folders, text_process, explain_process_text, text_seal,         text_notes,
+                text_unit,         text_identity, text_namespaces, explain_root_text, text_mounts,  text_capabilities, text_calls,
+                text_restrictions, text_limits,   explain_resources_text, explain_network_text, text_folders, explain_credentials_text, text_process, explain_process_text, text_seal,         text_notes,
                 text_open,
         };
         /* Of a container the configuration says what a unit's directives and defaults say of a run. */
@@ -543,13 +558,15 @@ static void json_identity(const struct view *v)
         text_add(v->t, "}");
 }
 
-static void json_namespace(struct text *t, const char *type, const char *map, const char *origin)
+static void json_namespace(struct text *t, const char *type, const char *map, const char *path, const char *origin)
 {
         next(t);
         text_add(t, "{");
         json_string(t, "type", type);
         if (map)
                 json_string(t, "map", map);
+        if (path)
+                json_string(t, "path", path);
         json_string(t, "origin", origin);
         text_add(t, "}");
 }
@@ -559,10 +576,10 @@ static void json_namespaces(const struct view *v)
         key(v->t, "namespaces");
         text_add(v->t, "[");
         if (has_user_namespace(v))
-                json_namespace(v->t, "user", users_map(v, false), users_origin(v));
+                json_namespace(v->t, "user", users_map(v, false), NULL, users_origin(v));
         for (size_t i = 0; i < ELEMENTS(namespaces); i++)
                 if (v->p->namespaces & namespaces[i].flag)
-                        json_namespace(v->t, namespaces[i].type, NULL,
+                        json_namespace(v->t, namespaces[i].type, NULL, namespace_path(v->p, namespaces[i].flag),
                                        v->p->namespace_origin[plan_namespace_slot(namespaces[i].flag)]);
         text_add(v->t, "]");
 }
@@ -580,6 +597,7 @@ static void json_mount(struct text *t, const struct plan *p, const struct plan_m
                         { m->read_only || m->read_only_above, "read-only" },
                         { m->no_exec || m->no_exec_above, "no-exec" },
                         { m->recursive, "recursive" },
+                        { m->unless_mounted, "unless-mounted" },
                         { proc && p->proc_access, proc_access_options[p->proc_access] },
                         { proc && p->proc_processes_only, "subset=pid" } };
         CLEAN_STRINGS struct strings words = { 0 };
@@ -796,6 +814,16 @@ static void json_seal(const struct view *v)
 static void json_open(const struct view *v)
 {
         json_strings(v->t, "notes", &v->p->notes);
+        key(v->t, "no_effect");
+        text_add(v->t, "[");
+        for (size_t i = 0; i < v->p->told_count; i++) {
+                next(v->t);
+                text_add(v->t, "{");
+                json_string(v->t, "words", v->p->told[i].words);
+                json_string(v->t, "origin", v->p->told[i].origin);
+                text_add(v->t, "}");
+        }
+        text_add(v->t, "]");
         key(v->t, "not_closed");
         text_add(v->t, "[");
         if (v->p->container)
@@ -816,7 +844,7 @@ void explain_json(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 json_unit,   json_identity,     json_namespaces, json_mounts,  json_capabilities, json_privileges,
-                json_calls,  json_restrictions, json_limits,     explain_resources_json, explain_network_json, json_folders, json_process, explain_process_json, json_seal,
+                json_calls,  json_restrictions, json_limits,     explain_resources_json, explain_network_json, json_folders, explain_root_json, explain_credentials_json, json_process, explain_process_json, json_seal,
                 json_open,   explain_container_json,
         };
         const struct view v = { p, host, t };

@@ -86,6 +86,7 @@ static const struct attribute_text {
         [PLAN_PERSONALITY] = { "personality", "personality", "", false },
         [PLAN_COREDUMP_FILTER] = { "coredump_filter", "core dump contains", "", false },
         [PLAN_IGNORE_SIGPIPE] = { "ignore_sigpipe", "SIGPIPE", "", true },
+        [PLAN_MEMORY_KSM] = { "memory_ksm", "equal pages", "", true },
 };
 
 static char *attribute_words(enum plan_attribute_kind kind, int64_t value)
@@ -97,6 +98,8 @@ static char *attribute_words(enum plan_attribute_kind kind, int64_t value)
                 return xstrdup(value ? "the default" : "the same");
         if (kind == PLAN_IGNORE_SIGPIPE)
                 return xstrdup(value ? "ignored" : "ends the process");
+        if (kind == PLAN_MEMORY_KSM)
+                return xstrdup(value ? "shared" : "not shared");
         return kind == PLAN_COREDUMP_FILTER ? xprintf("0x%llx", (unsigned long long)value)
                                             : xprintf("%lld%s", (long long)value, attribute_texts[kind].unit);
 }
@@ -111,9 +114,27 @@ static void text_attributes(const struct view *v)
                         line(v, "process", attribute_texts[i].subject, words, a->origin);
         }
         if (p->cpus)
-                line(v, "process", "CPUs", p->cpus, p->cpus_origin);
+                line(v, "process", "CPUs", text_equal(p->cpus, "numa") ? "those of its memory nodes" : p->cpus, p->cpus_origin);
         if (p->numa_nodes)
                 line(v, "process", "memory nodes", p->numa_nodes, p->numa_nodes_origin);
+}
+
+static const struct label_text {
+        const char *name, *subject;
+} label_texts[PLAN_LABELS] = { [PLAN_LABEL_SELINUX] = { "selinux_context", "SELinux context" }, [PLAN_LABEL_APPARMOR] = { "apparmor_profile", "AppArmor profile" },
+                               [PLAN_LABEL_SMACK] = { "smack_label", "Smack label" } };
+
+static void text_labels(const struct view *v)
+{
+        const struct plan_process *p = &v->p->process;
+        for (size_t i = 0; i < PLAN_LABELS; i++) {
+                const struct plan_label *l = &p->labels[i];
+                CLEAN_FREE char *words = l->text ? xprintf("%s%s", l->text, l->optional ? ", if it can be had" : "") : NULL;
+                if (words)
+                        line(v, "process", label_texts[i].subject, words, l->origin);
+        }
+        if (p->login_origin)
+                line(v, "environment", "HOME, LOGNAME, USER, SHELL", p->login == PLAN_LOGIN_YES ? "set" : "not set", p->login_origin);
 }
 
 static void json_attribute(struct text *t, const struct plan_process *p, enum plan_attribute_kind kind)
@@ -143,6 +164,9 @@ static void json_attributes(const struct view *v)
         for (size_t i = 0; i < PLAN_ATTRIBUTES; i++)
                 if (p->attributes[i].origin)
                         json_attribute(v->t, p, (enum plan_attribute_kind)i);
+        for (size_t i = 0; i < PLAN_LABELS; i++)
+                json_origin(v->t, label_texts[i].name, p->labels[i].text, p->labels[i].origin);
+        json_origin(v->t, "login_environment", p->login == PLAN_LOGIN_DEFAULT ? NULL : p->login == PLAN_LOGIN_YES ? "yes" : "no", p->login_origin);
         json_origin(v->t, "cpus", p->cpus, p->cpus_origin);
         json_origin(v->t, "numa_nodes", p->numa_nodes, p->numa_nodes_origin);
         text_add(v->t, "}");
@@ -182,12 +206,36 @@ static const struct stream_text {
 } stream_texts[PLAN_STREAMS] = { { "input", "standard input" }, { "output", "standard output" }, { "error", "standard error" } };
 
 static const char *const stream_words[] = { [PLAN_STREAM_INHERIT] = "inherit", [PLAN_STREAM_NULL] = "null", [PLAN_STREAM_FILE] = "file",
-                                            [PLAN_STREAM_APPEND] = "append", [PLAN_STREAM_TRUNCATE] = "truncate" };
+                                            [PLAN_STREAM_APPEND] = "append", [PLAN_STREAM_TRUNCATE] = "truncate", [PLAN_STREAM_LOG] = "log",
+                                            [PLAN_STREAM_DATA] = "data", [PLAN_STREAM_TTY] = "tty" };
+
+static const char *const tty_words[] = { [PLAN_TTY_WAIT] = "tty", [PLAN_TTY_FORCE] = "tty, by force", [PLAN_TTY_FAIL] = "tty, if it is free" };
+
+static const char *tty_path(const struct plan_process *p)
+{
+        return p->tty.path ? p->tty.path : "/dev/console";
+}
+
+static char *stream_subject(const struct plan_process *p, const struct plan_stream *s)
+{
+        switch (s->kind) {
+        case PLAN_STREAM_NULL:
+                return xstrdup("nowhere");
+        case PLAN_STREAM_LOG:
+                return xstrdup("the run's log or caller");
+        case PLAN_STREAM_DATA:
+                return xprintf("%zu bytes of the plan's", p->input.length);
+        case PLAN_STREAM_TTY:
+                return xprintf("%s %s", s == p->streams ? tty_words[s->tty] : "tty", tty_path(p));
+        default:
+                return s->path ? xprintf("%s %s", stream_words[s->kind], s->path) : xstrdup("the run's own");
+        }
+}
 
 /* Standard error follows an output that goes elsewhere. */
 static bool follows_output(const struct plan_process *p, size_t i)
 {
-        return i == 2 && p->streams[2].kind == PLAN_STREAM_INHERIT && p->streams[1].kind != PLAN_STREAM_INHERIT;
+        return i == 2 && p->streams[2].kind == PLAN_STREAM_INHERIT && p->streams[1].kind != PLAN_STREAM_INHERIT && p->streams[1].kind != PLAN_STREAM_LOG;
 }
 
 static void text_streams(const struct view *v)
@@ -195,9 +243,7 @@ static void text_streams(const struct view *v)
         const struct plan_process *p = &v->p->process;
         for (size_t i = 0; i < PLAN_STREAMS; i++) {
                 const struct plan_stream *s = &p->streams[i];
-                CLEAN_FREE char *words = follows_output(p, i) ? xstrdup("where standard output goes")
-                                         : s->path            ? xprintf("%s %s", stream_words[s->kind], s->path)
-                                                              : xstrdup(s->kind == PLAN_STREAM_NULL ? "nowhere" : "the run's own");
+                CLEAN_FREE char *words = follows_output(p, i) ? xstrdup("where standard output goes") : stream_subject(p, s);
                 if (s->origin || follows_output(p, i))
                         line(v, "process", stream_texts[i].subject, words, s->origin ? s->origin : p->streams[1].origin);
         }
@@ -233,7 +279,7 @@ static void json_streams(const struct view *v)
                 key(v->t, stream_texts[i].name);
                 text_add(v->t, "{");
                 json_string(v->t, "kind", follows_output(p, i) ? "output" : stream_words[s->kind]);
-                json_string(v->t, "path", s->path);
+                json_string(v->t, "path", s->kind == PLAN_STREAM_TTY ? tty_path(p) : s->path);
                 json_string(v->t, "origin", s->origin ? s->origin : p->streams[1].origin);
                 text_add(v->t, "}");
         }
@@ -244,6 +290,7 @@ void explain_process_text(const struct view *v)
 {
         text_limits(v);
         text_attributes(v);
+        text_labels(v);
         text_lists(v);
         text_streams(v);
 }

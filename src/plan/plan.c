@@ -230,6 +230,10 @@ void plan_process_done(struct plan_process *p)
         free(p->numa_nodes);
         for (size_t i = 0; i < PLAN_STREAMS; i++)
                 free(p->streams[i].path);
+        for (size_t i = 0; i < PLAN_LABELS; i++)
+                free(p->labels[i].text);
+        free(p->tty.path);
+        text_clear(&p->input);
         strings_clear(&p->pass);
         strings_clear(&p->files);
         strings_clear(&p->unset);
@@ -261,16 +265,21 @@ void plan_done(struct plan *p)
         free(p->mounts);
         free(p->folders);
         free(p->denials);
+        free(p->told);
         free(p->unit);
         free(p->user);
         free(p->group);
         free(p->working_directory);
         free(p->hostname);
+        free(p->network_path);
+        free(p->ipc_path);
         free(p->program);
         plan_process_done(&p->process);
         plan_resources_done(&p->resources);
         plan_network_done(&p->network);
         strings_clear(&p->file_systems.names);
+        plan_credentials_done(&p->credentials);
+        plan_unit_root_done(&p->unit_root);
         if (p->container) {
                 plan_container_done(p->container);
                 free(p->container);

@@ -16,17 +16,20 @@
 #include "base/text.h"
 #include "plan/container.h"
 #include "plan/file_systems.h"
+#include "plan/credentials.h"
 #include "plan/filter.h"
 #include "plan/network.h"
 #include "plan/process.h"
 #include "plan/resources.h"
 #include "plan/restriction.h"
+#include "plan/unit_root.h"
 
 enum plan_mount_kind {
         /* By strength, strongest first: of two entries on one path the first wins. */
         PLAN_INACCESSIBLE,
         PLAN_BIND,
         PLAN_FILE,         /* a file with text of the plan's own, bound read-only */
+        PLAN_CREDENTIALS,  /* what the plan's credentials become */
         PLAN_PRIVATE_TMP,  /* a folder of the run's own */
         PLAN_PRIVATE_DEV,
         PLAN_PROC,
@@ -49,6 +52,7 @@ struct plan_mount {
         bool optional;     /* "-": a missing path is no error */
         bool read_only;
         bool no_exec;
+        bool unless_mounted; /* in a root of its own: left out where something is mounted there */
         bool exec;         /* an EXEC entry of the same path lost against this one */
         bool made_read_only; /* likewise a READ_ONLY entry: it stays even where this one is left out */
         bool recursive;    /* BIND: with what is mounted below */
@@ -90,6 +94,12 @@ struct plan_restriction {
         const char *origin;
 };
 
+/* What was asked for and has no effect: a run is not what it is about. */
+struct plan_told {
+        const char *words; /* what holds in its place */
+        const char *origin;
+};
+
 struct plan {
         char *unit;
         bool user_mode; /* an ordinary user: the user namespace comes first */
@@ -97,6 +107,7 @@ struct plan {
 
         uint64_t namespaces; /* CLONE_NEW*, without the user namespace */
         const char *namespace_origin[8]; /* by plan_namespace_slot */
+        char *network_path, *ipc_path;       /* namespaces that are entered instead of made, or NULL */
         enum plan_users users;
         const char *users_origin;
 
@@ -137,6 +148,7 @@ struct plan {
         uint64_t memory_max_bytes, tasks_max; /* UINT64_MAX: no limit */
         uint64_t cpu_quota_permille;          /* of one CPU; UINT64_MAX: none */
         bool devices_closed;
+        const char *clock_origin; /* ProtectClock=: where devices are closed the clock may be read; NULL: not asked for */
         const char *memory_origin, *tasks_origin, *cpu_origin, *devices_origin;
 
         struct plan_folder *folders;
@@ -154,6 +166,8 @@ struct plan {
         struct strings environment;
         mode_t umask;
         struct plan_process process;
+        struct plan_credentials credentials;
+        struct plan_unit_root unit_root;
         struct plan_resources resources;
         struct plan_network network;
         struct plan_file_systems file_systems;
@@ -161,6 +175,8 @@ struct plan {
 
         struct plan_container *container; /* owned; NULL: the host's tree and a unit's directives alone */
 
+        struct plan_told *told;
+        size_t told_count;
         char *program; /* what argv[0] was found as on the host, or NULL: looked for inside */
         struct strings argv;
         struct strings notes;   /* what was ignored, for lenient */

@@ -34,6 +34,7 @@ enum plan_attribute_kind {
         PLAN_PERSONALITY, /* PER_* */
         PLAN_COREDUMP_FILTER,
         PLAN_IGNORE_SIGPIPE,
+        PLAN_MEMORY_KSM,
         PLAN_ATTRIBUTES
 };
 
@@ -43,21 +44,50 @@ struct plan_attribute {
 };
 
 /* Standard input, output and error. */
-enum plan_stream_kind { PLAN_STREAM_INHERIT, PLAN_STREAM_NULL, PLAN_STREAM_FILE, PLAN_STREAM_APPEND, PLAN_STREAM_TRUNCATE };
-enum { PLAN_STREAMS = 3 };
+enum plan_stream_kind { PLAN_STREAM_INHERIT, PLAN_STREAM_NULL, PLAN_STREAM_FILE, PLAN_STREAM_APPEND, PLAN_STREAM_TRUNCATE,
+                        PLAN_STREAM_LOG,  /* as the way of running gives it, whatever the others are */
+                        PLAN_STREAM_DATA, /* input: the plan's own */
+                        PLAN_STREAM_TTY };
+/* How a terminal that has a session already is taken. */
+enum plan_tty_taking { PLAN_TTY_WAIT, PLAN_TTY_FORCE, PLAN_TTY_FAIL };
+enum { PLAN_STREAMS = 3, PLAN_INPUT_MAX = 16 << 20 };
+
+struct plan_tty {
+        char *path; /* NULL: /dev/console */
+        bool reset, hang_up, disallocate;
+        unsigned rows, columns; /* 0: as they are */
+        const char *origin;
+};
 
 struct plan_stream {
         enum plan_stream_kind kind;
+        enum plan_tty_taking tty; /* input */
         char *path;
         const char *origin; /* NULL: not asked for */
 };
 
+/* Of security modules, in the order of the rows of the table of directives. */
+enum plan_label_kind { PLAN_LABEL_SELINUX, PLAN_LABEL_APPARMOR, PLAN_LABEL_SMACK, PLAN_LABELS };
+enum { PLAN_LABEL_MAX = 4000 };
+
+struct plan_label {
+        char *text; /* NULL: not asked for */
+        bool optional;
+        const char *origin;
+};
+
 struct plan_process {
+        struct plan_label labels[PLAN_LABELS];
         struct plan_limit limits[PLAN_LIMITS];
         struct plan_attribute attributes[PLAN_ATTRIBUTES];
         char *cpus, *numa_nodes; /* "0-3,7"; nodes also "all" */
         const char *cpus_origin, *numa_nodes_origin;
         struct plan_stream streams[PLAN_STREAMS];
+        struct plan_tty tty;
+        struct text input; /* of PLAN_STREAM_DATA */
+        const char *input_origin;
+        enum { PLAN_LOGIN_DEFAULT, PLAN_LOGIN_NO, PLAN_LOGIN_YES } login; /* HOME, LOGNAME, USER and SHELL; by default with a user */
+        const char *login_origin;
         struct strings pass;  /* names of the caller's variables */
         struct strings files; /* "[-]/path" of files with variables; the last part may be a pattern */
         struct strings unset; /* NAME or NAME=VALUE, taken away last */

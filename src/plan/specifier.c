@@ -46,6 +46,11 @@ static char *as_path(const char *unit)
         return *text == '/' ? TAKE_PTR(text) : xprintf("/%s", text);
 }
 
+char *specifier_credentials_folder(const struct facts *facts)
+{
+        return xprintf("%s/credentials/%s", facts->runtime_folder, facts->unit);
+}
+
 static char *expand_one(char c, const struct facts *f)
 {
         switch (c) {
@@ -62,9 +67,12 @@ static char *expand_one(char c, const struct facts *f)
         case 'C': return xstrdup(f->cache_folder);
         case 'L': return xstrdup(f->logs_folder);
         case 'E': return xstrdup(f->configuration_folder);
+        case 'd': return specifier_credentials_folder(f);
         case 'T': return xstrdup("/tmp");
         case 'V': return xstrdup("/var/tmp");
-        case 'u': case 'g': return xstrdup(f->user_name);
+        case 'a': case 'A': case 'B': case 'M': case 'o': case 'w': case 'W': case 'v': case 'l': case 'q': case 'g':
+                return f->host_word ? f->host_word(c) : xstrdup("");
+        case 'u': return xstrdup(f->user_name);
         case 'U': return xprintf("%u", f->uid);
         case 'G': return xprintf("%u", f->gid);
         case 'h': return xstrdup(f->home);

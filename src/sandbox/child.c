@@ -33,8 +33,10 @@
 #include "sandbox/container.h"
 #include "sandbox/denials.h"
 #include "sandbox/hooks.h"
+#include "sandbox/labels.h"
 #include "sandbox/root.h"
 #include "sandbox/streams.h"
+#include "sandbox/terminal.h"
 
 void child_note(struct child *c, const char *format, ...)
 {
@@ -100,6 +102,9 @@ static int stage_session(struct child *c, struct error *e)
                 return error_errno(e, errno, "session.refused", "starting a session");
         if (c->io->terminal && ioctl(c->io->in, TIOCSCTTY, 0) < 0)
                 return error_errno(e, errno, "session.terminal", "taking the terminal");
+        if (!is_container(c) && c->s->plan->process.streams[0].kind == PLAN_STREAM_TTY && c->s->stream_fds[0] >= 0 &&
+            terminal_take(c->s->plan, c->s->stream_fds[0], e) < 0)
+                return e->code;
         return make_keyring(c, e);
 }
 
@@ -196,7 +201,7 @@ static int stage_mounts(struct child *c, struct error *e)
 
 static int stage_labels(struct child *c, struct error *e)
 {
-        return is_container(c) ? container_labels(c, e) : 0;
+        return is_container(c) ? container_labels(c, e) : labels_apply(c, e);
 }
 
 static int stage_join(struct child *c, struct error *e)
@@ -273,7 +278,8 @@ static int stage_wait(struct child *c, struct error *e)
 
 static int stage_network(struct child *c, struct error *e)
 {
-        int r = c->s->plan->namespaces & CLONE_NEWNET ? network_loopback_up() : 0;
+        /* One that was there before us is set up as its maker wants it. */
+        int r = c->s->plan->namespaces & CLONE_NEWNET && !c->s->plan->network_path ? network_loopback_up() : 0;
         if (r < 0)
                 return error_errno(e, r, "network.loopback", "bringing loopback up");
         return is_container(c) && c->s->plan->container->net_device_count ? container_ask(c, CONTAINER_DEVICES, e) : 0;

@@ -11,7 +11,8 @@ struct child {
         int sync_fd;   /* asks the supervisor for id maps; -EBADF where none are needed */
         int observer_fd; /* takes the listener of the observed filter, or -EBADF */
         int proc_fd;   /* the host's /proc, opened before any mount */
-        int root_fd;
+        int root_fd;      /* of the payload's tree */
+        int host_fd;      /* of the host's: where what is shown comes from; the same unless the unit has a root of its own */
         int run_fd;       /* the run's own folder, likewise */
         int stand_ins_fd; /* the stand-ins for InaccessiblePaths=, once mounts are made */
         int writable[SANDBOX_WRITABLE_MAX]; /* for Landlock, where the root is read-only */

@@ -148,7 +148,7 @@ static int open_namespaces(struct sandbox *s, uint64_t flags, pid_t pid)
 
 int command_share_namespaces(struct sandbox *s, struct error *e)
 {
-        const uint64_t flags = s->plan->namespaces & (CLONE_NEWNET | CLONE_NEWIPC);
+        const uint64_t flags = s->plan->namespaces & ((s->shared_net_fd < 0 ? CLONE_NEWNET : 0) | (s->shared_ipc_fd < 0 ? CLONE_NEWIPC : 0));
         int pair[2], pidfd = -EBADF;
         char byte;
         if (!flags || !s->privileged || s->users_first)
@@ -168,13 +168,36 @@ int command_share_namespaces(struct sandbox *s, struct error *e)
         fd_close(pidfd);
         if (r == 0)
                 return 0;
-        s->shared_net_fd = fd_close(s->shared_net_fd);
-        s->shared_ipc_fd = fd_close(s->shared_ipc_fd);
+        if (flags & CLONE_NEWNET)
+                s->shared_net_fd = fd_close(s->shared_net_fd);
+        if (flags & CLONE_NEWIPC)
+                s->shared_ipc_fd = fd_close(s->shared_ipc_fd);
         if (s->plan->lenient)
                 return 0; /* each command's own start says what is left out */
         error_errno(e, r, "namespace.refused", "making the namespaces that the service's commands share");
         error_status(e, flags & CLONE_NEWNET ? STATUS_NETWORK : STATUS_NAMESPACE);
         return r;
+}
+
+static int refused(const struct sandbox *s, int error, uint64_t flag, const char *what, struct error *e)
+{
+        const char *origin = s->plan->namespace_origin[plan_namespace_slot(flag)];
+        error_errno(e, error, "namespace.join", "%s the %s namespace", what, process_namespace_name(flag));
+        error_status(e, flag == CLONE_NEWNET ? STATUS_NETWORK : STATUS_NAMESPACE);
+        return error_while(e, "applying %s", origin);
+}
+
+int command_open_namespaces(struct sandbox *s, struct error *e)
+{
+        const struct {
+                const char *path;
+                int *fd;
+                uint64_t flag;
+        } rows[] = { { s->plan->network_path, &s->shared_net_fd, CLONE_NEWNET }, { s->plan->ipc_path, &s->shared_ipc_fd, CLONE_NEWIPC } };
+        for (size_t i = 0; i < ELEMENTS(rows); i++)
+                if (rows[i].path && (*rows[i].fd = open(rows[i].path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) < 0)
+                        return refused(s, errno, rows[i].flag, "opening", e);
+        return 0;
 }
 
 int command_join(struct child *c, struct error *e)
@@ -183,6 +206,6 @@ int command_join(struct child *c, struct error *e)
         static const int flags[] = { CLONE_NEWNET, CLONE_NEWIPC };
         for (size_t i = 0; i < ELEMENTS(fds); i++)
                 if (fds[i] >= 0 && setns(fds[i], flags[i]) < 0)
-                        return error_errno(e, errno, "namespace.join", "entering the service's %s namespace", process_namespace_name((uint64_t)flags[i]));
+                        return refused(c->s, errno, (uint64_t)flags[i], "entering", e);
         return 0;
 }

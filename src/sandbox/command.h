@@ -25,7 +25,9 @@ int command_prepare(struct sandbox *s, const struct exec_line *line, const struc
 void command_done(struct command *c);
 #define CLEAN_COMMAND CLEAN(command_done)
 
-/* Makes the namespaces that all commands share, where the plan has any and that can be had; else each command makes its own. */
+/* Opens the namespaces that the plan names by path: all commands enter them. */
+int command_open_namespaces(struct sandbox *s, struct error *e);
+/* Makes the other namespaces that all commands share, where the plan has any and that can be had; else each command makes its own. */
 int command_share_namespaces(struct sandbox *s, struct error *e);
 
 struct child;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sandbox/folders.h"
+#include "sandbox/unit_root.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -314,12 +315,26 @@ static void show_private(const struct place *at, const struct plan_folder *f, co
         m->read_only = f->read_only;
 }
 
+/* A root of the unit's own has nothing there, nor the link that leads to a private folder. */
+static void show_in_root(const struct place *at, const struct plan_folder *f, const char *path)
+{
+        CLEAN_FREE char *public = xprintf("%s/%s", at->base, f->name);
+        struct plan_mount *m = plan_add_mount(at->s->plan, PLAN_BIND, public, f->origin);
+        m->source = xstrdup(path);
+        m->recursive = true;
+        m->read_only = f->read_only;
+}
+
 static void show(const struct place *at, const struct plan_folder *f, const char *path)
 {
         if (!is_seen(f))
                 return;
         if (at->private)
                 show_private(at, f, path);
+        if (unit_root_is_asked(at->s->plan))
+                show_in_root(at, f, path);
+        else if (at->private)
+                return;
         else if (plan_has_mounts(at->s->plan))
                 plan_add_mount(at->s->plan, f->read_only ? PLAN_READ_ONLY : PLAN_READ_WRITE, path, f->origin);
 }

@@ -14,6 +14,7 @@
 #include "os/file.h"
 #include "os/ipc.h"
 #include "plan/directive.h"
+#include "sandbox/unit_root.h"
 
 static const uint8_t uid_key[16] = { 0x37, 0x53, 0x7e, 0x31, 0xcf, 0xce, 0x48, 0xf5, 0x8a, 0xbb, 0x39, 0x57, 0x8d, 0xd9, 0xec, 0x59 };
 static const uint8_t name_key[16] = { 0x58, 0x1a, 0xaf, 0xe6, 0x28, 0x58, 0x4e, 0x96, 0xb4, 0x4e, 0xf5, 0x3b, 0x8c, 0x92, 0x07, 0xec };
@@ -149,7 +150,7 @@ char *identity_database(const struct sandbox *s, const char *database)
         CLEAN_TEXT struct text t = { 0 };
         CLEAN_FREE char *path = xprintf("/etc/%s", database);
         const struct account *a = &s->account;
-        if (file_read(AT_FDCWD, path, 16 << 20, &t) < 0)
+        if (unit_root_read(s->plan, path, 16 << 20, &t) < 0)
                 text_add(&t, "");
         if (t.length && t.data[t.length - 1] != '\n')
                 text_add(&t, "\n");

@@ -15,10 +15,13 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/exit_status.h"
 #include "base/path.h"
 #include "os/mount.h"
 #include "os/path.h"
 #include "sandbox/child.h"
+#include "sandbox/credentials.h"
+#include "sandbox/unit_root.h"
 
 static bool is_content(enum plan_mount_kind k)
 {
@@ -37,6 +40,8 @@ static int failed(struct error *e, const struct plan_mount *m, int r, const char
                 else if (r == -EPERM)
                         error_hint(e, "this process may not change mounts here; run as root outside of a restricted container");
         }
+        if (m->kind == PLAN_CREDENTIALS)
+                error_status(e, STATUS_CREDENTIALS);
         error_while(e, "applying %s", m->origin);
         return r;
 }
@@ -46,7 +51,7 @@ static int failed(struct error *e, const struct plan_mount *m, int r, const char
 static int clone_source(struct child *c, const struct plan_mount *m, const char *source, bool recursive, bool *ret_folder)
 {
         (void)m;
-        CLEAN_FD int fd = path_open_in(c->root_fd, source, 0);
+        CLEAN_FD int fd = path_open_in(c->host_fd, source, 0);
         if (fd < 0)
                 return fd;
         struct stat st;
@@ -282,6 +287,9 @@ static int open_content(struct child *c, struct plan_mount *m, int tmp[2], struc
         case PLAN_FILE:
                 ret->fd = clone_source(c, m, m->source, false, &ret->folder);
                 break;
+        case PLAN_CREDENTIALS:
+                ret->fd = credentials_mount(s);
+                break;
         case PLAN_PRIVATE_TMP:
                 if (s->plan->tmp == PLAN_TMP_HOST_FOLDERS)
                         ret->fd = clone_source(c, m, s->tmp_source[var], true, &ret->folder);
@@ -331,10 +339,12 @@ static int attach_content(struct child *c, struct content *contents, size_t i, s
         struct content *content = &contents[i];
         CLEAN_FD int target = path_open_in(c->root_fd, m->path, 0);
         /* Where a bind's target is missing, it is made, as systemd does; in the sandbox's own view. */
-        if (target == -ENOENT && (m->kind == PLAN_BIND || m->kind == PLAN_TMPFS))
+        if (target == -ENOENT && (m->kind == PLAN_BIND || m->kind == PLAN_TMPFS || m->kind == PLAN_CREDENTIALS))
                 target = path_make_in(c->root_fd, m->path, content->folder, PATH_LINKS);
         if (target < 0)
                 return target == -ENOENT && m->optional ? 0 : failed(e, m, target, "finding");
+        if (m->unless_mounted && mount_is_root(target))
+                return 0;
         if (m->kind == PLAN_PRIVATE_DEV)
                 return attach_dev(p, contents, i, target, e);
         int r = 0;
@@ -430,6 +440,21 @@ static void restore_redundant(struct child *c)
         }
 }
 
+/* The path of fd inside the payload's tree. */
+static int path_inside(const struct child *c, int fd, char *ret, unsigned long size)
+{
+        char root[PATH_MAX];
+        int r = path_of(c->proc_fd, fd, ret, size);
+        if (r < 0 || c->root_fd == c->host_fd)
+                return r;
+        r = path_of(c->proc_fd, c->root_fd, root, sizeof root);
+        if (r < 0 || !path_is_below(ret, root))
+                return r < 0 ? r : -EXDEV;
+        size_t n = strlen(root);
+        memmove(ret, ret[n] ? ret + n : "/", strlen(ret[n] ? ret + n : "/") + 1);
+        return 0;
+}
+
 /* Replaces each path by what it resolves to, drops what may be missing, and sorts anew. */
 static int resolve_paths(struct child *c, struct error *e)
 {
@@ -445,7 +470,7 @@ static int resolve_paths(struct child *c, struct error *e)
                         free(m.source);
                         continue;
                 }
-                int r = fd < 0 ? failed(e, &m, fd, "finding") : path_of(c->proc_fd, fd, real, sizeof real);
+                int r = fd < 0 ? failed(e, &m, fd, "finding") : path_inside(c, fd, real, sizeof real);
                 if (r < 0) {
                         /* Keep the rest of the list whole for its owner. */
                         memmove(&p->mounts[kept], &p->mounts[i], (p->mount_count - i) * sizeof m);
@@ -530,12 +555,13 @@ static int clone_access(struct child *c, const struct plan_mount *m)
 
 static int attach_access(struct child *c, const struct plan_mount *m, int tree)
 {
-        if (tree < 0) {
-                uint64_t attributes = access_attributes(m);
-                return attributes ? mount_set(AT_FDCWD, m->path, attributes, 0, true) : 0;
-        }
+        uint64_t attributes = tree < 0 ? access_attributes(m) : 0;
+        if (tree < 0 && !attributes)
+                return 0;
         CLEAN_FD int target = path_open_in(c->root_fd, m->path, 0);
-        return target < 0 ? target : mount_attach(tree, target, "");
+        if (target < 0)
+                return target;
+        return tree < 0 ? mount_set(target, "", attributes, 0, true) : mount_attach(tree, target, "");
 }
 
 static int apply_access(struct child *c, struct error *e)
@@ -618,12 +644,18 @@ int child_mounts(struct child *c, struct error *e)
                 error_hint(e, "a container refuses mounts here; --lenient starts without them, where none rearranges what is seen");
                 error_while(e, "applying %s", p->namespace_origin[plan_namespace_slot(CLONE_NEWNS)]);
         }
+        c->host_fd = c->root_fd;
+        bool own_root = unit_root_is_asked(p);
+        if (r == 0 && own_root)
+                r = unit_root_open(c, e);
         if (r == 0)
                 r = apply_content(c, e);
         if (r == 0)
                 r = resolve_paths(c, e);
         if (r == 0)
                 r = apply_access(c, e);
+        if (r == 0 && own_root)
+                r = unit_root_enter(c, e);
         if (r == 0 && p->root_read_only) {
                 r = collect_writable(c);
                 if (r == -E2BIG)
@@ -634,8 +666,9 @@ int child_mounts(struct child *c, struct error *e)
         if (r == 0 && p->no_new_privileges)
                 (void)mount_set(AT_FDCWD, "/", MOUNT_ATTR_NOSUID, 0, true);
         /* Mounts of the payload's own children spread among them, not to the host. */
+        uint64_t propagation = p->unit_root.propagation ? p->unit_root.propagation : MS_SHARED;
         if (r == 0)
-                (void)mount_set(AT_FDCWD, "/", 0, MS_SHARED, true);
+                (void)mount_set(AT_FDCWD, "/", 0, propagation, true);
         umask(mask);
         return r;
 }

@@ -117,10 +117,44 @@ static int set_scheduler(const struct child *c, const struct plan_process *p)
         return asked ? attributes_set_scheduler(&a) : 0;
 }
 
+/* The CPUs of one node, or with "all" those that are there. */
+static int add_cpus_of(const char *node, struct text *t)
+{
+        CLEAN_TEXT struct text one = { 0 };
+        CLEAN_FREE char *path = text_equal(node, "all") ? xstrdup("/sys/devices/system/cpu/online") : xprintf("/sys/devices/system/node/node%s/cpulist", node);
+        int r = file_read_value(AT_FDCWD, path, &one);
+        if (r < 0)
+                return r;
+        one.data[strcspn(one.data, "\n")] = 0;
+        if (*one.data)
+                text_addf(t, "%s%s", t->length ? "," : "", one.data);
+        return 0;
+}
+
+/* nodes: "0-3,7" or "all". */
+static int set_cpus_of_nodes(const char *nodes)
+{
+        CLEAN_TEXT struct text cpus = { 0 };
+        CLEAN_FREE char *copy = xstrdup(nodes);
+        char *rest = copy;
+        int r = text_equal(nodes, "all") ? add_cpus_of(nodes, &cpus) : 0;
+        for (char *word; r == 0 && !text_equal(nodes, "all") && (word = strsep(&rest, ","));) {
+                char *end;
+                unsigned long from = strtoul(word, &end, 10), to = *end == '-' ? strtoul(end + 1, NULL, 10) : from;
+                for (; r == 0 && from <= to; from++) {
+                        CLEAN_FREE char *node = xprintf("%lu", from);
+                        r = add_cpus_of(node, &cpus);
+                }
+        }
+        return r < 0 ? r : cpus.length ? attributes_set_cpus(cpus.data) : -EINVAL;
+}
+
 static int set_cpus(const struct child *c, const struct plan_process *p)
 {
         (void)c;
-        return p->cpus ? attributes_set_cpus(p->cpus) : 0;
+        if (!p->cpus)
+                return 0;
+        return text_equal(p->cpus, "numa") ? set_cpus_of_nodes(p->numa_nodes) : attributes_set_cpus(p->cpus);
 }
 
 static int set_memory_policy(const struct child *c, const struct plan_process *p)
@@ -164,6 +198,14 @@ static int set_personality(const struct child *c, const struct plan_process *p)
         return has(p, PLAN_PERSONALITY) ? attributes_set_personality((unsigned long)p->attributes[PLAN_PERSONALITY].value) : 0;
 }
 
+/* Linux 6.4 and later. Headers may be older. */
+static int set_ksm(const struct child *c, const struct plan_process *p)
+{
+        enum { MEMORY_MERGE = 67 };
+        (void)c;
+        return has(p, PLAN_MEMORY_KSM) && prctl(MEMORY_MERGE, (unsigned long)p->attributes[PLAN_MEMORY_KSM].value, 0, 0, 0) < 0 ? -errno : 0;
+}
+
 /* In systemd's order. */
 static const struct attribute_row {
         const char *what, *hint;
@@ -184,6 +226,7 @@ static const struct attribute_row {
         { "the I/O priority", "realtime needs CAP_SYS_NICE or CAP_SYS_ADMIN", set_io_priority, STATUS_IOPRIO,
           { PLAN_IO_CLASS, PLAN_IO_PRIORITY, PLAN_IO_PRIORITY } },
         { "the timer slack", NULL, set_timer_slack, STATUS_TIMERSLACK, { PLAN_TIMER_SLACK_NS, PLAN_TIMER_SLACK_NS, PLAN_TIMER_SLACK_NS } },
+        { "the sharing of equal pages", "it needs Linux 6.4 with KSM, and CAP_SYS_RESOURCE", set_ksm, STATUS_KSM, { PLAN_MEMORY_KSM, PLAN_MEMORY_KSM, PLAN_MEMORY_KSM } },
         { "the personality", NULL, set_personality, STATUS_PERSONALITY, { PLAN_PERSONALITY, PLAN_PERSONALITY, PLAN_PERSONALITY } },
 };
 

@@ -185,6 +185,16 @@ static int add_devices(const struct making *m)
         return 0;
 }
 
+/* Reading the clock harms nobody; a machine without one has nothing to read. */
+static void add_clock(const struct making *m)
+{
+        struct error none = { 0 };
+        const struct making quiet = { m->p, m->r, m->notes, &none };
+        const struct plan_device_rule clock = { .what = (char[]){ "char-rtc" }, .access = CGROUP_READ };
+        if (m->p->clock_origin)
+                (void)add_drivers(&quiet, &clock);
+}
+
 static int choose_devices(const struct making *m, bool privileged, enum cgroup_devices *ret)
 {
         const struct plan_resources *pr = &m->p->resources;
@@ -197,11 +207,13 @@ static int choose_devices(const struct making *m, bool privileged, enum cgroup_d
                         return leave_out(m, origin, -EPERM) < 0 ? m->e->code : 0;
                 }
                 *ret = CGROUP_DEVICES_CLOSED;
+                add_clock(m);
                 return add_devices(m);
         }
         if (m->p->devices_closed && privileged) {
                 m->r->devices_origin = m->p->devices_origin;
                 add_closed_devices(m->r);
+                add_clock(m);
                 *ret = CGROUP_DEVICES_TRIED;
         }
         return 0;

@@ -20,7 +20,9 @@
 #include "os/landlock.h"
 #include "os/process.h"
 #include "sandbox/child.h"
+#include "sandbox/command.h"
 #include "sandbox/container.h"
+#include "sandbox/credentials.h"
 #include "sandbox/denials.h"
 #include "sandbox/environment.h"
 #include "sandbox/filter_cache.h"
@@ -29,6 +31,7 @@
 #include "sandbox/network.h"
 #include "sandbox/resources.h"
 #include "sandbox/streams.h"
+#include "sandbox/unit_root.h"
 
 /* ---- prepare ---- */
 
@@ -104,7 +107,7 @@ int sandbox_environment(struct sandbox *s, const char *term, struct strings *l, 
         for (size_t i = 0; p->user_mode && i < ELEMENTS(kept); i++)
                 if (getenv(kept[i]))
                         set_variablef(l, kept[i], getenv(kept[i]));
-        if (p->user) {
+        if (p->process.login == PLAN_LOGIN_YES || (p->user && p->process.login != PLAN_LOGIN_NO)) {
                 set_variablef(l, "HOME", s->account.home);
                 set_variablef(l, "LOGNAME", s->account.name);
                 set_variablef(l, "USER", s->account.name);
@@ -113,6 +116,8 @@ int sandbox_environment(struct sandbox *s, const char *term, struct strings *l, 
         set_variablef(l, "INVOCATION_ID", s->host->invocation_id);
         if (term)
                 set_variablef(l, "TERM", term);
+        if (p->credentials.folder)
+                set_variablef(l, "CREDENTIALS_DIRECTORY", p->credentials.folder);
         environment_add_search_path(l, &p->process);
         environment_pass(l, &p->process);
         for (size_t i = 0; i < p->environment.count; i++)
@@ -263,7 +268,7 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
                 return read;
         bool must_bound = p->bounding != capability_all() && !(s->held >> CAP_SETPCAP & 1);
         s->users_first = !s->privileged && (p->namespaces || p->users != PLAN_USERS_HOST || must_bound);
-        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, make_tmp_folders,
+        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, command_open_namespaces, unit_root_prepare, credentials_load, make_tmp_folders,
                                                                           folders_prepare, make_cgroup,      build_filters };
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
                 int r = steps[i](s, e);
@@ -382,7 +387,7 @@ bool sandbox_may_drop_mounts(const struct plan *p)
                     (m->kind == PLAN_TMPFS && text_starts(m->origin, "TemporaryFileSystem=")))
                         return false;
         }
-        return p->lenient && !p->dynamic_user;
+        return p->lenient && !p->dynamic_user && !p->credentials.folder && !unit_root_is_asked(p);
 }
 
 static void note_dropped(struct sandbox *s, const char *origin, int error)
@@ -436,7 +441,7 @@ static void live(void *data)
         fd_close(b->status_in);
         fd_close(b->ours);
         struct child c = { .s = b->s, .io = b->io, .status_fd = b->status_out, .sync_fd = b->theirs, .observer_fd = b->observer,
-                           .proc_fd = -EBADF, .root_fd = -EBADF, .terminal_fd = -EBADF };
+                           .proc_fd = -EBADF, .root_fd = -EBADF, .host_fd = -EBADF, .terminal_fd = -EBADF };
         _exit(child_tie(&c) < 0 ? EXIT_FAILURE : child_run(&c));
 }
 
@@ -577,6 +582,7 @@ void sandbox_done(struct sandbox *s)
         free(s->stand_ins);
         free(s->tmp_source[0]);
         free(s->tmp_source[1]);
+        credentials_done(&s->credentials);
         strings_clear(&s->environment);
         strings_clear(&s->folder_variables);
         strings_clear(&s->notes);
@@ -594,6 +600,7 @@ void sandbox_done(struct sandbox *s)
         fd_close(s->shared_net_fd);
         fd_close(s->shared_ipc_fd);
         fd_close(s->root_fd);
+        fd_close(s->image_fd);
         fd_close(s->nodes_fd);
         fd_close(s->start_fd);
         fd_close(s->late_pid_fd);

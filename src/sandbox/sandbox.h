@@ -51,6 +51,17 @@ struct sandbox_io {
 
 enum { SANDBOX_FILTERS_MAX = 16, SANDBOX_WRITABLE_MAX = 64 };
 
+/* Loaded for the payload (credentials.h). */
+struct sandbox_credential {
+        char *name;
+        struct text data;
+};
+
+struct sandbox_credentials {
+        struct sandbox_credential *items;
+        size_t count, room, bytes;
+};
+
 struct sandbox {
         struct plan *plan; /* borrowed; gains the mounts of folders */
         const struct sandbox_host *host;
@@ -64,6 +75,9 @@ struct sandbox {
         size_t group_count;
         bool set_groups;
         int uid_lock_fd; /* held while the run lives; the supervisor keeps it */
+        struct sandbox_credentials credentials;
+        int image_fd; /* the block device of the root's image, or -EBADF */
+        const char *image_type;
         struct strings environment, folder_variables;
         char *listen_pid;  /* in environment: "LISTEN_PID=" and room for a number, which only the child knows; or NULL */
         struct strings notes; /* what a lenient start left out, for the child to report */
@@ -97,7 +111,7 @@ struct sandbox {
         int late_pid_fd;  /* the process namespace that the child is born into when all else is done; -EBADF: born in its own */
 };
 #define SANDBOX_INIT                                                                                         \
-        { .uid_lock_fd = -EBADF, .last_group_fd = -EBADF, .shared_net_fd = -EBADF, .shared_ipc_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
+        { .image_fd = -EBADF, .uid_lock_fd = -EBADF, .last_group_fd = -EBADF, .shared_net_fd = -EBADF, .shared_ipc_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
           .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF, .program_fd = -EBADF, .stream_fds = { -EBADF, -EBADF, -EBADF } }
 
 struct sandbox_child {

@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/exit_status.h"
+#include "os/file.h"
+#include "sandbox/terminal.h"
 
 static const struct {
         const char *name;
@@ -20,9 +23,24 @@ static bool is_same_file(const struct plan_stream *a, const struct plan_stream *
 /* Which stream before it this one shares, or i. */
 static size_t shared_stream(const struct plan_stream *s, size_t i)
 {
-        if (i == 2 && s[1].kind != PLAN_STREAM_INHERIT && (s[2].kind == PLAN_STREAM_INHERIT || is_same_file(&s[1], &s[2])))
+        /* Output goes to the terminal that input comes from, unless it is said to go elsewhere. */
+        if (i && s[0].kind == PLAN_STREAM_TTY && (s[i].kind == PLAN_STREAM_TTY || (s[i].kind == PLAN_STREAM_INHERIT && (i == 1 || s[1].kind == PLAN_STREAM_INHERIT))))
+                return 0;
+        if (i == 2 && s[1].kind == PLAN_STREAM_TTY && s[2].kind == PLAN_STREAM_TTY)
+                return 1;
+        if (i == 2 && s[1].kind != PLAN_STREAM_INHERIT && s[1].kind != PLAN_STREAM_LOG && (s[2].kind == PLAN_STREAM_INHERIT || is_same_file(&s[1], &s[2])))
                 return shared_stream(s, 1);
         return i && s[i].kind == PLAN_STREAM_FILE && is_same_file(&s[0], &s[i]) ? 0 : i;
+}
+
+/* In memory, and nobody can change it. */
+static int open_data(const struct text *input)
+{
+        CLEAN_FD int fd = memfd_create("input", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        int r = fd < 0 ? -errno : file_write_all(fd, input->data ? input->data : "", input->length);
+        if (r == 0 && (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0 || lseek(fd, 0, SEEK_SET) < 0))
+                r = -errno;
+        return r < 0 ? r : TAKE_FD(fd);
 }
 
 /* A file for input that is one for output too is opened once, for both. */
@@ -30,6 +48,10 @@ static int open_stream(const struct plan *p, size_t i)
 {
         const struct plan_stream *s = p->process.streams;
         static const int flags[] = { [PLAN_STREAM_FILE] = 0, [PLAN_STREAM_APPEND] = O_APPEND, [PLAN_STREAM_TRUNCATE] = O_TRUNC };
+        if (s[i].kind == PLAN_STREAM_TTY)
+                return terminal_open(&p->process);
+        if (s[i].kind == PLAN_STREAM_DATA)
+                return open_data(&p->process.input);
         bool null = s[i].kind == PLAN_STREAM_NULL, both = i == 0 && (is_same_file(&s[0], &s[1]) || is_same_file(&s[0], &s[2]));
         int access = i == 0 ? (both ? O_RDWR | O_CREAT : O_RDONLY) : null ? O_WRONLY : O_WRONLY | O_CREAT | flags[s[i].kind];
         mode_t mask = umask(p->umask);
@@ -42,12 +64,14 @@ int streams_open(const struct plan *p, int fds[PLAN_STREAMS], struct error *e)
 {
         const struct plan_stream *s = p->process.streams;
         for (size_t i = 0; i < PLAN_STREAMS; i++) {
-                if (s[i].kind == PLAN_STREAM_INHERIT || shared_stream(s, i) != i || fds[i] >= 0)
+                if (s[i].kind == PLAN_STREAM_INHERIT || s[i].kind == PLAN_STREAM_LOG || shared_stream(s, i) != i || fds[i] >= 0)
                         continue;
                 fds[i] = open_stream(p, i);
                 if (fds[i] >= 0)
                         continue;
-                error_errno(e, fds[i], "stdio.file", "opening %s for %s", s[i].path ? s[i].path : "/dev/null", rows[i].name);
+                const char *what = s[i].path ? s[i].path : s[i].kind == PLAN_STREAM_TTY ? p->process.tty.path ? p->process.tty.path : "/dev/console"
+                                   : s[i].kind == PLAN_STREAM_DATA ? "memory" : "/dev/null";
+                error_errno(e, fds[i], "stdio.file", "opening %s for %s", what, rows[i].name);
                 error_status(e, rows[i].exit_status);
                 return error_while(e, "applying %s", s[i].origin);
         }

@@ -7,6 +7,7 @@
 
 #include "os/capability.h"
 #include "os/file.h"
+#include "shim/host_words.h"
 
 static void read_id(const char *path, char ret[33])
 {
@@ -52,7 +53,7 @@ void facts_gather(struct host_facts *f, const char *unit, bool user_mode)
                 .configuration_folder = user_mode ? home_folder(f, ".config") : "/etc",
                 .uid = geteuid(), .gid = getegid(), .capabilities = capability_all(),
                 .memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
-                .pids_max = 4194304, .user_mode = user_mode, .unified_cgroups = has_unified_cgroups(),
+                .pids_max = 4194304, .host_word = host_word, .user_mode = user_mode, .unified_cgroups = has_unified_cgroups(),
         };
 }
 

@@ -218,7 +218,7 @@ def test_a_dynamic_users_runtime_folder_that_stays(box):
 
 
 @pytest.mark.parametrize("assignment", ["PassEnvironment=A=b", "PassEnvironment=1A", "UnsetEnvironment==x", "EnvironmentFile=relative", "EnvironmentFile=/a*/b",
-                                        "ExecSearchPath=bin", "StandardInput=tty", "StandardOutput=journal", "StandardOutput=file:x", "StandardError=fd:3",
+                                        "ExecSearchPath=bin", "StandardInput=fd", "StandardOutput=kmsg", "StandardOutput=file:x", "StandardError=fd:3",
                                         "RuntimeDirectoryMode=9", "StateDirectoryMode=70000", "RuntimeDirectoryPreserve=perhaps"])
 def test_values_that_are_refused(box, assignment):
     r = box.run(assignment, "true")

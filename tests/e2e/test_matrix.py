@@ -188,6 +188,13 @@ STOPS = [
     ("WorkingDirectory={d}/keep", "WorkingDirectory={d}", "test -d keep"),
     ("Environment=A=b", "", "test -z \"$A\""),
     ("NoNewPrivileges=yes\n{drop}", "{drop}", "test $({suid} -u) = 0"),
+    ("ReadOnlyDirectories={d}/keep", "", "echo y >>{d}/keep/f"),
+    ("RootDirectory={d}\nBindReadOnlyPaths=/usr /bin /lib /lib64", "RootDirectory=/", "test -e /etc/passwd"),
+    ("RootDirectory={d}\nBindReadOnlyPaths=/usr /bin /lib /lib64\nReadOnlyPaths=+/keep", "RootDirectory={d}\nBindReadOnlyPaths=/usr /bin /lib /lib64\nReadOnlyPaths=/keep",
+     "echo y >>/keep/f"),
+    ("RootDirectory={d}\nBindReadOnlyPaths=/usr /bin /lib /lib64\nMountAPIVFS=no", "RootDirectory={d}\nBindReadOnlyPaths=/usr /bin /lib /lib64", "test -d /proc/self"),
+    ("MountFlags=slave\nPrivateMounts=yes", "PrivateMounts=yes", "head -1 /proc/self/mountinfo | grep -q shared:"),
+    ("StandardInputText=no", "StandardInputText=x", "grep -q x"),
 ]
 ROOT_STOPS = [
     ("SystemCallFilter=@system-service\nSystemCallErrorNumber=EPERM", "", "{probe} call sync reboot swapoff | grep -vE 'reboot\":1,\"swapoff\":1'"),
@@ -241,6 +248,10 @@ ROOT_STOPS = [
     ("SocketBindDeny=ipv6", "SocketBindDeny=ipv4", BIND + " AF_INET6 ::1 0"),
     ("SocketBindDeny=tcp:61000-61999", "SocketBindDeny=tcp:62000-62999", BIND + " AF_INET 127.0.0.1 61421"),
     ("BindNetworkInterface=lo", "", "python3 -c 'import socket; assert not socket.socket().getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16)'"),
+    ("SetCredential=key:x", "SetCredential=key:x\nSetCredential=", "test -z \"$CREDENTIALS_DIRECTORY\""),
+    ("SetCredential=key:x\nUser=daemon", "SetCredential=key:x", "echo y >$CREDENTIALS_DIRECTORY/key || test $(stat -c %u $CREDENTIALS_DIRECTORY/key) = 0"),
+    ("SetLoginEnvironment=yes", "", "test -z \"$LOGNAME\""),
+    ("NetworkNamespacePath=/proc/{pid}/ns/net\nPrivateNetwork=yes", "PrivateNetwork=yes", "test $(readlink /proc/self/ns/net) != {net}"),
     ("CPUQuota=20%", "", "{probe} spin 600 | grep -qE ':([3-9][0-9][0-9])'"),
 ]
 

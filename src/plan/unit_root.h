@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The part of a plan that says what tree a unit sees in the place of the host's: a folder of it, or an image of a file system. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct plan_unit_root {
+        char *folder;       /* normalized; NULL: no folder */
+        char *image;        /* likewise, of a file; at most one of the two */
+        char *options;      /* of the image, separated by commas; NULL: none */
+        const char *origin; /* NULL: the host's own tree */
+        const char *options_origin;
+        uint64_t propagation; /* MS_SHARED, MS_SLAVE or MS_PRIVATE of all mounts; 0: the default, shared among its own */
+        const char *propagation_origin;
+};
+
+void plan_unit_root_done(struct plan_unit_root *r);
