@@ -165,6 +165,11 @@ static uint64_t restart_delay(const struct machine *m)
         return (uint64_t)delay;
 }
 
+static enum service_state dead_state(const struct machine *m)
+{
+        return m->result == RESULT_SUCCESS || m->result == RESULT_CONDITION ? STATE_DEAD : STATE_FAILED;
+}
+
 static void enter_dead(struct machine *m)
 {
         bool again = wants_restart(m), asked = m->restart_asked;
@@ -172,8 +177,7 @@ static void enter_dead(struct machine *m)
         m->runtime_deadline_usec = m->watchdog_deadline_usec = 0;
         m->ops->close(m->context, again);
         if (!again) {
-                bool good = m->result == RESULT_SUCCESS || m->result == RESULT_CONDITION;
-                set_state(m, good ? STATE_DEAD : STATE_FAILED, 0);
+                set_state(m, dead_state(m), 0);
                 return;
         }
         m->restart_asked = false;
@@ -472,7 +476,7 @@ static bool stop(struct machine *m)
         case STATE_FAILED:
                 return true;
         case STATE_AUTO_RESTART:
-                set_state(m, m->result == RESULT_SUCCESS ? STATE_DEAD : STATE_FAILED, 0);
+                set_state(m, dead_state(m), 0);
                 return true;
         case STATE_CONDITION:
         case STATE_START_PRE:
