@@ -522,11 +522,14 @@ bool machine_reload(struct machine *m)
                 (void)m->ops->kill(m->context, PROCESS_MAIN, m->service->reload_signal, false);
         if (enter_list(m, STATE_RELOAD, &k))
                 return true;
-        if (k < 0)
+        if (k < 0) {
                 m->reload_result = RESULT_RESOURCES;
-        else if (by_signal && m->main_alive)
+                enter_running(m, RESULT_SUCCESS);
+                return true;
+        }
+        if (by_signal && m->main_alive)
                 set_state(m, STATE_RELOAD, m->service->timeout_start_usec);
-        return k == 0 && by_signal;
+        return by_signal;
 }
 
 /* ---- what happens: the main process ---- */
@@ -707,10 +710,10 @@ void machine_control_exited(struct machine *m, struct process_exit x)
                 return;
         }
         enum service_result r = judge(m, x, m->list);
-        if (m->list == SERVICE_CONDITION && x.code == EXIT_CODE_EXITED && x.status > 0 && x.status < 255)
-                r = RESULT_CONDITION;
-        if (line_of(m, m->list, m->control_index)->flags & EXEC_IGNORE_FAILURE && m->list != SERVICE_CONDITION)
+        if (line_of(m, m->list, m->control_index)->flags & EXEC_IGNORE_FAILURE)
                 r = RESULT_SUCCESS;
+        if (m->list == SERVICE_CONDITION && r == RESULT_EXIT_CODE && x.status < 255)
+                r = RESULT_CONDITION;
         if (r == RESULT_SUCCESS && m->control_index + 1 < m->service->lines[m->list].count && m->list != SERVICE_START) {
                 set_state(m, m->state, span_of(m, m->state)); /* each command has that time */
                 if (run_control(m, m->list, m->control_index + 1) == 0)
