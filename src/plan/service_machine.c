@@ -736,6 +736,7 @@ void machine_group_empty(struct machine *m)
                         enter_signal(m, STATE_STOP_SIGTERM, RESULT_PROTOCOL);
                 return;
         case STATE_RUNNING:
+        case STATE_RELOAD: /* it said that it reloads, and ended */
                 enter_running(m, RESULT_SUCCESS);
                 return;
         case STATE_STOP_WATCHDOG:

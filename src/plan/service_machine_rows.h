@@ -284,6 +284,9 @@
 { "Type=notify\nExecStart=/a\n",
   "start ready reloading time",
   "open =start Start.0 =running =reload @90s =running" },
+{ "Type=forking\nGuessMainPID=no\nExecStart=/a\nNotifyAccess=all\nTimeoutStartSec=infinity\n",
+  "find=0 start rest=1 control=0 reloading empty",
+  "open =start Start.0 =running =reload close =dead" },
 /* watchdog */
 { "ExecStart=/a\nWatchdogSec=10\n",
   "start wait=9 alive wait=9 time main=!6",
