@@ -68,53 +68,97 @@ static int open_live(const struct life *l, const char *unit, bool *ret_live, str
 
 /* ---- start ---- */
 
+enum { BEGIN_TRIES = 100, BEGIN_PAUSE_MS = 10 };
+
 struct starting {
-        const char *name;
+        const char *verb, *name;
         int fd; /* on which the start is awaited, or negative: nothing to await */
 };
 
-static int begin(const struct life *l, const char *name, struct starting *ret)
+/* Has a unit that lives started, if it does not stay up, or started anew. The connection, or -errno. */
+static int ask_live(const struct service_launch *how, const struct life *l, const struct unit *u, bool restarts, struct strings *notes, struct error *e)
 {
-        CLEAN_UNIT struct unit u = { 0 };
-        CLEAN_STRINGS struct strings notes = { 0 };
-        struct error e = { 0 };
-        const struct service_launch how = launch_of(l);
-        if (unit_open(&l->o, "start", name, &u) < 0)
-                return 1;
-        int fd = service_launch(&how, &u, &notes, &e);
-        print_notes(l, &notes);
-        *ret = (struct starting){ name, fd };
-        if (fd >= 0 || fd == -EEXIST) /* it runs: that is what was asked for */
-                return 0;
-        return target_fail("start", name, &e);
+        bool live = false;
+        CLEAN_FD int dir_fd = open_live(l, u->name.whole, &live, e);
+        if (!live)
+                return -ESTALE;
+        if (restarts)
+                return service_relaunch(how, u, dir_fd, notes, e);
+        CLEAN_FD int fd = client_connect(dir_fd, e);
+        int r = fd < 0 ? fd : client_start(fd, e);
+        return r < 0 ? r : TAKE_FD(fd);
 }
 
-static int await(const struct starting *s)
+/* Whether a unit lives may change while it is asked: whoever it was is then over, and the next answer holds. */
+static int begin_one(const struct life *l, const struct unit *u, bool restarts, struct error *e)
+{
+        const struct service_launch how = launch_of(l);
+        for (int i = 0;; i++) {
+                CLEAN_STRINGS struct strings notes = { 0 };
+                *e = (struct error){ 0 };
+                int fd = restarts ? ask_live(&how, l, u, true, &notes, e) : -ESTALE;
+                if (fd == -ESTALE)
+                        fd = service_launch(&how, u, &notes, e);
+                if (fd == -EEXIST && !restarts)
+                        fd = ask_live(&how, l, u, false, &notes, e);
+                bool again = fd == -EEXIST || fd == -ESTALE || fd == -ECONNREFUSED || fd == -ECONNRESET || fd == -EPIPE || fd == -ENOENT;
+                if (fd >= 0 || !again || i == BEGIN_TRIES) {
+                        print_notes(l, &notes);
+                        return fd;
+                }
+                (void)poll(NULL, 0, BEGIN_PAUSE_MS);
+        }
+}
+
+static int begin(const struct life *l, const char *verb, const char *name, struct starting *ret)
+{
+        CLEAN_UNIT struct unit u = { 0 };
+        struct error e = { 0 };
+        if (unit_open(&l->o, verb, name, &u) < 0)
+                return 1;
+        int fd = begin_one(l, &u, *verb == 'r', &e);
+        *ret = (struct starting){ verb, name, fd };
+        return fd < 0 ? target_fail(verb, name, &e) : 0;
+}
+
+static int await(const struct life *l, struct starting *s)
 {
         struct error e = { 0 };
         int r = s->fd < 0 ? 0 : client_wait_started(s->fd, &e);
-        fd_close(s->fd);
-        return r < 0 ? target_fail("start", s->name, &e) : 0;
+        s->fd = fd_close(s->fd);
+        for (int i = 0; r == -ESTALE && i < BEGIN_TRIES; i++) { /* it was asked while it ended */
+                (void)poll(NULL, 0, BEGIN_PAUSE_MS);
+                if (begin(l, s->verb, s->name, s))
+                        return 1;
+                r = client_wait_started(s->fd, &e);
+                s->fd = fd_close(s->fd);
+        }
+        return r < 0 ? target_fail(s->verb, s->name, &e) : 0;
 }
 
 /* All are begun first, so that many start in the time of one. */
-int unit_cmd_start(int argc, char **argv)
+static int begin_all(const char *verb, const char *about, int argc, char **argv)
 {
         CLEAN_LIFE struct life l = LIFE_INIT;
         int status = 0;
-        if (!life_parse(&l, start_options, "Start services and wait until they are up", argc, argv))
+        if (!life_parse(&l, start_options, about, argc, argv))
                 return 1;
         CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
         for (size_t i = 0; i < l.o.names.count; i++) {
                 all[i].fd = -EBADF;
-                int r = begin(&l, l.o.names.items[i], &all[i]);
+                int r = begin(&l, verb, l.o.names.items[i], &all[i]);
                 status = r ? r : status;
         }
         for (size_t i = 0; i < l.o.names.count; i++) {
-                int r = l.o.no_wait ? 0 : await(&all[i]);
+                int r = l.o.no_wait ? 0 : await(&l, &all[i]);
                 status = r ? r : status;
         }
         return status;
+}
+
+int unit_cmd_start(int argc, char **argv)
+{
+        return begin_all("start", "Start services and wait until they are up", argc, argv);
 }
 
 /* ---- run ---- */
@@ -209,16 +253,16 @@ int unit_cmd_stop(int argc, char **argv)
                 return 1;
         CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
         for (size_t i = 0; i < l.o.names.count; i++) {
-                all[i].fd = -EBADF;
+                all[i] = (struct starting){ "stop", l.o.names.items[i], -EBADF };
                 int r = ask_stop(&l, l.o.names.items[i], &all[i]);
                 status = r ? r : status;
         }
         for (size_t i = 0; i < l.o.names.count; i++) {
-                struct wire_exited ignored = { 0 };
-                if (all[i].fd >= 0 && !l.o.no_wait) {
-                        (void)client_wait(all[i].fd, &ignored, NULL);
-                        wait_gone(&l, l.o.names.items[i]);
-                }
+                struct error e = { 0 };
+                if (all[i].fd >= 0 && !l.o.no_wait && client_wait_stopped(all[i].fd, &e) < 0)
+                        status = target_fail("stop", all[i].name, &e);
+                else if (all[i].fd >= 0 && !l.o.no_wait)
+                        wait_gone(&l, all[i].name);
                 fd_close(all[i].fd);
         }
         return status;
@@ -226,39 +270,9 @@ int unit_cmd_stop(int argc, char **argv)
 
 /* ---- restart, reload ---- */
 
-static int restart_one(const struct life *l, const char *name, struct starting *ret)
-{
-        CLEAN_UNIT struct unit u = { 0 };
-        CLEAN_STRINGS struct strings notes = { 0 };
-        struct error e = { 0 };
-        const struct service_launch how = launch_of(l);
-        bool live = false;
-        if (unit_open(&l->o, "restart", name, &u) < 0)
-                return 1;
-        CLEAN_FD int dir_fd = open_live(l, u.name.whole, &live, NULL);
-        int fd = live ? service_relaunch(&how, &u, dir_fd, &notes, &e) : service_launch(&how, &u, &notes, &e);
-        print_notes(l, &notes);
-        *ret = (struct starting){ name, fd };
-        return fd < 0 ? target_fail("restart", name, &e) : 0;
-}
-
 int unit_cmd_restart(int argc, char **argv)
 {
-        CLEAN_LIFE struct life l = LIFE_INIT;
-        int status = 0;
-        if (!life_parse(&l, start_options, "Stop services and start them again, with their files as they are now", argc, argv))
-                return 1;
-        CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                all[i].fd = -EBADF;
-                int r = restart_one(&l, l.o.names.items[i], &all[i]);
-                status = r ? r : status;
-        }
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                int r = l.o.no_wait ? 0 : await(&all[i]);
-                status = r ? r : status;
-        }
-        return status;
+        return begin_all("restart", "Stop services and start them again, with their files as they are now", argc, argv);
 }
 
 int unit_cmd_reload(int argc, char **argv)

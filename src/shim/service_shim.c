@@ -46,7 +46,7 @@ struct supervisor {
         bool told;     /* that it is started, or that it failed to */
         bool restarts; /* somebody waits for the next start; what goes on until then is the end of the last */
         bool shrinks, saves;
-        unsigned reload_client, reload_waits; /* who asked, and whether somebody did */
+        unsigned reload_client, reload_serial; /* who asked; serial 0: nobody */
 };
 
 static uint64_t now_usec(void *context)
@@ -134,10 +134,12 @@ static void tell(struct supervisor *s)
 static void tell_reload(struct supervisor *s)
 {
         int32_t r = s->machine.reload_result == RESULT_SUCCESS && machine_is_active(&s->machine) ? 0 : -EIO;
-        if (!s->reload_waits || s->machine.state == STATE_RELOAD)
+        if (!s->reload_serial || s->machine.state == STATE_RELOAD)
                 return;
-        s->reload_waits = 0;
-        if (s->hub.clients[s->reload_client].used)
+        const struct hub_client *c = &s->hub.clients[s->reload_client];
+        bool stays = c->used && c->serial == s->reload_serial;
+        s->reload_serial = 0;
+        if (stays)
                 hub_send(&s->hub, s->reload_client, WIRE_DONE, &r, sizeof r);
 }
 
@@ -555,14 +557,44 @@ static void on_reload(struct supervisor *s, unsigned client)
         int32_t r = -ENOTSUP;
         if (machine_reload(&s->machine)) {
                 s->reload_client = client;
-                s->reload_waits = 1;
+                s->reload_serial = s->hub.clients[client].serial;
                 tell_reload(s);
         } else
                 hub_send(&s->hub, client, WIRE_DONE, &r, sizeof r);
 }
 
-static void on_restart(struct supervisor *s)
+/* Nothing begins in a supervisor that is about to end: who asks is to begin with another. */
+static bool is_too_late(struct supervisor *s, unsigned client)
 {
+        int32_t r = -ESTALE;
+        if (!machine_is_over(&s->machine))
+                return false;
+        hub_send(&s->hub, client, WIRE_DONE, &r, sizeof r);
+        return true;
+}
+
+static void on_start(struct supervisor *s, unsigned client)
+{
+        const enum service_state at = s->machine.state;
+        if (is_too_late(s, client))
+                return;
+        if (machine_is_active(&s->machine)) {
+                tell_past(s, client);
+                return;
+        }
+        s->told = false;
+        s->restarts = at >= STATE_STOP;
+        if (at >= STATE_STOP && at <= STATE_FINAL_SIGKILL)
+                hub_send_all(&s->hub, WIRE_OVERTAKEN, NULL, 0);
+        (void)machine_start(&s->machine);
+}
+
+static void on_restart(struct supervisor *s, unsigned client)
+{
+        if (is_too_late(s, client))
+                return;
+        if (s->machine.stop_asked && s->machine.state >= STATE_STOP)
+                hub_send_all(&s->hub, WIRE_OVERTAKEN, NULL, 0);
         s->told = false;
         s->restarts = true;
         (void)machine_restart(&s->machine);
@@ -595,7 +627,10 @@ static void on_message(void *context, unsigned client, const unsigned char *m, s
                 on_reload(s, client);
                 return;
         case WIRE_RESTART:
-                on_restart(s);
+                on_restart(s, client);
+                return;
+        case WIRE_START:
+                on_start(s, client);
                 return;
         case WIRE_DETACHED:
                 hub_drop(&s->hub, client);

@@ -47,7 +47,7 @@ class Services(Bulkhead):
         (self.base / "data").chmod(0o777)
         super().__init__(folder=str(self.base / "run"))
         self.actor = actor()
-        self.fifo = str(self.base / "events")
+        self.fifo = str(self.base / "data/events")
         os.mkfifo(self.fifo)
         os.chmod(self.fifo, 0o666)
         self.events = os.open(self.fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
