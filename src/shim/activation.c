@@ -81,7 +81,7 @@ static int name_notify_socket(struct activation *a, const struct service *s, str
         if (s->notify_access == NOTIFY_NONE)
                 return 0;
         CLEAN_FREE char *folder = xprintf("%s/notify", a->root_path);
-        if (mkdir(folder, 0711) < 0 && errno != EEXIST)
+        if ((mkdir(folder, 0711) < 0 && errno != EEXIST) || chmod(folder, 0711) < 0) /* whatever our umask is: users of their own pass through */
                 return error_errno(e, errno, "service.notify", "mkdir(%s)", folder);
         a->notify_path = xprintf("%s/%.16s", folder, a->invocation_id);
         /* Whatever covers it, the service can reach it. */

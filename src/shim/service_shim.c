@@ -123,10 +123,12 @@ static void tell(struct supervisor *s)
                 return;
         if (begun) {
                 s->told = true;
+                save(s); /* who hears it may look */
                 hub_send_all(&s->hub, WIRE_STARTED, NULL, 0);
         } else if (m->state == STATE_AUTO_RESTART && m->result != RESULT_SUCCESS) {
                 s->told = true;
                 describe_failure(s);
+                save(s);
                 hub_send_all(&s->hub, WIRE_FAILED, &s->error, sizeof s->error);
         }
 }
