@@ -118,8 +118,17 @@ int activation_spawn(struct activation *a, const struct exec_line *line, const s
                      struct sandbox_child *ret, struct error *e)
 {
         CLEAN_COMMAND struct command c = { 0 };
-        int r = command_prepare(&a->sandbox, line, variables, io->keep_fds, &c, e);
+        int r = sandbox_wake(&a->sandbox, e);
+        if (r == 0)
+                r = command_prepare(&a->sandbox, line, variables, io->keep_fds, &c, e);
         return r == 0 ? sandbox_spawn(&c.sandbox, io, ret, e) : r;
+}
+
+void activation_rest(struct activation *a)
+{
+        settings_done(&a->settings); /* the plan has what it needs of them */
+        if (a->open)
+                sandbox_rest(&a->sandbox);
 }
 
 void activation_close(struct activation *a, bool restarts)

@@ -732,6 +732,7 @@ static void loop(struct supervisor *s)
                         save(s);
                 if (s->shrinks) {
                         s->shrinks = false;
+                        activation_rest(&s->activation);
                         daemon_shrink();
                 }
                 hub_turn(&s->hub, time_left(s));

@@ -674,6 +674,19 @@ def test_many_clients_at_once(s):
     s.assert_clean()
 
 
+def test_filters_hold_for_commands_that_come_later(s):
+    """Between commands the supervisor keeps no filters; whatever runs next has them all the same."""
+    look = "/bin/grep Seccomp_filters /proc/self/status"
+    u = s.up("a", "Type=exec\nNoNewPrivileges=yes\nSystemCallFilter=@system-service\nRestrictAddressFamilies=AF_UNIX\nRestrictSUIDSGID=yes\n"
+                  f"ExecStartPre={look}\nExecStart=ACT say=up stay\nExecReload={look}\nExecReload=+{look}\nExecStop={look}")
+    s.heard("up")
+    s.ok("unit", "reload", u)
+    s.ok("unit", "reload", u)
+    stopped(s, u)
+    counts = [int(line.split()[1]) for line in s.logs(u).splitlines()]
+    assert counts[0] > 2 and counts == [counts[0], counts[0], counts[2], counts[0], counts[2], counts[0]] and counts[2] < counts[0], counts
+
+
 # ---- sudden death ----
 
 LIVES = ["ExecStart=ACT child=ignore,stay child=apart,stay stay",
