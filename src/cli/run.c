@@ -100,16 +100,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         case KEY_REPORT: o->report = true; return 0;
         case KEY_LIKE: o->like = arg; return 0;
         case KEY_LENIENT: o->lenient = true; return 0;
-        case KEY_SEAL: {
-                static const char *const words[] = { "auto", "landlock", "userns", "off" };
-                for (size_t i = 0; i < ELEMENTS(words); i++)
-                        if (text_equal(arg, words[i])) {
-                                o->seal = (enum plan_seal)i;
-                                return 0;
-                        }
-                argp_error(state, "--seal takes auto, landlock, userns or off");
-                return EINVAL;
-        }
+        case KEY_SEAL:
+                if (plan_seal_parse(arg, &o->seal) < 0)
+                        argp_error(state, "--seal takes %s", PLAN_SEAL_WORDS);
+                return 0;
         case KEY_JSON: o->json = true; return 0;
         case ARGP_KEY_ARG:
                 /* The first word that is no option ends ours: the rest is the command's. */
@@ -402,7 +396,7 @@ static int follow(const struct run_options *o, int fd, const struct client_optio
 {
         struct wire_exited end = { 0 };
         if (!o->pty && !o->wait)
-                return client_wait_started(fd, e) < 0 ? fail(o, e) : 0;
+                return client_wait_started(fd, NULL, e) < 0 ? fail(o, e) : 0;
         int r = client_attach(fd, co, &end, e);
         if (r < 0)
                 return fail(o, e);

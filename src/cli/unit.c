@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/target.h"
+#include "plan/plan.h"
 
 static const struct verb {
         const char *name;
@@ -23,6 +24,7 @@ static const struct verb {
         { "show", unit_cmd_show, "Show what holds when all of them are read" },
         { "verify", unit_cmd_verify, "Say what is wrong in units" },
         { "escape", unit_cmd_escape, "Write texts as parts of units' names" },
+        { "calendar", unit_cmd_calendar, "Show when calendar events (OnCalendar=) are" },
 };
 
 /* ---- options ---- */
@@ -30,13 +32,27 @@ static const struct verb {
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
         struct unit_options *o = state->input;
+        uint64_t n;
         switch (key) {
         case KEY_UNIT_PATH: o->unit_path = arg; return 0;
         case KEY_USER: o->user_mode = true; return 0;
         case KEY_SYSTEM: o->user_mode = false; return 0;
         case KEY_LENIENT: o->lenient = true; return 0;
         case KEY_PATH: o->as_path = true; return 0;
+        case KEY_SEAL: {
+                enum plan_seal ignored;
+                if (plan_seal_parse(arg, &ignored) < 0)
+                        argp_error(state, "--seal takes %s", PLAN_SEAL_WORDS);
+                o->seal = arg;
+                return 0;
+        }
         case KEY_NO_BLOCK: o->no_wait = true; return 0;
+        case KEY_BASE_TIME: o->base_time = arg; return 0;
+        case KEY_ITERATIONS:
+                if (text_parse_uint(arg, UNIT_ITERATIONS_MAX, &n) < 0 || n == 0)
+                        argp_error(state, "--iterations takes a number from 1 to %d", UNIT_ITERATIONS_MAX);
+                o->iterations = (unsigned)n;
+                return 0;
         case 'u': o->unescape = true; return 0;
         case 'p': strings_add(&o->properties, arg); return 0;
         case 'j': o->json = true; return 0;

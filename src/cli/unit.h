@@ -9,12 +9,16 @@
 struct unit_options {
         const char *unit_path; /* --unit-path, or NULL: BULKHEAD_UNIT_PATH */
         bool user_mode, lenient, json, quiet, unescape, as_path, no_wait;
+        const char *seal; /* --seal, checked, or NULL */
         size_t names_max; /* 0: any number */
+        const char *base_time; /* --base-time, or NULL */
+        unsigned iterations;
         struct strings names, properties;
         struct strings folders;
 };
 
-enum { KEY_UNIT_PATH = 0x400, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_PATH, KEY_NO_BLOCK };
+enum { KEY_UNIT_PATH = 0x400, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_PATH, KEY_NO_BLOCK, KEY_SEAL, KEY_ITERATIONS, KEY_BASE_TIME };
+enum { UNIT_ITERATIONS_MAX = 1000 };
 
 /* Rows of argp's options that several verbs have. */
 #define UNIT_OPTIONS_SEARCH                                                                                  \
@@ -38,6 +42,7 @@ int unit_cmd_stop(int argc, char **argv);
 int unit_cmd_restart(int argc, char **argv);
 int unit_cmd_reload(int argc, char **argv);
 int unit_cmd_status(int argc, char **argv);
+int unit_cmd_calendar(int argc, char **argv);
 int unit_cmd_cat(int argc, char **argv);
 int unit_cmd_escape(int argc, char **argv);
 int unit_cmd_show(int argc, char **argv);

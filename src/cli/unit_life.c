@@ -6,14 +6,20 @@
 
 #include "cli/target.h"
 #include "cli/unit.h"
+#include "cli/unit_progress.h"
 #include "shim/client.h"
 #include "shim/service_launch.h"
 
+#define LIFE_OPTIONS                                                                                         \
+        UNIT_OPTIONS_SEARCH,                                                                                 \
+        UNIT_OPTION_LENIENT,                                                                                 \
+        { "no-block", KEY_NO_BLOCK, NULL, 0, "Do not wait", 1 },                                             \
+        { "quiet", 'q', NULL, 0, "Say nothing but errors", 1 }
+
+static const struct argp_option life_options[] = { LIFE_OPTIONS, { 0 } };
 static const struct argp_option start_options[] = {
-        UNIT_OPTIONS_SEARCH,
-        UNIT_OPTION_LENIENT,
-        { "no-block", KEY_NO_BLOCK, NULL, 0, "Do not wait", 1 },
-        { "quiet", 'q', NULL, 0, "Say nothing but errors", 1 },
+        LIFE_OPTIONS,
+        { "seal", KEY_SEAL, "MODE", 0, "auto, landlock, userns or off", 1 },
         { 0 },
 };
 
@@ -49,7 +55,7 @@ static bool life_parse(struct life *l, const struct argp_option *options, const 
 static struct service_launch launch_of(const struct life *l)
 {
         return (struct service_launch){ .root_fd = l->root_fd, .root_path = l->root_path, .user_mode = l->o.user_mode, .lenient = l->o.lenient,
-                                        .program = getenv("BULKHEAD_SERVICE") };
+                                        .seal = l->o.seal, .folders = &l->o.folders, .program = getenv("BULKHEAD_SERVICE") };
 }
 
 static void print_notes(const struct life *l, const struct strings *notes)
@@ -68,106 +74,49 @@ static int open_live(const struct life *l, const char *unit, bool *ret_live, str
 
 /* ---- start ---- */
 
-enum { BEGIN_TRIES = 100, BEGIN_PAUSE_MS = 10 };
-
 struct starting {
-        const char *verb, *name;
+        const char *name;
         int fd; /* on which the start is awaited, or negative: nothing to await */
 };
-
-/* Has a unit that lives started, if it does not stay up, or started anew. The connection, or -errno. */
-static int ask_live(const struct service_launch *how, const struct life *l, const struct unit *u, bool restarts, struct strings *notes, struct error *e)
-{
-        bool live = false;
-        CLEAN_FD int dir_fd = open_live(l, u->name.whole, &live, e);
-        if (!live)
-                return -ESTALE;
-        if (restarts)
-                return service_relaunch(how, u, dir_fd, notes, e);
-        CLEAN_FD int fd = client_connect(dir_fd, e);
-        int r = fd < 0 ? fd : client_start(fd, e);
-        return r < 0 ? r : TAKE_FD(fd);
-}
-
-/* Whether a unit lives may change while it is asked: whoever it was is then over, and the next answer holds. */
-static int begin_one(const struct life *l, const struct unit *u, bool restarts, struct error *e)
-{
-        const struct service_launch how = launch_of(l);
-        for (int i = 0;; i++) {
-                CLEAN_STRINGS struct strings notes = { 0 };
-                *e = (struct error){ 0 };
-                int fd = restarts ? ask_live(&how, l, u, true, &notes, e) : -ESTALE;
-                if (fd == -ESTALE)
-                        fd = service_launch(&how, u, &notes, e);
-                if (fd == -EEXIST && !restarts)
-                        fd = ask_live(&how, l, u, false, &notes, e);
-                bool again = fd == -EEXIST || fd == -ESTALE || fd == -ECONNREFUSED || fd == -ECONNRESET || fd == -EPIPE || fd == -ENOENT;
-                if (fd >= 0 || !again || i == BEGIN_TRIES) {
-                        print_notes(l, &notes);
-                        return fd;
-                }
-                (void)poll(NULL, 0, BEGIN_PAUSE_MS);
-        }
-}
-
-static int begin(const struct life *l, const char *verb, const char *name, struct starting *ret)
-{
-        CLEAN_UNIT struct unit u = { 0 };
-        struct error e = { 0 };
-        if (unit_open(&l->o, verb, name, &u) < 0)
-                return 1;
-        int fd = begin_one(l, &u, *verb == 'r', &e);
-        *ret = (struct starting){ verb, name, fd };
-        return fd < 0 ? target_fail(verb, name, &e) : 0;
-}
-
-static int await(const struct life *l, struct starting *s)
-{
-        struct error e = { 0 };
-        int r = s->fd < 0 ? 0 : client_wait_started(s->fd, &e);
-        s->fd = fd_close(s->fd);
-        for (int i = 0; r == -ESTALE && i < BEGIN_TRIES; i++) { /* it was asked while it ended */
-                (void)poll(NULL, 0, BEGIN_PAUSE_MS);
-                if (begin(l, s->verb, s->name, s))
-                        return 1;
-                r = client_wait_started(s->fd, &e);
-                s->fd = fd_close(s->fd);
-        }
-        return r < 0 ? target_fail(s->verb, s->name, &e) : 0;
-}
-
-/* All are begun first, so that many start in the time of one. */
-static int begin_all(const char *verb, const char *about, int argc, char **argv)
-{
-        CLEAN_LIFE struct life l = LIFE_INIT;
-        int status = 0;
-        if (!life_parse(&l, start_options, about, argc, argv))
-                return 1;
-        CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                all[i].fd = -EBADF;
-                int r = begin(&l, verb, l.o.names.items[i], &all[i]);
-                status = r ? r : status;
-        }
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                int r = l.o.no_wait ? 0 : await(&l, &all[i]);
-                status = r ? r : status;
-        }
-        return status;
-}
-
-int unit_cmd_start(int argc, char **argv)
-{
-        return begin_all("start", "Start services and wait until they are up", argc, argv);
-}
-
-/* ---- run ---- */
 
 static void print_output_note(void *data, const char *text)
 {
         (void)data;
         error_note(stderr, "bulkhead", text);
 }
+
+struct start_progress {
+        struct unit_progress shown;
+        int status;
+};
+
+static void on_start(void *context, enum manager_event event, const char *unit, const char *text, const struct error *e)
+{
+        struct start_progress *p = context;
+        unit_progress_event(&p->shown, event, unit, text, e);
+        if (event == MANAGER_FAILED || event == MANAGER_REFUSED)
+                p->status = e && e->exit_status ? e->exit_status : 1;
+}
+
+/* Those that do not depend on each other start at once. */
+int unit_cmd_start(int argc, char **argv)
+{
+        CLEAN_LIFE struct life l = LIFE_INIT;
+        CLEAN_MANAGER struct manager m = { 0 };
+        struct error e = { 0 };
+        if (!life_parse(&l, start_options, "Start services and wait until they are up", argc, argv))
+                return 1;
+        struct start_progress p = { .shown.quiet = l.o.quiet };
+        const struct manager_options o = { .root_fd = l.root_fd, .root_path = l.root_path, .user_mode = l.o.user_mode, .lenient = l.o.lenient,
+                                           .folders = &l.o.folders, .requested = &l.o.names, .only_requested = true, .seal = l.o.seal,
+                                           .program = getenv("BULKHEAD_SERVICE"), .event = on_start, .context = &p };
+        if (manager_open(&o, &m, &e) < 0)
+                return target_fail("start", l.o.names.items[0], &e);
+        manager_start(&m, !l.o.no_wait);
+        return p.status;
+}
+
+/* ---- run ---- */
 
 /* As systemd-run's statuses: 0 for success, that of the main process, 255 for a signal, 1 for the rest. */
 static int status_of(const struct wire_exited *x)
@@ -249,20 +198,20 @@ int unit_cmd_stop(int argc, char **argv)
 {
         CLEAN_LIFE struct life l = LIFE_INIT;
         int status = 0;
-        if (!life_parse(&l, start_options, "Stop services and wait until they are down", argc, argv))
+        if (!life_parse(&l, life_options, "Stop services and wait until they are down", argc, argv))
                 return 1;
         CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
         for (size_t i = 0; i < l.o.names.count; i++) {
-                all[i] = (struct starting){ "stop", l.o.names.items[i], -EBADF };
+                all[i].fd = -EBADF;
                 int r = ask_stop(&l, l.o.names.items[i], &all[i]);
                 status = r ? r : status;
         }
         for (size_t i = 0; i < l.o.names.count; i++) {
                 struct error e = { 0 };
                 if (all[i].fd >= 0 && !l.o.no_wait && client_wait_stopped(all[i].fd, &e) < 0)
-                        status = target_fail("stop", all[i].name, &e);
+                        status = target_fail("stop", l.o.names.items[i], &e);
                 else if (all[i].fd >= 0 && !l.o.no_wait)
-                        wait_gone(&l, all[i].name);
+                        wait_gone(&l, l.o.names.items[i]);
                 fd_close(all[i].fd);
         }
         return status;
@@ -270,9 +219,66 @@ int unit_cmd_stop(int argc, char **argv)
 
 /* ---- restart, reload ---- */
 
+enum { RESTART_TRIES = 100, RESTART_PAUSE_MS = 10 };
+
+/* Whether a unit runs may change while it is asked: then the next answer holds. */
+static int restart_one(const struct life *l, const char *name, struct starting *ret)
+{
+        CLEAN_UNIT struct unit u = { 0 };
+        struct error e = { 0 };
+        const struct service_launch how = launch_of(l);
+        if (unit_open(&l->o, "restart", name, &u) < 0)
+                return 1;
+        for (int i = 0;; i++) {
+                CLEAN_STRINGS struct strings notes = { 0 };
+                bool live = false;
+                e = (struct error){ 0 };
+                CLEAN_FD int dir_fd = open_live(l, u.name.whole, &live, NULL);
+                int fd = live ? service_relaunch(&how, &u, dir_fd, &notes, &e) : service_launch(&how, &u, &notes, &e);
+                if (fd < 0 && i < RESTART_TRIES && (live ? !run_is_live(dir_fd) : fd == -EEXIST)) {
+                        (void)poll(NULL, 0, RESTART_PAUSE_MS);
+                        continue;
+                }
+                print_notes(l, &notes);
+                *ret = (struct starting){ name, fd };
+                return fd < 0 ? target_fail("restart", name, &e) : 0;
+        }
+}
+
+static int await_restart(const struct life *l, struct starting *s)
+{
+        const struct client_options co = { .wait_only = true, .note = l->o.quiet ? NULL : print_output_note };
+        struct error e = { 0 };
+        int r = 0;
+        for (int i = 0; s->fd >= 0; i++) {
+                r = client_wait_started(s->fd, &co, &e);
+                s->fd = fd_close(s->fd);
+                if (r != -ESTALE || i == RESTART_TRIES)
+                        break;
+                (void)poll(NULL, 0, RESTART_PAUSE_MS); /* it was asked while it ended */
+                if (restart_one(l, s->name, s))
+                        return 1;
+        }
+        return r < 0 ? target_fail("restart", s->name, &e) : 0;
+}
+
 int unit_cmd_restart(int argc, char **argv)
 {
-        return begin_all("restart", "Stop services and start them again, with their files as they are now", argc, argv);
+        CLEAN_LIFE struct life l = LIFE_INIT;
+        int status = 0;
+        if (!life_parse(&l, life_options, "Stop services and start them again, with their files as they are now", argc, argv))
+                return 1;
+        CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
+        for (size_t i = 0; i < l.o.names.count; i++) {
+                all[i].fd = -EBADF;
+                int r = restart_one(&l, l.o.names.items[i], &all[i]);
+                status = r ? r : status;
+        }
+        for (size_t i = 0; i < l.o.names.count; i++) {
+                int r = l.o.no_wait ? 0 : await_restart(&l, &all[i]);
+                status = r ? r : status;
+        }
+        return status;
 }
 
 int unit_cmd_reload(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan/service_machine.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
@@ -435,8 +436,9 @@ static void begin(struct machine *m)
         m->main_exit = (struct process_exit){ 0 };
         m->main_known = m->main_alive = m->control_alive = m->ready = m->executed = m->stop_said = m->reload_started = m->reload_ended = false;
         m->started_usec = now(m);
-        if (m->ops->open(m->context) < 0) {
-                fail(m, RESULT_RESOURCES);
+        k = m->ops->open(m->context);
+        if (k < 0) {
+                fail(m, k == -ECANCELED ? RESULT_CONDITION : RESULT_RESOURCES);
                 enter_dead(m);
                 return;
         }

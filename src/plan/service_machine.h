@@ -36,7 +36,10 @@ enum machine_process { PROCESS_MAIN = 1, PROCESS_CONTROL = 2, PROCESS_REST = 4 /
 struct machine_ops {
         /* Microseconds of a clock that only goes forward. */
         uint64_t (*now)(void *context);
-        /* What an activation needs before its first command, and what is taken away after its last. 0 or -errno. */
+        /*
+         * What an activation needs before its first command, and what is taken away after its last. 0 or -errno; -ECANCELED: a condition
+         * of the unit does not hold, which is no failure.
+         */
         int (*open)(void *context);
         void (*close)(void *context, bool restarts);
         /* Starts a command; its end comes as an event. 0 or -errno. */

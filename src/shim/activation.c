@@ -7,6 +7,7 @@
 
 #include "os/file.h"
 #include "plan/unit_words.h"
+#include "shim/condition_check.h"
 #include "shim/undo.h"
 #include "shim/unit_snapshot.h"
 
@@ -44,6 +45,21 @@ static void forget(struct activation *a)
         a->facts = (struct host_facts){ 0 };
 }
 
+static int check_conditions(const struct unit_file *u, const struct facts *facts, bool lenient, struct error *e)
+{
+        CLEAN_CONDITIONS struct conditions c = { 0 };
+        const char *origin = NULL;
+        int r = conditions_read(u, facts, lenient, &c, e);
+        if (r < 0)
+                return r;
+        switch (conditions_check(&c, &origin)) {
+        case CONDITIONS_HOLD: return 0;
+        case CONDITIONS_SKIP: return error_set(e, ECANCELED, "condition.unmet", "%s does not hold: it is not started", origin);
+        case CONDITIONS_FAIL: return error_set(e, EPERM, "condition.assert", "%s does not hold", origin);
+        }
+        return 0;
+}
+
 int activation_read(struct activation *a, struct service *service, struct error *e)
 {
         CLEAN_UNIT_FILE struct unit_file file = { 0 };
@@ -58,7 +74,11 @@ int activation_read(struct activation *a, struct service *service, struct error 
                 return r;
         service_done(service);
         *service = fresh;
-        return activation_compile(&file, &a->facts.facts, a->lenient, &a->settings, &a->plan, e);
+        r = check_conditions(&file, &a->facts.facts, a->lenient, e);
+        if (r == 0)
+                r = activation_compile(&file, &a->facts.facts, a->lenient, &a->settings, &a->plan, e);
+        a->plan.seal = a->seal;
+        return r;
 }
 
 /* ---- preparing ---- */

@@ -15,6 +15,7 @@ struct activation {
         const char *root_path;     /* of the state, borrowed */
         const char *name;          /* of the unit: specifiers go by it; borrowed */
         bool user_mode, lenient;
+        enum plan_seal seal;
         char invocation_id[33];
         struct host_facts facts;
         struct settings settings;
@@ -25,7 +26,10 @@ struct activation {
         char *notify_path;         /* of the socket that commands are told of, or NULL */
 };
 
-/* Reads the snapshot: how the service lives, into service (initialised, replaced), and its plan. */
+/*
+ * Reads the snapshot: how the service lives, into service (initialised, replaced), and its plan. -ECANCELED, "condition.unmet": a condition of
+ * the unit does not hold.
+ */
 int activation_read(struct activation *a, struct service *service, struct error *e);
 /* Prepares the sandbox. Whatever lasts is noted in the undo list of the run. */
 int activation_open(struct activation *a, const struct service *service, struct error *e);

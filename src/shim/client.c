@@ -93,11 +93,6 @@ int client_restart(int fd, struct error *e)
         return send_checked(fd, WIRE_RESTART, NULL, 0, e);
 }
 
-int client_start(int fd, struct error *e)
-{
-        return send_checked(fd, WIRE_START, NULL, 0, e);
-}
-
 int client_kill(int fd, int signal, bool all, struct error *e)
 {
         struct wire_kill k = { .signal = signal, .flags = all ? WIRE_KILL_ALL : 0 };
@@ -338,10 +333,10 @@ int client_wait(int fd, struct wire_exited *ret, struct error *e)
         return s.failed ? lost(&s, e) : CLIENT_EXITED;
 }
 
-int client_wait_started(int fd, struct error *e)
+int client_wait_started(int fd, const struct client_options *o, struct error *e)
 {
         static const struct client_options quiet = { .wait_only = true };
-        struct session s = { .fd = fd, .o = &quiet };
+        struct session s = { .fd = fd, .o = o ? o : &quiet };
         (void)send_message(fd, WIRE_WAIT, NULL, 0, 0);
         while (!s.started && !s.failed && !s.ended && !s.done)
                 if (receive(&s) < 0)
@@ -349,6 +344,19 @@ int client_wait_started(int fd, struct error *e)
         if (s.done)
                 return error_set(e, ESTALE, "shim.gone", "the service was about to end");
         return s.failed ? lost(&s, e) : 0;
+}
+
+int client_start(int fd, struct error *e)
+{
+        static const struct client_options quiet = { .wait_only = true };
+        struct session s = { .fd = fd, .o = &quiet };
+        int r = send_checked(fd, WIRE_START, NULL, 0, e);
+        while (r == 0 && !s.done && !s.ended)
+                if (receive(&s) < 0)
+                        return lost(&s, e);
+        if (r < 0 || (s.done && s.done_result == 0))
+                return r;
+        return error_set(e, ESTALE, "shim.gone", "the service was about to end");
 }
 
 int client_wait_stopped(int fd, struct error *e)
@@ -377,4 +385,28 @@ int client_reload(int fd, struct error *e)
         if (s.done_result == -ENOTSUP)
                 return error_set(e, ENOTSUP, "service.reload", "it has no ExecReload=, or does not run");
         return s.done_result < 0 ? error_set(e, EIO, "service.reload", "ExecReload= failed") : 0;
+}
+
+static void keep_note(void *data, const char *text)
+{
+        struct client_news *n = data;
+        n->kind = CLIENT_NEWS_NOTE;
+        (void)snprintf(n->note, sizeof n->note, "%s", text);
+}
+
+int client_hear(int fd, struct client_news *ret)
+{
+        const struct client_options o = { .wait_only = true, .note = keep_note, .data = ret };
+        struct session s = { .fd = fd, .o = &o };
+        *ret = (struct client_news){ 0 };
+        int r = receive(&s);
+        if (r < 0)
+                return r;
+        if (s.started)
+                ret->kind = CLIENT_NEWS_STARTED;
+        else if (s.failed)
+                ret->kind = CLIENT_NEWS_FAILED, ret->error = s.error;
+        else if (s.ended)
+                ret->kind = CLIENT_NEWS_EXITED, ret->exit = s.exit;
+        return 0;
 }

@@ -184,10 +184,15 @@ ssize_t hub_pump(struct hub *h, unsigned id, int stream)
         return n;
 }
 
-void hub_say(struct hub *h, const char *line)
+void hub_log(struct hub *h, const char *line)
 {
         CLEAN_FREE char *text = xprintf("bulkhead: %s\n", line);
         log_write(&h->log, 2, text, strlen(text));
+}
+
+void hub_say(struct hub *h, const char *line)
+{
+        hub_log(h, line);
         hub_send_all(h, WIRE_NOTE, line, strnlen(line, sizeof(struct error)));
 }
 

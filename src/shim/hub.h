@@ -76,5 +76,6 @@ bool hub_owes(const struct hub *h);
 void hub_settle(struct hub *h);
 /* Reads a piece of output, logs it and offers it to all. The read's result: 0 at the end, -EAGAIN when there is none. */
 ssize_t hub_pump(struct hub *h, unsigned id, int stream);
-/* Writes a line of the supervisor's own into the log and to whoever follows. */
+/* Writes a line of the supervisor's own into the log; hub_say: to whoever is connected as well, who takes it for a note. */
+void hub_log(struct hub *h, const char *line);
 void hub_say(struct hub *h, const char *line);

@@ -61,10 +61,10 @@ static uint64_t now_usec(void *context)
 
 static void keep_error(struct supervisor *s, const struct error *e)
 {
-        if (!s->error.id[0])
+        if (!s->error.id[0] && e->code != -ECANCELED)
                 s->error = *e;
         CLEAN_FREE char *line = xprintf("%s%s%s", e->cause, e->hint[0] ? "; " : "", e->hint);
-        hub_say(&s->hub, line);
+        (e->code == -ECANCELED ? hub_say : hub_log)(&s->hub, line); /* a failure its starter is told as such */
 }
 
 /* Why a start is a failure, where nothing that we set up failed. */
@@ -578,8 +578,10 @@ static bool is_too_late(struct supervisor *s, unsigned client)
 static void on_start(struct supervisor *s, unsigned client)
 {
         const enum service_state at = s->machine.state;
+        int32_t taken = 0;
         if (is_too_late(s, client))
                 return;
+        hub_send(&s->hub, client, WIRE_DONE, &taken, sizeof taken);
         if (machine_is_active(&s->machine)) {
                 tell_past(s, client);
                 return;
@@ -751,7 +753,7 @@ static void loop(struct supervisor *s)
 static const struct option_row rows[] = {
         ROW("--dir", dir_fd, OPTION_FD), ROW("--lock", lock_fd, OPTION_FD), ROW("--sock", sock_fd, OPTION_FD),
         ROW("--root", root_path, OPTION_TEXT), ROW("--unit", unit, OPTION_TEXT), ROW("--names", names, OPTION_TEXT),
-        ROW("--environment", environment, OPTION_TEXT), ROW("--listen", listen_count, OPTION_COUNT), ROW("--room", room, OPTION_COUNT),
+        ROW("--environment", environment, OPTION_TEXT), ROW("--seal", seal, OPTION_TEXT), ROW("--folders", folders, OPTION_TEXT), ROW("--listen", listen_count, OPTION_COUNT), ROW("--room", room, OPTION_COUNT),
         ROW("--user", user_mode, OPTION_FLAG), ROW("--lenient", lenient, OPTION_FLAG), ROW("--collect", collect, OPTION_FLAG),
 };
 
@@ -763,6 +765,9 @@ int service_options_parse(int argc, char **argv, struct service_options *ret, st
                 return r;
         if (o.dir_fd < 0 || o.lock_fd < 0 || o.sock_fd < 0 || !o.root_path || !o.unit)
                 return error_set(e, EINVAL, "shim.option", "--dir, --lock, --sock, --root and --unit are needed");
+        enum plan_seal ignored;
+        if (o.seal && plan_seal_parse(o.seal, &ignored) < 0)
+                return error_set(e, EINVAL, "shim.option", "--seal takes %s", PLAN_SEAL_WORDS);
         *ret = o;
         return 0;
 }
@@ -818,6 +823,8 @@ int service_supervise(const struct service_options *o, struct error *e)
         s.run.unit = xstrdup(o->unit);
         s.activation = (struct activation){ .run = &s.run, .root_path = o->root_path, .name = s.run.unit, .user_mode = o->user_mode,
                                             .lenient = o->lenient };
+        if (o->seal)
+                (void)plan_seal_parse(o->seal, &s.activation.seal);
         close_others(o);
         int r = set_up(&s, e);
         if (r < 0)

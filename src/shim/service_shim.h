@@ -7,8 +7,10 @@
  *   --root PATH --unit NAME         of the state; of the run. The unit's name is that of the run
  *   [--listen N --names TEXT]       descriptors from 3 on for the service, and their names, between colons
  *   [--room N]                      how many there may be with those that the service stores; the numbers up to 3 + N are free
+ *   [--folders PATHS]               sockets and timers: where their service is looked for, between colons
  *   [--environment TEXT]            NAME=VALUE for each command, one a line
  *   [--user] [--lenient] [--collect]
+ *   [--seal MODE]                   auto, landlock, userns or off
  */
 #pragma once
 
@@ -16,7 +18,7 @@
 
 struct service_options {
         int dir_fd, lock_fd, sock_fd;
-        const char *root_path, *unit, *names, *environment;
+        const char *root_path, *unit, *names, *environment, *folders, *seal;
         unsigned listen_count, room;
         bool user_mode, lenient, collect;
 };

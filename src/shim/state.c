@@ -36,11 +36,21 @@ static bool is_alnum(char c)
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+/* Of units that have a supervisor. */
+static const char *unit_suffix(const char *name)
+{
+        static const char *const suffixes[] = { ".service", ".socket", ".timer" };
+        for (size_t i = 0; i < ELEMENTS(suffixes); i++)
+                if (text_ends(name, suffixes[i]))
+                        return suffixes[i];
+        return NULL;
+}
+
 bool unit_name_valid(const char *name)
 {
         size_t n = strlen(name);
-        if (n > UNIT_NAME_MAX || n == strlen(".service") || !text_ends(name, ".service") || strstr(name, "..") ||
-            (!is_alnum(name[0]) && name[0] != '_'))
+        const char *suffix = unit_suffix(name);
+        if (n > UNIT_NAME_MAX || !suffix || n == strlen(suffix) || strstr(name, "..") || (!is_alnum(name[0]) && name[0] != '_'))
                 return false;
         for (; *name; name++)
                 if (!is_alnum(*name) && !strchr(":-_.\\@", *name))

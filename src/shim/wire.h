@@ -15,7 +15,9 @@
  *   DETACHED empty: good-bye                         DONE      int32: how RELOAD went, 0 or -errno
  *   RELOAD   empty: services
  *   RESTART  empty: services; STARTED or FAILED follow, or DONE with -ESTALE: it is over, and has to be started anew
- *   START    empty: services; as RESTART. Who waits for a stop that this overtakes gets OVERTAKEN
+ *   START    empty: services; DONE with 0 and then as RESTART. Who waits for a stop that this overtakes gets OVERTAKEN
+ *   SOCKETS  empty: sockets; SOCKETS follows, with      SOCKETS   their names, between colons
+ *            the descriptors
  */
 #pragma once
 
@@ -34,7 +36,8 @@ enum wire_type {
         WIRE_DETACHED = 8,
         WIRE_RELOAD = 9,
         WIRE_RESTART = 10,
-        WIRE_START = 11,
+        WIRE_SOCKETS = 11,
+        WIRE_START = 12,
 
         WIRE_STARTED = 16,
         WIRE_FAILED = 17,

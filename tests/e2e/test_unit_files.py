@@ -552,6 +552,12 @@ GOOD = ["ExecStartPre=-/nonexistent/program", "RootDirectory=/nonexistent\nExecS
         "[Unit]\nConditionPathExists=/nonexistent/x\n[Service]\nExecStartPre=/nonexistent/x"]
 
 
+def test_verify_notes_unknown_escapes(tree):
+    tree.write("etc/a.service", SERVICE + "ExecStartPre=/bin/sed -e 's/\\-//'\n")
+    status, _, err = tree.unit("verify", "a")
+    assert status == 0 and err.count("note:") == 1 and 'a.service:' in err and '"s/\\-//" has escapes that are unknown' in err, err
+
+
 @pytest.mark.parametrize("lines", GOOD)
 def test_verify_passes(tree, lines):
     tree.write("etc/a.service", f"{SERVICE}{lines}\n")
