@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "os/file.h"
+#include "plan/unit_words.h"
 #include "shim/unit_snapshot.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
