@@ -85,15 +85,6 @@ static void print_output_note(void *data, const char *text)
         error_note(stderr, "bulkhead", text);
 }
 
-static int await(const struct life *l, const struct starting *s)
-{
-        const struct client_options co = { .wait_only = true, .note = l->o.quiet ? NULL : print_output_note };
-        struct error e = { 0 };
-        int r = s->fd < 0 ? 0 : client_wait_started(s->fd, &co, &e);
-        fd_close(s->fd);
-        return r < 0 ? target_fail("start", s->name, &e) : 0;
-}
-
 struct start_progress {
         struct unit_progress shown;
         int status;
@@ -216,11 +207,11 @@ int unit_cmd_stop(int argc, char **argv)
                 status = r ? r : status;
         }
         for (size_t i = 0; i < l.o.names.count; i++) {
-                struct wire_exited ignored = { 0 };
-                if (all[i].fd >= 0 && !l.o.no_wait) {
-                        (void)client_wait(all[i].fd, &ignored, NULL);
+                struct error e = { 0 };
+                if (all[i].fd >= 0 && !l.o.no_wait && client_wait_stopped(all[i].fd, &e) < 0)
+                        status = target_fail("stop", l.o.names.items[i], &e);
+                else if (all[i].fd >= 0 && !l.o.no_wait)
                         wait_gone(&l, l.o.names.items[i]);
-                }
                 fd_close(all[i].fd);
         }
         return status;
@@ -228,20 +219,47 @@ int unit_cmd_stop(int argc, char **argv)
 
 /* ---- restart, reload ---- */
 
+enum { RESTART_TRIES = 100, RESTART_PAUSE_MS = 10 };
+
+/* Whether a unit runs may change while it is asked: then the next answer holds. */
 static int restart_one(const struct life *l, const char *name, struct starting *ret)
 {
         CLEAN_UNIT struct unit u = { 0 };
-        CLEAN_STRINGS struct strings notes = { 0 };
         struct error e = { 0 };
         const struct service_launch how = launch_of(l);
-        bool live = false;
         if (unit_open(&l->o, "restart", name, &u) < 0)
                 return 1;
-        CLEAN_FD int dir_fd = open_live(l, u.name.whole, &live, NULL);
-        int fd = live ? service_relaunch(&how, &u, dir_fd, &notes, &e) : service_launch(&how, &u, &notes, &e);
-        print_notes(l, &notes);
-        *ret = (struct starting){ name, fd };
-        return fd < 0 ? target_fail("restart", name, &e) : 0;
+        for (int i = 0;; i++) {
+                CLEAN_STRINGS struct strings notes = { 0 };
+                bool live = false;
+                e = (struct error){ 0 };
+                CLEAN_FD int dir_fd = open_live(l, u.name.whole, &live, NULL);
+                int fd = live ? service_relaunch(&how, &u, dir_fd, &notes, &e) : service_launch(&how, &u, &notes, &e);
+                if (fd < 0 && i < RESTART_TRIES && (live ? !run_is_live(dir_fd) : fd == -EEXIST)) {
+                        (void)poll(NULL, 0, RESTART_PAUSE_MS);
+                        continue;
+                }
+                print_notes(l, &notes);
+                *ret = (struct starting){ name, fd };
+                return fd < 0 ? target_fail("restart", name, &e) : 0;
+        }
+}
+
+static int await_restart(const struct life *l, struct starting *s)
+{
+        const struct client_options co = { .wait_only = true, .note = l->o.quiet ? NULL : print_output_note };
+        struct error e = { 0 };
+        int r = 0;
+        for (int i = 0; s->fd >= 0; i++) {
+                r = client_wait_started(s->fd, &co, &e);
+                s->fd = fd_close(s->fd);
+                if (r != -ESTALE || i == RESTART_TRIES)
+                        break;
+                (void)poll(NULL, 0, RESTART_PAUSE_MS); /* it was asked while it ended */
+                if (restart_one(l, s->name, s))
+                        return 1;
+        }
+        return r < 0 ? target_fail("restart", s->name, &e) : 0;
 }
 
 int unit_cmd_restart(int argc, char **argv)
@@ -257,7 +275,7 @@ int unit_cmd_restart(int argc, char **argv)
                 status = r ? r : status;
         }
         for (size_t i = 0; i < l.o.names.count; i++) {
-                int r = l.o.no_wait ? 0 : await(&l, &all[i]);
+                int r = l.o.no_wait ? 0 : await_restart(&l, &all[i]);
                 status = r ? r : status;
         }
         return status;

@@ -84,7 +84,7 @@ static void set_state(struct machine *m, enum service_state s, uint64_t span)
 {
         m->state = s;
         m->deadline_usec = states[s].has_deadline ? after(now(m), span) : 0;
-        if (s != STATE_START)
+        if (s != STATE_START && s != STATE_START_POST)
                 m->waits_for_main = false;
         if (m->ops->changed)
                 m->ops->changed(m->context);
@@ -100,18 +100,16 @@ static bool is_clean_signal(int n)
         return n == SIGHUP || n == SIGINT || n == SIGTERM || n == SIGPIPE;
 }
 
-/* How an end counts; daemon: these signals are a clean end as well, and SuccessExitStatus= is asked. */
-static enum service_result judge(const struct machine *m, struct process_exit x, bool daemon, bool main)
+/* How the end of a command counts. Of what was started to stay, these signals are a clean end as well; a dumped core never is. */
+static enum service_result judge(const struct machine *m, struct process_exit x, enum service_list list)
 {
         const struct exit_set *good = &m->service->success;
-        bool by_signal = x.code != EXIT_CODE_EXITED;
-        if (main && exit_set_has(good, by_signal, x.status))
-                return RESULT_SUCCESS;
-        if (!by_signal)
-                return x.status == 0 ? RESULT_SUCCESS : RESULT_EXIT_CODE;
-        if (daemon && x.code == EXIT_CODE_KILLED && is_clean_signal(x.status))
-                return RESULT_SUCCESS;
-        return x.code == EXIT_CODE_DUMPED ? RESULT_CORE_DUMP : RESULT_SIGNAL;
+        const bool daemon = list == SERVICE_START && m->service->type != SERVICE_ONESHOT;
+        if (x.code == EXIT_CODE_EXITED)
+                return x.status == 0 || exit_set_has(good, false, x.status) ? RESULT_SUCCESS : RESULT_EXIT_CODE;
+        if (x.code == EXIT_CODE_DUMPED)
+                return RESULT_CORE_DUMP;
+        return (daemon && is_clean_signal(x.status)) || exit_set_has(good, true, x.status) ? RESULT_SUCCESS : RESULT_SIGNAL;
 }
 
 /* ---- the ends ---- */
@@ -168,15 +166,19 @@ static uint64_t restart_delay(const struct machine *m)
         return (uint64_t)delay;
 }
 
+static enum service_state dead_state(const struct machine *m)
+{
+        return m->result == RESULT_SUCCESS || m->result == RESULT_CONDITION ? STATE_DEAD : STATE_FAILED;
+}
+
 static void enter_dead(struct machine *m)
 {
         bool again = wants_restart(m), asked = m->restart_asked;
-        m->main_known = false;
+        m->main_known = m->main_alive = m->control_alive = m->ready = false; /* what outlives this is on its own */
         m->runtime_deadline_usec = m->watchdog_deadline_usec = 0;
         m->ops->close(m->context, again);
         if (!again) {
-                bool good = m->result == RESULT_SUCCESS || m->result == RESULT_CONDITION;
-                set_state(m, good ? STATE_DEAD : STATE_FAILED, 0);
+                set_state(m, dead_state(m), 0);
                 return;
         }
         m->restart_asked = false;
@@ -211,13 +213,18 @@ static const struct {
         [STATE_STOP] = { SERVICE_STOP, false },            [STATE_STOP_POST] = { SERVICE_STOP_POST, false },
 };
 
+static uint64_t span_of(const struct machine *m, enum service_state s)
+{
+        return of_state[s].start ? m->service->timeout_start_usec : m->service->timeout_stop_usec;
+}
+
 /* Enters the state whose commands are run one after another, and begins; false: none of them, or it could not. */
 static bool enter_list(struct machine *m, enum service_state s, int *ret_error)
 {
         *ret_error = 0;
         if (!has_command(m, of_state[s].list))
                 return false;
-        set_state(m, s, of_state[s].start ? m->service->timeout_start_usec : m->service->timeout_stop_usec);
+        set_state(m, s, span_of(m, s));
         *ret_error = run_control(m, of_state[s].list, 0);
         return *ret_error == 0;
 }
@@ -336,7 +343,7 @@ static void enter_running(struct machine *m, enum service_result r)
                 return;
         }
         if (m->stop_said && lives) {
-                enter_signal(m, STATE_STOP_SIGTERM, RESULT_SUCCESS);
+                set_state(m, STATE_STOP_SIGTERM, m->service->timeout_stop_usec); /* by its own will: it needs no signal */
                 return;
         }
         if (lives)
@@ -400,20 +407,20 @@ static void enter_start_pre(struct machine *m)
                 enter_start(m);
 }
 
-/* StartLimitBurst= starts within StartLimitIntervalSec=, and no more. */
+/* StartLimitBurst= starts within StartLimitIntervalSec= of the first of them, and no more. */
 static bool is_over_limit(struct machine *m)
 {
         const struct service *s = m->service;
-        unsigned burst = s->start_limit_burst < START_TIMES_MAX ? s->start_limit_burst : START_TIMES_MAX;
         uint64_t at = now(m);
-        if (!burst || !s->start_limit_usec)
+        if (!s->start_limit_burst || !s->start_limit_usec)
                 return false;
-        if (m->start_count >= burst) {
-                uint64_t first = m->starts[(m->start_count - burst) % START_TIMES_MAX];
-                if (at - first < s->start_limit_usec)
-                        return true;
+        if (!m->start_count || at - m->counted_since_usec >= s->start_limit_usec) {
+                m->counted_since_usec = at;
+                m->start_count = 0;
         }
-        m->starts[m->start_count++ % START_TIMES_MAX] = at;
+        if (m->start_count >= s->start_limit_burst)
+                return true;
+        m->start_count++;
         return false;
 }
 
@@ -427,19 +434,19 @@ static void begin(struct machine *m)
         }
         m->result = m->reload_result = RESULT_SUCCESS;
         m->main_exit = (struct process_exit){ 0 };
-        m->main_known = m->main_alive = m->control_alive = m->ready = m->executed = m->stop_said = m->reload_started = false;
+        m->main_known = m->main_alive = m->control_alive = m->ready = m->executed = m->stop_said = m->reload_started = m->reload_ended = false;
         m->started_usec = now(m);
-        m->watchdog_usec = m->service->watchdog_usec == SERVICE_NEVER ? 0 : m->service->watchdog_usec;
         k = m->ops->open(m->context);
         if (k < 0) {
                 fail(m, k == -ECANCELED ? RESULT_CONDITION : RESULT_RESOURCES);
                 enter_dead(m);
                 return;
         }
+        m->watchdog_usec = m->service->watchdog_usec == SERVICE_NEVER ? 0 : m->service->watchdog_usec; /* as it was read just now */
         if (enter_list(m, STATE_CONDITION, &k))
                 return;
         if (k < 0)
-                enter_signal(m, STATE_FINAL_SIGTERM, RESULT_RESOURCES);
+                enter_signal(m, STATE_STOP_SIGTERM, RESULT_RESOURCES);
         else
                 enter_start_pre(m);
 }
@@ -471,7 +478,7 @@ static bool stop(struct machine *m)
         case STATE_FAILED:
                 return true;
         case STATE_AUTO_RESTART:
-                set_state(m, m->result == RESULT_SUCCESS ? STATE_DEAD : STATE_FAILED, 0);
+                set_state(m, dead_state(m), 0);
                 return true;
         case STATE_CONDITION:
         case STATE_START_PRE:
@@ -512,16 +519,19 @@ bool machine_reload(struct machine *m)
         if (m->state != STATE_RUNNING && m->state != STATE_EXITED)
                 return false;
         m->reload_result = RESULT_SUCCESS;
-        m->reload_started = false;
+        m->reload_started = m->reload_ended = false;
         if (by_signal && m->main_alive)
                 (void)m->ops->kill(m->context, PROCESS_MAIN, m->service->reload_signal, false);
         if (enter_list(m, STATE_RELOAD, &k))
                 return true;
-        if (k < 0)
+        if (k < 0) {
                 m->reload_result = RESULT_RESOURCES;
-        else if (by_signal && m->main_alive)
+                enter_running(m, RESULT_SUCCESS);
+                return true;
+        }
+        if (by_signal && m->main_alive)
                 set_state(m, STATE_RELOAD, m->service->timeout_start_usec);
-        return k == 0 && by_signal;
+        return by_signal;
 }
 
 /* ---- what happens: the main process ---- */
@@ -538,6 +548,7 @@ static bool next_main(struct machine *m, enum service_result r)
 {
         if (m->state != STATE_START || r != RESULT_SUCCESS || m->main_index + 1 >= m->service->lines[SERVICE_START].count)
                 return false;
+        set_state(m, STATE_START, m->service->timeout_start_usec); /* each command has that time */
         if (run_main(m, m->main_index + 1) < 0)
                 enter_signal(m, STATE_STOP_SIGTERM, RESULT_RESOURCES);
         return true;
@@ -554,8 +565,15 @@ static void main_exited_in_start(struct machine *m, enum service_result r)
                 return;
         case SERVICE_NOTIFY:
         case SERVICE_NOTIFY_RELOAD:
-                /* It ended before it said that it was ready. */
+                /* It ended before it said that it was ready; another may still say so. */
+                if (r == RESULT_SUCCESS && m->service->remain_after_exit && m->service->notify_access > NOTIFY_NONE &&
+                    m->service->notify_access != NOTIFY_MAIN && m->ops->group_lives(m->context))
+                        return;
                 enter_signal(m, STATE_STOP_SIGTERM, r == RESULT_SUCCESS ? RESULT_PROTOCOL : r);
+                return;
+        case SERVICE_FORKING: /* it was named by MAINPID=; the command that starts it is still at work */
+                if (!m->control_alive)
+                        enter_running(m, r);
                 return;
         default:
                 enter_running(m, r);
@@ -564,9 +582,11 @@ static void main_exited_in_start(struct machine *m, enum service_result r)
 
 void machine_main_exited(struct machine *m, struct process_exit x)
 {
+        if (!m->main_alive) /* one that was given up before */
+                return;
         const struct exec_line *line = m->service->type == SERVICE_FORKING || !has_command(m, SERVICE_START)
                                                ? NULL : line_of(m, SERVICE_START, m->main_index);
-        enum service_result r = judge(m, x, m->service->type != SERVICE_ONESHOT, true);
+        enum service_result r = judge(m, x, SERVICE_START);
         m->main_alive = false;
         m->main_exit = x;
         if (line && line->flags & EXEC_IGNORE_FAILURE)
@@ -600,20 +620,28 @@ void machine_main_exited(struct machine *m, struct process_exit x)
 
 /* ---- what happens: control processes ---- */
 
-/* The start command of a forking service has ended well: which one is the main process? */
+/* The start command of a forking service has ended well: which one is the main process? Its PID file may be the work of ExecStartPost=. */
 static void look_for_main(struct machine *m)
 {
-        int r = m->ops->find_main(m->context);
+        int r = m->main_known && !m->service->pid_file ? 0 : m->ops->find_main(m->context);
+        if (r == -EAGAIN && m->state == STATE_START && has_command(m, SERVICE_START_POST)) {
+                enter_start_post(m);
+                return;
+        }
         if (r == -EAGAIN) {
                 m->waits_for_main = true;
                 return;
         }
-        if (r < 0 || (r == 0 && !m->ops->group_lives(m->context))) {
+        if (r < 0 || (r == 0 && !m->main_known && !m->ops->group_lives(m->context))) {
                 enter_signal(m, STATE_STOP_SIGTERM, RESULT_PROTOCOL);
                 return;
         }
-        m->main_known = m->main_alive = r > 0;
-        enter_start_post(m);
+        if (r > 0)
+                m->main_known = m->main_alive = true;
+        if (m->state == STATE_START)
+                enter_start_post(m);
+        else
+                enter_running(m, RESULT_SUCCESS);
 }
 
 void machine_main_found(struct machine *m)
@@ -622,7 +650,10 @@ void machine_main_found(struct machine *m)
                 return;
         m->waits_for_main = false;
         m->main_known = m->main_alive = true;
-        enter_start_post(m);
+        if (m->state == STATE_START)
+                enter_start_post(m);
+        else
+                enter_running(m, RESULT_SUCCESS);
 }
 
 static void list_ended(struct machine *m, enum service_result r)
@@ -632,7 +663,7 @@ static void list_ended(struct machine *m, enum service_result r)
                 if (r == RESULT_SUCCESS)
                         enter_start_pre(m);
                 else
-                        enter_signal(m, STATE_FINAL_SIGTERM, r);
+                        enter_signal(m, STATE_STOP_SIGTERM, r);
                 return;
         case STATE_START_PRE:
                 if (r == RESULT_SUCCESS)
@@ -647,14 +678,16 @@ static void list_ended(struct machine *m, enum service_result r)
                         enter_signal(m, STATE_STOP_SIGTERM, r);
                 return;
         case STATE_START_POST:
-                if (r == RESULT_SUCCESS)
-                        enter_running(m, RESULT_SUCCESS);
-                else
+                if (r != RESULT_SUCCESS)
                         enter_signal(m, STATE_STOP_SIGTERM, r);
+                else if (m->service->type == SERVICE_FORKING && m->service->pid_file && !m->main_known)
+                        look_for_main(m);
+                else
+                        enter_running(m, RESULT_SUCCESS);
                 return;
         case STATE_RELOAD:
                 m->reload_result = r;
-                if (m->service->type != SERVICE_NOTIFY_RELOAD || !m->main_alive)
+                if (m->service->type != SERVICE_NOTIFY_RELOAD || !m->main_alive || m->reload_ended)
                         enter_running(m, RESULT_SUCCESS);
                 return;
         case STATE_STOP:
@@ -670,18 +703,21 @@ static void list_ended(struct machine *m, enum service_result r)
 
 void machine_control_exited(struct machine *m, struct process_exit x)
 {
+        if (!m->control_alive) /* one that was given up before */
+                return;
         m->control_alive = false;
         if (!of_state[m->state].list && m->state != STATE_CONDITION && m->state != STATE_START) {
                 if (m->state >= STATE_STOP && !machine_is_over(m) && m->state != STATE_AUTO_RESTART)
                         check_gone(m);
                 return;
         }
-        enum service_result r = judge(m, x, false, false);
-        if (m->list == SERVICE_CONDITION && x.code == EXIT_CODE_EXITED && x.status > 0 && x.status < 255)
-                r = RESULT_CONDITION;
-        if (line_of(m, m->list, m->control_index)->flags & EXEC_IGNORE_FAILURE && m->list != SERVICE_CONDITION)
+        enum service_result r = judge(m, x, m->list);
+        if (line_of(m, m->list, m->control_index)->flags & EXEC_IGNORE_FAILURE)
                 r = RESULT_SUCCESS;
+        if (m->list == SERVICE_CONDITION && r == RESULT_EXIT_CODE && x.status < 255)
+                r = RESULT_CONDITION;
         if (r == RESULT_SUCCESS && m->control_index + 1 < m->service->lines[m->list].count && m->list != SERVICE_START) {
+                set_state(m, m->state, span_of(m, m->state)); /* each command has that time */
                 if (run_control(m, m->list, m->control_index + 1) == 0)
                         return;
                 r = RESULT_RESOURCES;
@@ -696,11 +732,13 @@ void machine_group_empty(struct machine *m)
         if (m->main_alive || m->control_alive)
                 return;
         switch (m->state) {
-        case STATE_START: /* the PID file never comes */
-                if (m->waits_for_main)
+        case STATE_START: /* the PID file never comes, nor the word that it is ready */
+        case STATE_START_POST:
+                if (m->waits_for_main || (m->state == STATE_START && m->main_known))
                         enter_signal(m, STATE_STOP_SIGTERM, RESULT_PROTOCOL);
                 return;
         case STATE_RUNNING:
+        case STATE_RELOAD: /* it said that it reloads, and ended */
                 enter_running(m, RESULT_SUCCESS);
                 return;
         case STATE_STOP_WATCHDOG:
@@ -728,7 +766,7 @@ void machine_out_of_memory(struct machine *m)
         case STATE_RUNNING:
         case STATE_EXITED:
         case STATE_RELOAD:
-                if (hard || m->state != STATE_RUNNING)
+                if (hard || (m->state != STATE_RUNNING && m->state != STATE_EXITED))
                         enter_signal(m, hard ? STATE_STOP_SIGKILL : STATE_STOP_SIGTERM, RESULT_OOM_KILL);
                 else
                         enter_stop(m, RESULT_OOM_KILL);
@@ -743,7 +781,11 @@ void machine_ready(struct machine *m)
         const bool notifies = m->service->type == SERVICE_NOTIFY || m->service->type == SERVICE_NOTIFY_RELOAD;
         if (m->state == STATE_START && notifies && !m->ready)
                 enter_start_post(m);
-        else if (m->state == STATE_RELOAD && m->reload_started && !m->control_alive)
+        if (m->state != STATE_RELOAD || !m->reload_started)
+                return;
+        m->reload_started = false;
+        m->reload_ended = true;
+        if (!m->control_alive)
                 enter_running(m, RESULT_SUCCESS);
 }
 
@@ -751,6 +793,7 @@ void machine_reloading(struct machine *m)
 {
         if (m->state == STATE_RUNNING || m->state == STATE_RELOAD) {
                 m->reload_started = true;
+                m->reload_ended = false;
                 if (m->state == STATE_RUNNING)
                         set_state(m, STATE_RELOAD, m->service->timeout_start_usec);
         }
@@ -809,9 +852,13 @@ uint64_t machine_deadline(const struct machine *m)
 }
 
 /* What a mode of failure says about a start or a stop that takes too long. */
-static enum service_state first_signal(enum service_failure_mode f)
+static void end_by(struct machine *m, enum service_failure_mode f)
 {
-        return f == FAILURE_KILL ? STATE_STOP_SIGKILL : f == FAILURE_ABORT ? STATE_STOP_WATCHDOG : STATE_STOP_SIGTERM;
+        if (f == FAILURE_KILL && m->service->no_sigkill)
+                enter_stop_post(m, RESULT_TIMEOUT);
+        else
+                enter_signal(m, f == FAILURE_KILL ? STATE_STOP_SIGKILL : f == FAILURE_ABORT ? STATE_STOP_WATCHDOG : STATE_STOP_SIGTERM,
+                             RESULT_TIMEOUT);
 }
 
 static void state_timed_out(struct machine *m)
@@ -820,12 +867,10 @@ static void state_timed_out(struct machine *m)
         m->deadline_usec = 0;
         switch (m->state) {
         case STATE_CONDITION:
-                enter_signal(m, STATE_FINAL_SIGTERM, RESULT_TIMEOUT);
-                return;
         case STATE_START_PRE:
         case STATE_START:
         case STATE_START_POST:
-                enter_signal(m, first_signal(s->start_failure), RESULT_TIMEOUT);
+                end_by(m, s->start_failure);
                 return;
         case STATE_RELOAD: /* the service goes on */
                 m->reload_result = RESULT_TIMEOUT;
@@ -835,7 +880,7 @@ static void state_timed_out(struct machine *m)
                 enter_running(m, RESULT_SUCCESS);
                 return;
         case STATE_STOP:
-                enter_signal(m, first_signal(s->stop_failure), RESULT_TIMEOUT);
+                end_by(m, s->stop_failure);
                 return;
         case STATE_STOP_SIGTERM:
                 if (s->stop_failure == FAILURE_ABORT)
@@ -855,7 +900,7 @@ static void state_timed_out(struct machine *m)
                 enter_stop_post(m, RESULT_TIMEOUT);
                 return;
         case STATE_STOP_POST:
-                enter_signal(m, STATE_FINAL_SIGTERM, RESULT_TIMEOUT);
+                enter_signal(m, s->stop_failure == FAILURE_KILL && !s->no_sigkill ? STATE_FINAL_SIGKILL : STATE_FINAL_SIGTERM, RESULT_TIMEOUT);
                 return;
         case STATE_FINAL_SIGTERM:
                 if (!s->no_sigkill) {

@@ -57,8 +57,6 @@ struct machine_ops {
         void (*changed)(void *context);
 };
 
-enum { START_TIMES_MAX = 64 };
-
 struct machine {
         const struct service *service;
         const struct machine_ops *ops;
@@ -76,9 +74,9 @@ struct machine {
         bool stop_asked;     /* by somebody: no restart of its own */
         bool restart_asked, stop_said;
         bool waits_for_main; /* for the PID file */
-        bool reload_started; /* Type=notify-reload: RELOADING=1 came */
+        bool reload_started, reload_ended; /* RELOADING=1 came, and READY=1 after it */
         unsigned restarts;
-        uint64_t starts[START_TIMES_MAX]; /* the last ones, a ring */
+        uint64_t counted_since_usec; /* starts are counted */
         unsigned start_count;
 };
 
@@ -109,7 +107,6 @@ void machine_extend(struct machine *m, uint64_t usec);           /* EXTEND_TIMEO
 uint64_t machine_deadline(const struct machine *m);
 void machine_time(struct machine *m);
 
-/* Whether a process of that list is the main one. */
 bool machine_is_active(const struct machine *m);   /* as others that wait for it see it */
 bool machine_is_over(const struct machine *m);     /* dead or failed, and not about to start again */
 const char *service_state_word(enum service_state s);

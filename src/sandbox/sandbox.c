@@ -190,6 +190,26 @@ static int build_filters(struct sandbox *s, struct error *e)
         return r;
 }
 
+void sandbox_rest(struct sandbox *s)
+{
+        if (!s->filter_count || s->report_fd >= 0)
+                return;
+        while (s->filter_count)
+                filter_program_clear(&s->filters[--s->filter_count]);
+        s->rests = true;
+}
+
+int sandbox_wake(struct sandbox *s, struct error *e)
+{
+        if (!s->rests)
+                return 0;
+        while (s->filter_count) /* of a wake that failed half-way */
+                filter_program_clear(&s->filters[--s->filter_count]);
+        int r = build_filters(s, e);
+        s->rests = r < 0;
+        return r;
+}
+
 static int note_cgroup(void *context, const char *path)
 {
         const struct sandbox_host *host = context;

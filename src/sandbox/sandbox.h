@@ -88,7 +88,7 @@ struct sandbox {
         int last_group_fd; /* cgroup.procs of the group that is entered before exec (network.h), or -EBADF */
         struct filter_program filters[SANDBOX_FILTERS_MAX];
         size_t filter_count;
-        bool filters_need_privilege;
+        bool filters_need_privilege, rests;
         int program_fd; /* executed in place of what the plan's command names, or -EBADF; borrowed */
         int stream_fds[PLAN_STREAMS]; /* files in the place of the streams of sandbox_io, from spawning on; or -EBADF */
         int report_fd;
@@ -132,6 +132,9 @@ struct sandbox_watch {
 int sandbox_read_privilege(struct sandbox *s, struct error *e);
 int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, const char *term, struct error *e);
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e);
+/* Services: lets go of what only a start needs and files keep, between one command and the next; the next sandbox_wake brings it back. */
+void sandbox_rest(struct sandbox *s);
+int sandbox_wake(struct sandbox *s, struct error *e);
 /* The environment of the payload, ended by NULL; what files say is read now. */
 int sandbox_environment(struct sandbox *s, const char *term, struct strings *ret, struct error *e);
 /* Whether a lenient start may go on without the plan's mounts where they are refused. */

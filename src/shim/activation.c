@@ -101,7 +101,7 @@ static int name_notify_socket(struct activation *a, const struct service *s, str
         if (s->notify_access == NOTIFY_NONE)
                 return 0;
         CLEAN_FREE char *folder = xprintf("%s/notify", a->root_path);
-        if (mkdir(folder, 0711) < 0 && errno != EEXIST)
+        if ((mkdir(folder, 0711) < 0 && errno != EEXIST) || chmod(folder, 0711) < 0) /* whatever our umask is: users of their own pass through */
                 return error_errno(e, errno, "service.notify", "mkdir(%s)", folder);
         a->notify_path = xprintf("%s/%.16s", folder, a->invocation_id);
         /* Whatever covers it, the service can reach it. */
@@ -138,8 +138,17 @@ int activation_spawn(struct activation *a, const struct exec_line *line, const s
                      struct sandbox_child *ret, struct error *e)
 {
         CLEAN_COMMAND struct command c = { 0 };
-        int r = command_prepare(&a->sandbox, line, variables, io->keep_fds, &c, e);
+        int r = sandbox_wake(&a->sandbox, e);
+        if (r == 0)
+                r = command_prepare(&a->sandbox, line, variables, io->keep_fds, &c, e);
         return r == 0 ? sandbox_spawn(&c.sandbox, io, ret, e) : r;
+}
+
+void activation_rest(struct activation *a)
+{
+        settings_done(&a->settings); /* the plan has what it needs of them */
+        if (a->open)
+                sandbox_rest(&a->sandbox);
 }
 
 void activation_close(struct activation *a, bool restarts)

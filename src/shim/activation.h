@@ -39,6 +39,8 @@ int activation_open(struct activation *a, const struct service *service, struct 
  */
 int activation_spawn(struct activation *a, const struct exec_line *line, const struct strings *variables, const struct sandbox_io *io,
                      struct sandbox_child *ret, struct error *e);
+/* Until the next command there is none: lets go of what can be had again. */
+void activation_rest(struct activation *a);
 /* Lets go of everything and undoes it; restarts: but for runtime folders that are kept for the next. */
 void activation_close(struct activation *a, bool restarts);
 /* Compiles a unit's directives alone, for a check before anything is made. */

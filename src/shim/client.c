@@ -109,7 +109,7 @@ int client_exit_status(const struct wire_exited *x)
 struct session {
         int fd, signal_fd;
         const struct client_options *o;
-        bool input_open, started, failed, ended, detached, done;
+        bool input_open, started, failed, ended, detached, done, overtaken;
         int32_t done_result;
         struct wire_exited exit;
         struct error error;
@@ -180,6 +180,9 @@ static void take_message(struct session *s, unsigned char *m, size_t size)
         case WIRE_DONE:
                 memcpy(&s->done_result, m + 1, size - 1 < sizeof s->done_result ? size - 1 : sizeof s->done_result);
                 s->done = true;
+                return;
+        case WIRE_OVERTAKEN:
+                s->overtaken = true;
                 return;
         case WIRE_EXITED:
                 memcpy(&s->exit, m + 1, size - 1 < sizeof s->exit ? size - 1 : sizeof s->exit);
@@ -335,10 +338,36 @@ int client_wait_started(int fd, const struct client_options *o, struct error *e)
         static const struct client_options quiet = { .wait_only = true };
         struct session s = { .fd = fd, .o = o ? o : &quiet };
         (void)send_message(fd, WIRE_WAIT, NULL, 0, 0);
-        while (!s.started && !s.failed && !s.ended)
+        while (!s.started && !s.failed && !s.ended && !s.done)
                 if (receive(&s) < 0)
                         return lost(&s, e);
+        if (s.done)
+                return error_set(e, ESTALE, "shim.gone", "the service was about to end");
         return s.failed ? lost(&s, e) : 0;
+}
+
+int client_start(int fd, struct error *e)
+{
+        static const struct client_options quiet = { .wait_only = true };
+        struct session s = { .fd = fd, .o = &quiet };
+        int r = send_checked(fd, WIRE_START, NULL, 0, e);
+        while (r == 0 && !s.done && !s.ended)
+                if (receive(&s) < 0)
+                        return lost(&s, e);
+        if (r < 0 || (s.done && s.done_result == 0))
+                return r;
+        return error_set(e, ESTALE, "shim.gone", "the service was about to end");
+}
+
+int client_wait_stopped(int fd, struct error *e)
+{
+        static const struct client_options quiet = { .wait_only = true };
+        struct session s = { .fd = fd, .o = &quiet };
+        (void)send_message(fd, WIRE_WAIT, NULL, 0, 0);
+        while (!s.ended && !s.overtaken)
+                if (receive(&s) < 0)
+                        return 0; /* it is gone */
+        return s.overtaken ? error_set(e, EBUSY, "service.overtaken", "it was started again before it was down") : 0;
 }
 
 int client_reload(int fd, struct error *e)

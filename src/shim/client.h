@@ -44,9 +44,15 @@ struct client_news {
 int client_hear(int fd, struct client_news *ret);
 
 int client_stop(int fd, uint32_t timeout_ms, struct error *e);
-/* Services: has it reloaded, and waits for that; has it restarted: client_wait_started waits for that. */
+/* Services: after client_stop, waits until it is down. "service.overtaken": somebody had it started again meanwhile. */
+int client_wait_stopped(int fd, struct error *e);
+/*
+ * Services: has it reloaded, and waits for that; has it restarted, or started if it does not stay as it is: what follows is heard as of a start.
+ * -ESTALE, of client_wait_started after a restart: it has just ended, and has to be started anew.
+ */
 int client_reload(int fd, struct error *e);
 int client_restart(int fd, struct error *e);
+int client_start(int fd, struct error *e);
 int client_kill(int fd, int signal, bool all, struct error *e);
 
 /* What a shell would show: the status, or 128 and the signal. */

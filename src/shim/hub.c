@@ -122,7 +122,7 @@ static void accept_client(struct hub *h)
                 return;
         for (unsigned i = 0; i < HUB_CLIENTS_MAX; i++)
                 if (!h->clients[i].used) {
-                        h->clients[i] = (struct hub_client){ .used = true };
+                        h->clients[i] = (struct hub_client){ .used = true, .serial = ++h->serials };
                         hub_watch(h, HUB_CLIENT + i, TAKE_FD(fd));
                         hub_want(h, HUB_CLIENT + i, EPOLLIN);
                         return;

@@ -27,6 +27,7 @@ struct hub_client {
         bool used, output, input, patient;
         bool owed;           /* the chunk in hand has not reached it yet */
         uint64_t stalled_ms; /* since when */
+        unsigned serial;     /* no other client has had it */
 };
 
 struct hub {
@@ -35,6 +36,7 @@ struct hub {
         struct hub_client clients[HUB_CLIENTS_MAX];
         struct log log;
         size_t chunk_size;
+        unsigned serials;
         void (*signal)(void *context, int number, pid_t from);
         void (*source)(void *context, unsigned id, uint32_t events); /* of HUB_OWN on */
         void (*message)(void *context, unsigned client, const unsigned char *m, size_t size);

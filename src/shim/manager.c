@@ -163,13 +163,9 @@ static int launch(struct manager *m, const char *name, struct error *e)
         if (r < 0)
                 return r;
         CLEAN_FREE char *whole = xstrdup(m->loaded.name.whole);
-        int fd = service_launch(&how, &m->loaded, &notes, e);
+        int fd = service_start(&how, &m->loaded, &notes, e);
         for (size_t i = 0; i < notes.count; i++)
                 tell(m, MANAGER_NOTE, whole, notes.items[i], NULL);
-        if (fd == -EEXIST) {
-                *e = (struct error){ 0 };
-                fd = connect_running(m, whole, e);
-        }
         return fd < 0 ? fd : fd == 0 ? -EIO : fd;
 }
 

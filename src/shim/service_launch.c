@@ -2,6 +2,7 @@
 #include "shim/service_launch.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -322,6 +323,51 @@ int service_launch(const struct service_launch *l, const struct unit *u, struct 
                 with.listen_names = given.names.data;
         }
         return launch(&with, u, &c, e);
+}
+
+enum { START_TRIES = 100, START_PAUSE_MS = 10 };
+
+/* Whether a supervisor of services is there, which understands what is asked. */
+static bool is_service(int dir_fd)
+{
+        CLEAN_RUN_STATE struct run_state st = { 0 };
+        return run_load_state(dir_fd, &st, NULL) == 0 && st.sub[0] && text_ends(st.unit, ".service");
+}
+
+static int join(const struct service_launch *l, const char *name, struct error *e)
+{
+        static const struct client_options quiet = { .wait_only = true };
+        CLEAN_FD int dir_fd = run_open(l->root_fd, name, e);
+        CLEAN_FD int fd = dir_fd < 0 ? dir_fd : client_connect(dir_fd, e);
+        int r = fd < 0 ? fd : is_service(dir_fd) ? client_start(fd, e) : 0;
+        if (r == 0)
+                r = client_hello(fd, &quiet, e);
+        if (r == 0)
+                return TAKE_FD(fd);
+        return dir_fd < 0 || !run_is_live(dir_fd) || r == -ESTALE ? -ESTALE : r;
+}
+
+/* Whether it runs may change while it is asked: then the next answer holds. */
+int service_start(const struct service_launch *l, const struct unit *u, struct strings *ret_notes, struct error *e)
+{
+        for (int i = 0;; i++) {
+                CLEAN_STRINGS struct strings notes = { 0 };
+                struct error why = { 0 };
+                int r = service_launch(l, u, &notes, &why);
+                if (r == -EEXIST) {
+                        why = (struct error){ 0 };
+                        r = join(l, u->name.whole, &why);
+                }
+                if (r == -ESTALE && i < START_TRIES) {
+                        (void)poll(NULL, 0, START_PAUSE_MS);
+                        continue;
+                }
+                for (size_t k = 0; k < notes.count; k++)
+                        strings_add(ret_notes, notes.items[k]);
+                if (r < 0 && e)
+                        *e = why;
+                return r;
+        }
 }
 
 int service_relaunch(const struct service_launch *l, const struct unit *u, int dir_fd, struct strings *ret_notes, struct error *e)

@@ -25,5 +25,10 @@ struct service_launch {
  * lenient start are added to ret_notes. A service whose socket unit runs gets its sockets from there, unless it is given some.
  */
 int service_launch(const struct service_launch *l, const struct unit *u, struct strings *ret_notes, struct error *e);
+/*
+ * The same where it may run already: then the connection is to that one, which is started again if it is about to stop. What is not a service
+ * stays as it is.
+ */
+int service_start(const struct service_launch *l, const struct unit *u, struct strings *ret_notes, struct error *e);
 /* Of a unit that runs: checks its files again, and has it restarted with them. The connection, as above. */
 int service_relaunch(const struct service_launch *l, const struct unit *u, int dir_fd, struct strings *ret_notes, struct error *e);

@@ -50,6 +50,12 @@ bool service_has_children(void)
         return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
+bool service_is_child(pid_t pid)
+{
+        siginfo_t info;
+        return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 /* The parent of a process, 0 when it is gone. */
 static pid_t parent_of(pid_t pid)
 {

@@ -23,6 +23,7 @@ bool service_process_lives(const struct service_process *p);
 
 /* Whether we have any child, dead ones that nobody has reaped included. */
 bool service_has_children(void);
+bool service_is_child(pid_t pid);
 /* Whether a process descends from us. */
 bool service_is_descendant(pid_t pid);
 /* The process that a PID file names, if it is ours: 1; -EAGAIN when there is no such file or process yet, else -errno ("service.pid-file"). */

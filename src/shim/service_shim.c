@@ -12,6 +12,7 @@
 
 #include "base/exit_status.h"
 #include "base/signal_name.h"
+#include "os/cgroup.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "plan/service_machine.h"
@@ -24,7 +25,7 @@
 #include "shim/service_process.h"
 #include "shim/undo.h"
 
-enum { SOURCE_OUT = HUB_OWN, SOURCE_ERR, SOURCE_MAIN, SOURCE_CONTROL, SOURCE_NOTIFY };
+enum { SOURCE_OUT = HUB_OWN, SOURCE_ERR, SOURCE_MAIN, SOURCE_CONTROL, SOURCE_NOTIFY, SOURCE_ADOPTED, SOURCE_MEMORY };
 enum { PID_FILE_RETRY_MS = 20 };
 
 struct supervisor {
@@ -36,14 +37,16 @@ struct supervisor {
         struct activation activation;
         struct service_process main, control;
         struct service_notify notify;
+        struct cgroup_oom oom;
         int null_fd, out[2], err[2]; /* both ends are ours: commands come and go */
         struct error error;          /* the first of this start, when id is set */
         struct process_exit main_exit; /* the last */
         char *status_text, *source;
         uint64_t cpu_usec, began_usec;
         bool told;     /* that it is started, or that it failed to */
+        bool restarts; /* somebody waits for the next start; what goes on until then is the end of the last */
         bool shrinks, saves;
-        unsigned reload_client, reload_waits; /* who asked, and whether somebody did */
+        unsigned reload_client, reload_serial; /* who asked; serial 0: nobody */
 };
 
 static uint64_t now_usec(void *context)
@@ -116,14 +119,16 @@ static void tell(struct supervisor *s)
 {
         const struct machine *m = &s->machine;
         bool begun = machine_is_active(m) || (m->ready && m->result == RESULT_SUCCESS && m->state >= STATE_STOP);
-        if (s->told)
+        if (s->told || s->restarts)
                 return;
         if (begun) {
                 s->told = true;
+                save(s); /* who hears it may look */
                 hub_send_all(&s->hub, WIRE_STARTED, NULL, 0);
         } else if (m->state == STATE_AUTO_RESTART && m->result != RESULT_SUCCESS) {
                 s->told = true;
                 describe_failure(s);
+                save(s);
                 hub_send_all(&s->hub, WIRE_FAILED, &s->error, sizeof s->error);
         }
 }
@@ -131,10 +136,12 @@ static void tell(struct supervisor *s)
 static void tell_reload(struct supervisor *s)
 {
         int32_t r = s->machine.reload_result == RESULT_SUCCESS && machine_is_active(&s->machine) ? 0 : -EIO;
-        if (!s->reload_waits || s->machine.state == STATE_RELOAD)
+        if (!s->reload_serial || s->machine.state == STATE_RELOAD)
                 return;
-        s->reload_waits = 0;
-        if (s->hub.clients[s->reload_client].used)
+        const struct hub_client *c = &s->hub.clients[s->reload_client];
+        bool stays = c->used && c->serial == s->reload_serial;
+        s->reload_serial = 0;
+        if (stays)
                 hub_send(&s->hub, s->reload_client, WIRE_DONE, &r, sizeof r);
 }
 
@@ -149,10 +156,36 @@ static void changed(void *context)
 
 /* ---- activation ---- */
 
+static void forget_process(struct supervisor *s, struct service_process *p)
+{
+        hub_unwatch(&s->hub, p == &s->main ? SOURCE_MAIN : SOURCE_CONTROL);
+        if (p == &s->main)
+                hub_unwatch(&s->hub, SOURCE_ADOPTED);
+        service_process_clear(p);
+}
+
+/* Where memory is not accounted for there is nothing to hear of. */
+static void watch_memory(struct supervisor *s)
+{
+        if (s->service.oom_policy == OOM_CONTINUE || cgroup_oom_open(&s->activation.sandbox.cgroup, &s->oom, NULL) < 0)
+                return;
+        hub_watch(&s->hub, SOURCE_MEMORY, s->oom.fd);
+        hub_want(&s->hub, SOURCE_MEMORY, EPOLLIN);
+}
+
+static void unwatch_memory(struct supervisor *s)
+{
+        hub_unwatch(&s->hub, SOURCE_MEMORY);
+        cgroup_oom_close(&s->oom);
+}
+
 static int op_open(void *context)
 {
         struct supervisor *s = context;
         struct error e = { 0 };
+        s->restarts = false;
+        s->error = (struct error){ 0 };
+        s->main_exit = (struct process_exit){ 0 };
         int r = activation_read(&s->activation, &s->service, &e);
         if (r == 0)
                 r = activation_open(&s->activation, &s->service, &e);
@@ -163,6 +196,7 @@ static int op_open(void *context)
                 return r;
         }
         hub_watch(&s->hub, SOURCE_NOTIFY, s->notify.fd);
+        watch_memory(s);
         return 0;
 }
 
@@ -170,6 +204,9 @@ static void op_close(void *context, bool restarts)
 {
         struct supervisor *s = context;
         hub_unwatch(&s->hub, SOURCE_NOTIFY);
+        forget_process(s, &s->main); /* what outlives this is nobody's */
+        forget_process(s, &s->control);
+        unwatch_memory(s);
         service_notify_close(&s->notify, restarts);
         if (!restarts && s->error.id[0] == 0 && s->machine.result != RESULT_SUCCESS && s->machine.result != RESULT_CONDITION)
                 describe_failure(s);
@@ -319,6 +356,23 @@ static bool op_kill(void *context, unsigned processes, int sig, bool also_hup)
                (processes & PROCESS_REST && service_has_children());
 }
 
+/* A process that is no child of ours ends without a word to us: its descriptor is watched. */
+static int adopt_main(struct supervisor *s, pid_t pid)
+{
+        struct service_process p = SERVICE_PROCESS_NONE;
+        int r = service_process_adopt(&p, pid);
+        if (r < 0)
+                return r;
+        forget_process(s, &s->main);
+        s->main = p;
+        if (!service_is_child(pid)) {
+                hub_watch(&s->hub, SOURCE_ADOPTED, p.pidfd);
+                hub_want(&s->hub, SOURCE_ADOPTED, EPOLLIN);
+        }
+        s->saves = true;
+        return 0;
+}
+
 static int op_find_main(void *context)
 {
         struct supervisor *s = context;
@@ -329,7 +383,7 @@ static int op_find_main(void *context)
         if (r < 0 && r != -EAGAIN)
                 keep_error(s, &e);
         if (r > 0)
-                r = service_process_adopt(&s->main, pid) < 0 ? 0 : 1;
+                r = adopt_main(s, pid) < 0 ? 0 : 1;
         return r;
 }
 
@@ -348,8 +402,10 @@ static void on_exit_of(struct supervisor *s, struct service_process *p, int stat
 {
         const bool main = p == &s->main;
         on_status(s, main ? SOURCE_MAIN : SOURCE_CONTROL); /* its last words before its exit */
-        hub_unwatch(&s->hub, main ? SOURCE_MAIN : SOURCE_CONTROL);
-        service_process_clear(p);
+        /* What ends with a status and without a word of its set-up did run its program. */
+        if (main && !p->failed && WIFEXITED(status))
+                machine_main_executed(&s->machine);
+        forget_process(s, p);
         if (main)
                 s->main_exit = exit_of(status);
         (main ? machine_main_exited : machine_control_exited)(&s->machine, exit_of(status));
@@ -372,6 +428,15 @@ static void reap(struct supervisor *s)
                 machine_group_empty(&s->machine);
 }
 
+/* The main process has ended, and whoever is its parent has heard how: for us it is a good end. If it has become ours, wait4 will tell. */
+static void on_adopted_exit(struct supervisor *s)
+{
+        if (s->main.pid > 0 && !service_is_child(s->main.pid))
+                on_exit_of(s, &s->main, 0);
+        else
+                hub_unwatch(&s->hub, SOURCE_ADOPTED);
+}
+
 static bool may_notify(const struct supervisor *s, pid_t pid)
 {
         switch (s->service.notify_access) {
@@ -383,11 +448,20 @@ static bool may_notify(const struct supervisor *s, pid_t pid)
         return false;
 }
 
+/* Whom a message may call the main process: one of ours, once it is to be there, and not one that does something else. */
+static bool may_be_main(const struct supervisor *s, pid_t pid)
+{
+        const enum service_state at = s->machine.state;
+        return pid != s->control.pid && service_is_descendant(pid) &&
+               (at == STATE_START || at == STATE_START_POST || at == STATE_RUNNING || at == STATE_RELOAD);
+}
+
 static void on_message_of(struct supervisor *s, const struct notify_message *m)
 {
         struct machine *k = &s->machine;
-        if (m->main_pid && m->main_pid != s->main.pid && service_is_descendant(m->main_pid) && service_process_adopt(&s->main, m->main_pid) == 0) {
+        if (m->main_pid && m->main_pid != s->main.pid && may_be_main(s, m->main_pid) && adopt_main(s, m->main_pid) == 0) {
                 k->main_known = k->main_alive = true;
+                machine_main_executed(k);
                 machine_main_found(k);
         }
         if (m->status) {
@@ -422,12 +496,25 @@ static void on_notify(struct supervisor *s)
         }
 }
 
+static void on_memory(struct supervisor *s)
+{
+        int n = cgroup_oom_read(&s->oom);
+        if (n < 0)
+                unwatch_memory(s);
+        if (n > 0)
+                machine_out_of_memory(&s->machine);
+}
+
 static void on_source(void *context, unsigned id, uint32_t events)
 {
         struct supervisor *s = context;
         (void)events;
         if (id == SOURCE_NOTIFY)
                 on_notify(s);
+        else if (id == SOURCE_ADOPTED)
+                on_adopted_exit(s);
+        else if (id == SOURCE_MEMORY)
+                on_memory(s);
         else if (id == SOURCE_MAIN || id == SOURCE_CONTROL)
                 on_status(s, id);
         else if (!hub_owes(&s->hub))
@@ -472,16 +559,48 @@ static void on_reload(struct supervisor *s, unsigned client)
         int32_t r = -ENOTSUP;
         if (machine_reload(&s->machine)) {
                 s->reload_client = client;
-                s->reload_waits = 1;
+                s->reload_serial = s->hub.clients[client].serial;
                 tell_reload(s);
         } else
                 hub_send(&s->hub, client, WIRE_DONE, &r, sizeof r);
 }
 
-static void on_restart(struct supervisor *s)
+/* Nothing begins in a supervisor that is about to end: who asks is to begin with another. */
+static bool is_too_late(struct supervisor *s, unsigned client)
 {
+        int32_t r = -ESTALE;
+        if (!machine_is_over(&s->machine))
+                return false;
+        hub_send(&s->hub, client, WIRE_DONE, &r, sizeof r);
+        return true;
+}
+
+static void on_start(struct supervisor *s, unsigned client)
+{
+        const enum service_state at = s->machine.state;
+        int32_t taken = 0;
+        if (is_too_late(s, client))
+                return;
+        hub_send(&s->hub, client, WIRE_DONE, &taken, sizeof taken);
+        if (machine_is_active(&s->machine)) {
+                tell_past(s, client);
+                return;
+        }
         s->told = false;
-        s->error = (struct error){ 0 };
+        s->restarts = at >= STATE_STOP;
+        if (at >= STATE_STOP && at <= STATE_FINAL_SIGKILL)
+                hub_send_all(&s->hub, WIRE_OVERTAKEN, NULL, 0);
+        (void)machine_start(&s->machine);
+}
+
+static void on_restart(struct supervisor *s, unsigned client)
+{
+        if (is_too_late(s, client))
+                return;
+        if (s->machine.stop_asked && s->machine.state >= STATE_STOP)
+                hub_send_all(&s->hub, WIRE_OVERTAKEN, NULL, 0);
+        s->told = false;
+        s->restarts = true;
         (void)machine_restart(&s->machine);
 }
 
@@ -512,7 +631,10 @@ static void on_message(void *context, unsigned client, const unsigned char *m, s
                 on_reload(s, client);
                 return;
         case WIRE_RESTART:
-                on_restart(s);
+                on_restart(s, client);
+                return;
+        case WIRE_START:
+                on_start(s, client);
                 return;
         case WIRE_DETACHED:
                 hub_drop(&s->hub, client);
@@ -612,11 +734,14 @@ static void loop(struct supervisor *s)
                         save(s);
                 if (s->shrinks) {
                         s->shrinks = false;
+                        activation_rest(&s->activation);
                         daemon_shrink();
                 }
                 hub_turn(&s->hub, time_left(s));
                 if (s->notify.fd >= 0)
                         on_notify(s); /* what it said before its end counts */
+                if (s->oom.fd >= 0)
+                        on_memory(s); /* and why it ended */
                 reap(s);
                 on_time(s);
         }
@@ -694,7 +819,7 @@ int service_supervise(const struct service_options *o, struct error *e)
 {
         static struct supervisor s;
         s = (struct supervisor){ .o = *o, .run = { .runs_fd = -EBADF, .dir_fd = o->dir_fd, .lock_fd = o->lock_fd, .sock_fd = o->sock_fd },
-                                 .began_usec = now_usec(NULL), .main = SERVICE_PROCESS_NONE, .control = SERVICE_PROCESS_NONE };
+                                 .began_usec = now_usec(NULL), .main = SERVICE_PROCESS_NONE, .control = SERVICE_PROCESS_NONE, .oom = { -EBADF, -EBADF, 0 } };
         s.run.unit = xstrdup(o->unit);
         s.activation = (struct activation){ .run = &s.run, .root_path = o->root_path, .name = s.run.unit, .user_mode = o->user_mode,
                                             .lenient = o->lenient };

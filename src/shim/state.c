@@ -98,8 +98,11 @@ int state_root_open(bool user_mode, char **ret_path, struct error *e)
         bool private;
         CLEAN_FREE char *path = choose_root(user_mode, &private);
         /* Parents of our own place may be missing in a bare container: only there are they made. */
-        if (mkdir(path, private ? 0700 : 0711) < 0 && errno == ENOENT) {
-                int r = file_make_folders(path, private ? 0700 : 0711, e);
+        const mode_t mode = private ? 0700 : 0711;
+        if (mkdir(path, mode) == 0)
+                (void)chmod(path, mode); /* whatever our umask is: users of their own pass through to the sockets of their services */
+        else if (errno == ENOENT) {
+                int r = file_make_folders(path, mode, e);
                 if (r < 0)
                         return r;
         } else if (errno != EEXIST && access(path, F_OK) < 0)

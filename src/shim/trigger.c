@@ -141,15 +141,6 @@ int trigger_open(struct trigger *t, const struct service_options *o, enum unit_t
 
 /* ---- services ---- */
 
-static int connect_running(const struct trigger *t, const char *unit, struct error *e)
-{
-        static const struct client_options quiet = { .wait_only = true };
-        CLEAN_FD int dir_fd = run_open(t->root_fd, unit, e);
-        CLEAN_FD int fd = dir_fd < 0 ? dir_fd : client_connect(dir_fd, e);
-        int r = fd < 0 ? fd : client_hello(fd, &quiet, e);
-        return r < 0 ? r : TAKE_FD(fd);
-}
-
 int trigger_launch(struct trigger *t, const char *unit, const int *fds, unsigned count, const char *names, const char *variables)
 {
         const struct service_launch how = { .root_fd = t->root_fd, .root_path = t->root_path, .user_mode = t->o.user_mode, .lenient = t->o.lenient,
@@ -160,11 +151,7 @@ int trigger_launch(struct trigger *t, const char *unit, const int *fds, unsigned
         struct error e = { 0 };
         int r = unit_load(&t->folders, unit, t->o.lenient, &u, &e);
         if (r == 0)
-                r = service_launch(&how, &u, &notes, &e);
-        if (r == -EEXIST) {
-                e = (struct error){ 0 };
-                r = connect_running(t, u.name.whole, &e);
-        }
+                r = service_start(&how, &u, &notes, &e);
         if (r < 0) {
                 error_while(&e, "starting %s", unit);
                 trigger_log(t, &e);

@@ -14,7 +14,8 @@
  *   KILL     struct wire_kill
  *   DETACHED empty: good-bye                         DONE      int32: how RELOAD went, 0 or -errno
  *   RELOAD   empty: services
- *   RESTART  empty: services; STARTED or FAILED follow
+ *   RESTART  empty: services; STARTED or FAILED follow, or DONE with -ESTALE: it is over, and has to be started anew
+ *   START    empty: services; DONE with 0 and then as RESTART. Who waits for a stop that this overtakes gets OVERTAKEN
  *   SOCKETS  empty: sockets; SOCKETS follows, with      SOCKETS   their names, between colons
  *            the descriptors
  */
@@ -36,6 +37,7 @@ enum wire_type {
         WIRE_RELOAD = 9,
         WIRE_RESTART = 10,
         WIRE_SOCKETS = 11,
+        WIRE_START = 12,
 
         WIRE_STARTED = 16,
         WIRE_FAILED = 17,
@@ -43,6 +45,7 @@ enum wire_type {
         WIRE_OUTPUT = 19,
         WIRE_EXITED = 20,
         WIRE_DONE = 21,
+        WIRE_OVERTAKEN = 22,
 };
 
 enum wire_hello_flags {

@@ -124,7 +124,7 @@ class Bulkhead:
                     words = f.read().split(b"\0")
             except OSError:
                 continue
-            shim = words[0].endswith(b"bulkhead-shim") and any(self.token.encode() in w for w in words)
+            shim = words[0].endswith((b"bulkhead-shim", b"bulkhead-service")) and any(self.token.encode() in w for w in words)
             if marks or shim:
                 found.append(int(entry))
         return found
