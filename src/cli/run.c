@@ -468,7 +468,7 @@ static int start(struct run_options *o, struct plan *p, struct error *e)
         if (o->report && pipe2(report, O_CLOEXEC) < 0)
                 return fail(o, e);
         o->report_fd = report[0];
-        const struct sandbox_host host = { .report_fd = report[1], .run_folder = folder, .shared_folder = root_path, .invocation_id = invocation_id,
+        const struct sandbox_host host = { .report_fd = report[1], .observe_fd = o->observe_fd, .run_folder = folder, .shared_folder = root_path, .invocation_id = invocation_id,
                                            .track = true, .note = note_undo, .made = made_undo, .context = &run };
         /* The record comes before what it must account for: whoever finds us dead knows whom to look for. */
         if (run_save_state(run.dir_fd, &st, e) < 0 ||
@@ -521,13 +521,21 @@ static int find_program(const char *name, struct plan *p, struct error *e)
         return error_set(e, ENOENT, "exec.missing", "Failed to find executable %s: not in %s", name, search.length ? "ExecSearchPath=" : "PATH");
 }
 
+int run_execute(struct run_options *o)
+{
+        CLEAN_PLAN struct plan p = { 0 };
+        struct error e = { 0 };
+        if (name_unit(o, &e) < 0 || run_options_compile(o, &p, &e) < 0 || (!p.program && find_program(o->argv.items[0], &p, &e) < 0))
+                return fail(o, &e);
+        print_notes(o, &p);
+        return start(o, &p, &e);
+}
+
 int cmd_run(int argc, char **argv)
 {
         static const struct argp argp = { options, parse_option, "COMMAND [ARGUMENT...]",
                                           "Run a command in a sandbox made of systemd's directives", NULL, NULL, NULL };
         CLEAN(run_options_done) struct run_options o = { .verb = "start", .user_mode = geteuid() != 0 };
-        CLEAN_PLAN struct plan p = { 0 };
-        struct error e = { 0 };
         if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &o) != 0)
                 return 1;
         choose_stdio(&o);
@@ -539,10 +547,7 @@ int cmd_run(int argc, char **argv)
                 fputs("bulkhead: --report-denials needs --pipe, --pty or --wait: a detached run has nobody to report to.\n", stderr);
                 return 1;
         }
-        if (name_unit(&o, &e) < 0 || run_options_compile(&o, &p, &e) < 0 || (!p.program && find_program(o.argv.items[0], &p, &e) < 0))
-                return fail(&o, &e);
-        print_notes(&o, &p);
-        return start(&o, &p, &e);
+        return run_execute(&o);
 }
 
 /* Options of explain's own; the rest are run's. */

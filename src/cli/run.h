@@ -10,10 +10,13 @@ struct run_options {
         const char *unit, *description, *like;
         char *unit_name;
         int report_fd; /* the report of denials arrives here */
+        int observe_fd; /* of learn: the observer is at the other end; 0: none */
         bool pty, pipe, shell, wait, collect, quiet, same_dir, expand, user_mode, lenient, json, report;
         enum plan_seal seal;
 };
 
 int run_options_compile(struct run_options *o, struct plan *p, struct error *e);
+/* Starts what the options say, and supervises or follows it. The exit status. */
+int run_execute(struct run_options *o);
 void run_options_done(struct run_options *o);
 int run_options_parse(struct run_options *o, int argc, char **argv, const char *doc);

@@ -121,6 +121,15 @@ int process_open(pid_t pid)
         return fd < 0 ? -errno : (int)fd;
 }
 
+int process_copy_descriptor(pid_t pid, int number)
+{
+        CLEAN_FD int pidfd = process_open(pid);
+        if (pidfd < 0)
+                pidfd = (int)syscall(SYS_pidfd_open, pid, O_EXCL /* PIDFD_THREAD: one that leads no process */);
+        long fd = pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, number, 0); /* close-on-exec */
+        return fd < 0 ? -errno : (int)fd;
+}
+
 int process_signal(int pidfd, int signal)
 {
         return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
