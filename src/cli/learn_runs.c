@@ -202,8 +202,8 @@ int learn_run(struct learn_session *s, const struct strings *more, bool shown, s
 {
         int ends[2], status = 0;
         *out = (struct learn_outcome){ 0 };
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-                return error_errno(e, errno, "learn.observer", "socketpair");
+        if (observe_open(ends, e) < 0)
+                return e ? e->code : -EIO;
         CLEAN_FD int ours = ends[0], theirs = ends[1];
         (void)fflush(NULL);
         pid_t pid = fork();

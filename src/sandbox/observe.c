@@ -37,27 +37,36 @@ int observe_meet(int socket, struct error *e)
         return 0;
 }
 
-/* The kernel says who has sent the byte, in our own process namespace. */
-static pid_t receive_pid(int socket)
+int observe_open(int ret_ends[2], struct error *e)
+{
+        int on = 1;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_ends) < 0)
+                return error_errno(e, errno, "learn.observer", "socketpair");
+        /* Before anything is sent: what is sent earlier comes without its sender. */
+        (void)setsockopt(ret_ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+        return 0;
+}
+
+/* The kernel says who has sent the byte, in our own process namespace. 1, 0 at the end of file, or -errno. */
+static int receive_pid(int socket, pid_t *ret)
 {
         char byte, control[CMSG_SPACE(sizeof(struct ucred))];
         struct iovec data = { &byte, 1 };
         struct msghdr m = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
         struct ucred who = { 0 };
-        if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC) != 1)
-                return -1;
+        ssize_t n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC);
+        if (n <= 0)
+                return n < 0 ? -errno : 0;
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
                 if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS)
                         memcpy(&who, CMSG_DATA(c), sizeof who);
-        return who.pid > 0 ? who.pid : -1;
+        *ret = who.pid;
+        return who.pid > 0 ? 1 : -ESRCH;
 }
 
 /* 1 when it is watched, 0 when the supervisor has ended before, with its status. */
 static int meet(struct observer_context *c, int socket, int *ret_status, struct error *e)
 {
-        int on = 1;
-        if (setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0)
-                return error_errno(e, errno, "learn.observer", "asking for credentials");
         for (;;) {
                 struct pollfd p = { .fd = socket, .events = POLLIN };
                 if (waitpid(c->supervisor, ret_status, WNOHANG) == c->supervisor)
@@ -66,8 +75,15 @@ static int meet(struct observer_context *c, int socket, int *ret_status, struct 
                         break;
                 c->watch->tick(c->watch->context, &c->state);
         }
-        pid_t pid = receive_pid(socket);
-        int r = pid < 0 ? -EPROTO : trace_begin(pid);
+        pid_t pid = 0;
+        int r = receive_pid(socket, &pid);
+        if (r == 0) { /* nobody is left who would meet us */
+                while (waitpid(c->supervisor, ret_status, 0) < 0 && errno == EINTR)
+                        continue;
+                return 0;
+        }
+        if (r > 0)
+                r = trace_begin(pid);
         (void)send(socket, r < 0 ? "x" : "g", 1, MSG_NOSIGNAL);
         if (r < 0) {
                 (void)waitpid(c->supervisor, ret_status, 0);

@@ -15,6 +15,9 @@
 /* In the child, before exec: waits until the observer at the other end of the socket watches it. */
 int observe_meet(int socket, struct error *e);
 
+/* The two ends: ours, and the one for sandbox_host. */
+int observe_open(int ret_ends[2], struct error *e);
+
 struct observe_state {
         bool started;        /* the payload's program runs */
         bool ended;          /* its first process is gone */
