@@ -60,23 +60,23 @@ const char *learn_given(const struct learn_facts *f, const char *name)
 
 static bool no_clock(const struct observations *o)
 {
-        return !o->traits[TRAIT_CLOCK] && !observations_used_below(o, "/dev/rtc0", ~0U) && !observations_used_below(o, "/dev/rtc", ~0U);
+        return !o->traits[TRAIT_CLOCK] && !observations_used_below(o, "/dev/rtc0", (unsigned)USE_ANY) && !observations_used_below(o, "/dev/rtc", (unsigned)USE_ANY);
 }
 
 static bool no_log(const struct observations *o)
 {
-        return !o->traits[TRAIT_KERNEL_LOG] && !observations_used_below(o, "/dev/kmsg", ~0U) && !observations_used_below(o, "/proc/kmsg", ~0U);
+        return !o->traits[TRAIT_KERNEL_LOG] && !observations_used_below(o, "/dev/kmsg", (unsigned)USE_ANY) && !observations_used_below(o, "/proc/kmsg", (unsigned)USE_ANY);
 }
 
 static bool no_modules(const struct observations *o)
 {
-        return !o->traits[TRAIT_MODULE] && !observations_used_below(o, "/usr/lib/modules", ~0U);
+        return !o->traits[TRAIT_MODULE] && !observations_used_below(o, "/usr/lib/modules", (unsigned)USE_ANY);
 }
 
 static bool no_tunables(const struct observations *o)
 {
         return !observations_used_below(o, "/proc", USE_WRITE | USE_CHANGE) && !observations_used_below(o, "/sys", USE_WRITE | USE_CHANGE) &&
-               !observations_used_below(o, "/proc/kallsyms", ~0U) && !observations_used_below(o, "/proc/kcore", ~0U);
+               !observations_used_below(o, "/proc/kallsyms", (unsigned)USE_ANY) && !observations_used_below(o, "/proc/kcore", (unsigned)USE_ANY);
 }
 
 static bool no_groups(const struct observations *o)

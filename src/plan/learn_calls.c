@@ -81,6 +81,10 @@ static void choose_words(const struct strings *names, struct strings *ret)
         }
 }
 
+static const struct {
+        const char *call, *older;
+} older[] = { { "clone3", "clone" }, { "openat2", "openat" }, { "sched_setattr", "sched_setscheduler" }, { "fchmodat2", "fchmodat" } };
+
 void learn_calls(const struct learn_facts *f, struct learned *l)
 {
         const struct observations *o = f->seen;
@@ -98,6 +102,10 @@ void learn_calls(const struct learn_facts *f, struct learned *l)
                 else
                         complete = false;
         }
+        /* Directives that look at arguments hide a call whose arguments lie in memory; its older form then takes its place. */
+        for (size_t i = 0; i < ELEMENTS(older); i++)
+                if (strings_has(&names, older[i].call) && !strings_has(&names, older[i].older))
+                        strings_add(&names, older[i].older);
         if (!foreign && !learn_given(f, "SystemCallArchitectures"))
                 learn_assign(learn_row(l, "SystemCallArchitectures", "made calls of the machine's own architecture only"), "SystemCallArchitectures", "native");
         if (!complete || !names.count)

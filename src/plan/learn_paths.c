@@ -74,7 +74,7 @@ static bool shares_temporary(const struct observations *o)
         for (size_t i = 0; i < o->path_count; i++) {
                 const struct observed_path *p = &o->paths[i];
                 bool top = text_equal(p->path, "/tmp") || text_equal(p->path, "/var/tmp");
-                if (!is_temporary(p->path) || top || p->uses & USE_MADE)
+                if (!is_temporary(p->path) || top || p->uses & USE_MADE || !(p->uses & (unsigned)USE_ANY))
                         continue;
                 /* What lies in a folder that it made is its own as well. */
                 bool own = false;
@@ -94,7 +94,7 @@ static bool make_temporary_private(const struct learn_facts *f, struct learned *
                 return true;
         if (shares_temporary(f->seen))
                 return false;
-        bool used = observations_used_below(f->seen, "/tmp", ~0U) || observations_used_below(f->seen, "/var/tmp", ~0U);
+        bool used = observations_used_below(f->seen, "/tmp", (unsigned)USE_ANY) || observations_used_below(f->seen, "/var/tmp", (unsigned)USE_ANY);
         learn_assign(learn_row(l, "PrivateTmp", "%s", used ? "used no temporary file of others" : "used no temporary files"), "PrivateTmp", "yes");
         return true;
 }
@@ -109,11 +109,10 @@ static bool is_home(const char *path)
         return false;
 }
 
-/* What was used in a home, beyond the folders themselves being looked at. */
-static bool uses_home(const struct observations *o)
+static bool uses_home(const struct observations *o, unsigned uses)
 {
         for (size_t i = 0; i < o->path_count; i++)
-                if (is_home(o->paths[i].path) || (o->paths[i].uses & USE_BELOW && text_equal(o->paths[i].path, "/run")))
+                if (o->paths[i].uses & uses && (is_home(o->paths[i].path) || (o->paths[i].uses & USE_BELOW && text_equal(o->paths[i].path, "/run"))))
                         return true;
         return false;
 }
@@ -121,11 +120,13 @@ static bool uses_home(const struct observations *o)
 static void protect_home(const struct learn_facts *f, struct learned *l)
 {
         const char *given = learn_given(f, "ProtectHome");
-        bool used = uses_home(f->seen), yes = false;
+        bool used = uses_home(f->seen, (unsigned)USE_ANY), missed = uses_home(f->seen, USE_MISS), yes = false;
         if (given && (text_equal(given, "tmpfs") || text_equal(given, "read-only") || (text_parse_bool(given, &yes) == 0 && yes)))
                 if (used || yes)
                         return;
-        learn_assign(learn_row(l, "ProtectHome", "%s", used ? "used homes" : "used nothing in homes"), "ProtectHome", used ? "read-only" : "yes");
+        /* What is looked for in vain must still be missing, not forbidden: the folders stay, empty. */
+        learn_assign(learn_row(l, "ProtectHome", "%s", used ? "used homes" : missed ? "looked for things in homes that are not there" : "used nothing in homes"),
+                     "ProtectHome", used ? "read-only" : missed ? "tmpfs" : "yes");
 }
 
 /* ---- writing ---- */

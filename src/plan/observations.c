@@ -5,7 +5,7 @@
 
 #include "base/path.h"
 
-static const char *const use_names[] = { "look", "read", "write", "change", "made", "execute", "map", "device", "connect", "folder", "below" };
+static const char *const use_names[] = { "look", "read", "write", "change", "made", "execute", "map", "device", "connect", "folder", "below", "miss" };
 static const char *const trait_names[TRAIT_COUNT] = {
         [TRAIT_WRITABLE_CODE] = "writable-code", [TRAIT_REALTIME] = "realtime", [TRAIT_PERSONALITY] = "personality",
         [TRAIT_SET_ID_FILE] = "set-id-file", [TRAIT_SET_ID_PROGRAM] = "set-id-program", [TRAIT_CLOCK] = "clock",

@@ -33,7 +33,9 @@ enum path_use {
         USE_CONNECT = 1 << 8, /* a unix socket that was there before */
         USE_FOLDER = 1 << 9,
         USE_BELOW = 1 << 10,  /* stands for all below as well */
+        USE_MISS = 1 << 11,   /* looked for and not there */
 };
+enum { USE_ANY = ~USE_MISS };
 const char *path_use_name(unsigned bit); /* NULL beyond the last */
 
 enum trait {

@@ -15,11 +15,12 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "base/path.h"
 #include "plan/filter.h"
 #include "sandbox/caller.h"
 #include "sandbox/observe_internal.h"
 
-enum { FOREVER = -1, WORKING = -2 /* the working directory */ };
+enum { WORKING = -1 /* the working directory */ };
 
 struct call_info {
         const char *name;
@@ -74,7 +75,7 @@ void observe_path(struct observer_context *c, const struct thread *t, const char
         (void)t;
         if (path[0] != '/' || is_process(c, path))
                 return;
-        if (!strncmp(path, "/proc/", 6))
+        if (!strncmp(path, "/proc/", 6) && uses & (unsigned)USE_ANY)
                 c->o->traits[TRAIT_PROC_SYSTEM] = true;
         observations_add_path(c->o, path, uses);
 }
@@ -101,9 +102,23 @@ static void made(struct observer_context *c, struct thread *t, const char *path,
         c->o->traits[TRAIT_SET_ID_FILE] |= (st.st_mode & (S_ISUID | S_ISGID)) && !S_ISDIR(st.st_mode);
 }
 
+/* What is not there must not become what is forbidden. */
+static void missed(struct observer_context *c, struct thread *t, const struct call_info *i, int64_t result)
+{
+        char path[PATH_MAX];
+        CLEAN_FREE char *clean = NULL;
+        if (result != -ENOENT)
+                return;
+        if (path_argument(t, i->path, i->folder, true, path))
+                observe_path(c, t, path, USE_MISS);
+        else if (caller_read_string(t->pid, t->args[i->path], path) && path_normalize(path, &clean) == 0)
+                observe_path(c, t, clean, USE_MISS);
+}
+
 static void look_ended(struct observer_context *c, struct thread *t, const struct call_info *i, int64_t result)
 {
         char path[PATH_MAX];
+        missed(c, t, i, result);
         if (result >= 0 && path_argument(t, i->path, i->folder, false, path)) {
                 observe_permission(c, t, path, false);
                 observe_path(c, t, path, USE_LOOK);
@@ -152,7 +167,7 @@ static void rename_ended(struct observer_context *c, struct thread *t, const str
 {
         char path[PATH_MAX];
         removal_ended(c, t, i, result);
-        if (result >= 0 && path_argument(t, i->more, i->folder < 0 ? FOREVER : i->more - 1, true, path))
+        if (result >= 0 && path_argument(t, i->more, i->folder < 0 ? WORKING : i->more - 1, true, path))
                 made(c, t, path, USE_WRITE);
 }
 
@@ -183,6 +198,7 @@ static void open_ended(struct observer_context *c, struct thread *t, const struc
 {
         char path[PATH_MAX], link[64];
         struct stat st;
+        missed(c, t, i, result);
         if (result < 0 || !observe_descriptor_path(t, (int)result, path))
                 return;
         (void)snprintf(link, sizeof link, "/proc/%d/fd/%d", t->pid, (int)result);
@@ -649,8 +665,8 @@ static const struct call_info calls[] = {
         { "rename", removal_begins, rename_ended, 0, WORKING, 1 },
         { "renameat", removal_begins, rename_ended, 1, 0, 3 },
         { "renameat2", removal_begins, rename_ended, 1, 0, 3 },
-        { "execve", execute_begins, NULL, 0, WORKING, 0 },
-        { "execveat", execute_begins, NULL, 1, 0, 0 },
+        { "execve", execute_begins, missed, 0, WORKING, 0 },
+        { "execveat", execute_begins, missed, 1, 0, 0 },
         { "mmap", NULL, map_ended, -1, -1, 0 },
         { "mmap2", NULL, map_ended, -1, -1, 0 },
         { "mprotect", NULL, protect_ended, -1, -1, 0 },
