@@ -59,8 +59,8 @@ static void hide_beside(struct learn_session *s, const char *path, unsigned dept
                 hide(s, path);
                 return;
         }
-        /* Who lists a folder or makes files in it may want any of them next. */
-        if (depth == DEPTH_MAX || observations_uses(&s->seen, path) & (USE_READ | USE_CHANGE | USE_BELOW))
+        /* Who lists a folder, makes files in it or only goes there may want any of them next. */
+        if (depth == DEPTH_MAX || observations_uses(&s->seen, path))
                 return;
         if (!list(path, &names) || names.count > CHILDREN_MAX)
                 return;
@@ -107,7 +107,7 @@ void learn_find_hidden(struct learn_session *s)
         }
         /* Homes that are not used at all are ProtectHome='s. */
         for (size_t i = 0; i < ELEMENTS(homes); i++)
-                if (observations_used_below(&s->seen, homes[i], ~0U))
+                if (observations_used_below(&s->seen, homes[i], (unsigned)USE_ANY))
                         hide_beside(s, homes[i], 0);
         for (size_t i = 0; i < ELEMENTS(places); i++)
                 hide_secrets(s, places[i].path, places[i].depth);
