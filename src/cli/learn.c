@@ -125,7 +125,7 @@ static int watch_once(struct learn_session *s, unsigned i, struct error *e)
         if (out.interrupted)
                 return error_set(e, EINTR, "learn.interrupted", "interrupted while it was watched");
         if (!out.started) {
-                error_set(e, ECHILD, "learn.start", "it did not start");
+                error_set(e, ECHILD, "learn.start", "it did not start, for the reason given above");
                 error_status(e, out.status);
                 return -ECHILD;
         }

@@ -11,16 +11,19 @@ enum { LIBRARIES_MAX = 3 /* mapped files of one folder that are named each; more
 
 /* ---- lists of paths ---- */
 
+static bool can_be_named(const char *path)
+{
+        for (const char *c = path; *c; c++)
+                if ((unsigned char)*c < 0x20 || *c == 0x7f || *c == '"' || *c == '\'' || *c == '\\')
+                        return false;
+        return true;
+}
+
 /* What a unit file cannot name is held by what it can: the folder above. */
 static void add_path(struct strings *list, const char *path)
 {
         CLEAN_FREE char *named = xstrdup(path);
-        for (;;) {
-                bool bad = false;
-                for (const char *c = named; *c; c++)
-                        bad |= (unsigned char)*c < 0x20 || *c == 0x7f || *c == '"' || *c == '\'' || *c == '\\';
-                if (!bad)
-                        break;
+        while (!can_be_named(named)) {
                 char *slash = strrchr(named, '/');
                 slash[slash == named] = 0;
         }
@@ -248,7 +251,7 @@ static void hide_paths(const struct learn_facts *f, struct learned *l)
 {
         CLEAN_STRINGS struct strings list = { 0 };
         for (size_t i = 0; f->hidden && i < f->hidden->count; i++)
-                if (!observations_used_below(f->seen, f->hidden->items[i], ~0U))
+                if (can_be_named(f->hidden->items[i]) && !observations_used_below(f->seen, f->hidden->items[i], ~0U))
                         add_path(&list, f->hidden->items[i]);
         if (!list.count)
                 return;
