@@ -196,6 +196,8 @@ static void write_paths(const struct learn_facts *f, struct learned *l, bool pri
                         continue;
                 add_path(&list, p->path);
         }
+        if (strings_has(&list, "/"))
+                return;
         struct learned_row *row = list.count ? learn_row(l, "ProtectSystem", "wrote to %zu files, in these places", files)
                                              : learn_row(l, "ProtectSystem", "wrote to no files but those that are its own");
         learn_assign(row, "ProtectSystem", "strict");
@@ -238,7 +240,7 @@ static void execute_paths(const struct learn_facts *f, struct learned *l)
                 bool many = !(p->uses & USE_EXECUTE) && mapped_beside(o, p->path) > LIBRARIES_MAX && !holds_programs(folder, strlen(folder));
                 add_path(&list, p->uses & USE_BELOW || !(own || many) ? p->path : folder);
         }
-        if (!programs || learn_given(f, "NoExecPaths"))
+        if (!programs || learn_given(f, "NoExecPaths") || strings_has(&list, "/"))
                 return;
         struct learned_row *row = learn_row(l, "NoExecPaths", "executed %zu programs, with code of %zu other files", programs, libraries);
         learn_assign(row, "NoExecPaths", "/");
