@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan/learn.h"
 
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <string.h>
@@ -108,22 +109,26 @@ static bool one_user(const struct observations *o)
         return !o->capabilities && !o->namespaces && o->user_count == 1;
 }
 
-/* "none" of trait t, or what the function says. */
+#define BIT(capability) (1ULL << (capability))
+
+/* Where nothing of the trait was seen, or the function says so. */
 static const struct rule {
         const char *directive, *value;
         const char *tighter; /* a value that may be given already and is at least as tight */
         int trait;
         bool (*holds)(const struct observations *o);
         const char *seen;
+        uint64_t takes; /* capabilities that the directive takes away */
 } rules[] = {
         { "NoNewPrivileges", "yes", NULL, TRAIT_SET_ID_PROGRAM, NULL, "executed no program with set-id bits or capabilities of its own" },
         { "PrivateIPC", "yes", NULL, TRAIT_IPC, NULL, "used no System V objects and no message queues" },
-        { "PrivateDevices", "yes", NULL, -1, no_hardware, "opened no device but null, random, terminals and their like" },
-        { "ProtectClock", "yes", NULL, -1, no_clock, "did not set the clock" },
+        { "PrivateDevices", "yes", NULL, -1, no_hardware, "opened no device but null, random, terminals and their like",
+          BIT(CAP_MKNOD) | BIT(CAP_SYS_RAWIO) },
+        { "ProtectClock", "yes", NULL, -1, no_clock, "did not set the clock", BIT(CAP_SYS_TIME) | BIT(CAP_WAKE_ALARM) },
         { "ProtectControlGroups", "yes", "strict", -1, no_groups, "wrote nothing below /sys/fs/cgroup" },
         { "ProtectHostname", "yes", NULL, TRAIT_HOSTNAME, NULL, "did not set the host's name" },
-        { "ProtectKernelLogs", "yes", NULL, -1, no_log, "did not read the kernel's log" },
-        { "ProtectKernelModules", "yes", NULL, -1, no_modules, "loaded no kernel module" },
+        { "ProtectKernelLogs", "yes", NULL, -1, no_log, "did not read the kernel's log", BIT(CAP_SYSLOG) },
+        { "ProtectKernelModules", "yes", NULL, -1, no_modules, "loaded no kernel module", BIT(CAP_SYS_MODULE) },
         { "ProtectKernelTunables", "yes", NULL, -1, no_tunables, "wrote nothing of the kernel's below /proc and /sys" },
         { "ProtectProc", "invisible", NULL, TRAIT_OTHER_PROCESSES, NULL, "looked at no process but its own" },
         { "ProcSubset", "pid", NULL, TRAIT_PROC_SYSTEM, NULL, "used nothing of /proc but its own processes" },
@@ -145,7 +150,7 @@ static void apply_rules(const struct learn_facts *f, struct learned *l)
                 if (given && ((is_yes && text_parse_bool(given, &have) == 0 && have) || text_equal(given, r->value) ||
                               (r->tighter && text_equal(given, r->tighter))))
                         continue;
-                if (!directive_is_known(r->directive) || !(r->holds ? r->holds(f->seen) : !f->seen->traits[r->trait]))
+                if (!directive_is_known(r->directive) || f->seen->capabilities & r->takes || !(r->holds ? r->holds(f->seen) : !f->seen->traits[r->trait]))
                         continue;
                 learn_assign(learn_row(l, r->directive, "%s", r->seen), r->directive, r->value);
         }
