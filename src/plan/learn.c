@@ -130,7 +130,6 @@ static const struct rule {
         { "ProtectKernelLogs", "yes", NULL, -1, no_log, "did not read the kernel's log", BIT(CAP_SYSLOG) },
         { "ProtectKernelModules", "yes", NULL, -1, no_modules, "loaded no kernel module", BIT(CAP_SYS_MODULE) },
         { "ProtectKernelTunables", "yes", NULL, -1, no_tunables, "wrote nothing of the kernel's below /proc and /sys" },
-        { "ProtectProc", "invisible", NULL, TRAIT_OTHER_PROCESSES, NULL, "looked at no process but its own" },
         { "ProcSubset", "pid", NULL, TRAIT_PROC_SYSTEM, NULL, "used nothing of /proc but its own processes" },
         { "LockPersonality", "yes", NULL, TRAIT_PERSONALITY, NULL, "did not change its personality" },
         { "MemoryDenyWriteExecute", "yes", NULL, TRAIT_WRITABLE_CODE, NULL, "made no code at run time" },
@@ -157,6 +156,16 @@ static void apply_rules(const struct learn_facts *f, struct learned *l)
 }
 
 /* ---- namespaces, capabilities, devices ---- */
+
+/* From root's group "invisible" hides nothing; what "ptraceable" hides as well are its own that are other users'. */
+static void hide_processes(const struct learn_facts *f, struct learned *l)
+{
+        const struct observations *o = f->seen;
+        const char *given = learn_given(f, "ProtectProc"), *value = o->user_count == 1 && o->users[0] == 0 ? "ptraceable" : "invisible";
+        if (o->traits[TRAIT_OTHER_PROCESSES] || (given && (text_equal(given, "invisible") || text_equal(given, "ptraceable"))))
+                return;
+        learn_assign(learn_row(l, "ProtectProc", "looked at no process but its own"), "ProtectProc", value);
+}
 
 static const struct {
         uint64_t flag;
@@ -244,6 +253,7 @@ void learn_derive(const struct learn_facts *f, struct learned *ret)
         restrict_namespaces(f, ret);
         allow_devices(f, ret);
         mask_modes(f, ret);
+        hide_processes(f, ret);
         apply_rules(f, ret);
         add_notes(f, ret);
 }
