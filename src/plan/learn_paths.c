@@ -124,9 +124,9 @@ static void protect_home(const struct learn_facts *f, struct learned *l)
 {
         const char *given = learn_given(f, "ProtectHome");
         bool used = uses_home(f->seen, (unsigned)USE_ANY), missed = uses_home(f->seen, USE_MISS), yes = false;
-        if (given && (text_equal(given, "tmpfs") || text_equal(given, "read-only") || (text_parse_bool(given, &yes) == 0 && yes)))
-                if (used || yes)
-                        return;
+        bool read_only = given && text_equal(given, "read-only");
+        if (given && (text_equal(given, "tmpfs") || (read_only && used) || (text_parse_bool(given, &yes) == 0 && yes)))
+                return;
         /* What is looked for in vain must still be missing, not forbidden: the folders stay, empty. */
         learn_assign(learn_row(l, "ProtectHome", "%s", used ? "used homes" : missed ? "looked for things in homes that are not there" : "used nothing in homes"),
                      "ProtectHome", used ? "read-only" : missed ? "tmpfs" : "yes");

@@ -192,8 +192,13 @@ static bool called(struct observer_context *c, pid_t pid)
 {
         struct trace_call call;
         struct thread *t = find_thread(c, pid);
-        if (!c->state.started || trace_read_call(pid, &call) < 0)
+        if (trace_read_call(pid, &call) < 0)
                 return false;
+        if (!c->state.started) {
+                if (!call.ended)
+                        observe_set_up_call(t, &call);
+                return false;
+        }
         c->state.quiet_usec = 0;
         c->last_usec = 0;
         if (call.ended) {

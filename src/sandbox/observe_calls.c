@@ -827,3 +827,13 @@ void observe_executed(struct observer_context *c, struct thread *t)
         observations_add_user(c->o, observe_credentials(t)->uid[1]);
         t->in_call = false;
 }
+
+void observe_set_up_call(struct thread *t, const struct trace_call *call)
+{
+        char path[PATH_MAX];
+        CLEAN_FREE char *name = filter_call_name(call->arch, (int)call->nr);
+        free(TAKE_PTR(t->before));
+        memcpy(t->args, call->args, sizeof t->args);
+        if (name && text_equal(name, "execve") && path_argument(t, 0, WORKING, false, path))
+                t->before = xstrdup(path);
+}

@@ -65,6 +65,8 @@ bool observe_is_own(const struct observer_context *c, unsigned long pid);
 /* observe_calls.c */
 void observe_call_begins(struct observer_context *c, struct thread *t);
 void observe_call_ended(struct observer_context *c, struct thread *t, const struct trace_call *call);
+/* Before the payload's program runs: remembers what is about to be executed, which may be a script. */
+void observe_set_up_call(struct thread *t, const struct trace_call *call);
 void observe_executed(struct observer_context *c, struct thread *t);
 
 /* observe_sockets.c: the call of t, which has succeeded (or, where it began, is about to be made). */
