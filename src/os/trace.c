@@ -22,8 +22,10 @@ static int done(long r)
 
 int trace_begin(pid_t pid)
 {
-        return done(ptrace(PTRACE_SEIZE, pid, NULL, number(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK |
-                                                           PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE)));
+        int r = done(ptrace(PTRACE_SEIZE, pid, NULL, number(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK |
+                                                            PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE)));
+        /* From a stop on it can be sent from call to call. */
+        return r < 0 ? r : done(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
 }
 
 enum trace_stop trace_read_stop(int status, int *ret_signal)

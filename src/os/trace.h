@@ -24,7 +24,7 @@ struct trace_call {
         bool failed;
 };
 
-/* Begins to watch a thread and what it will start. 0 or -errno. */
+/* Begins to watch a thread and what it will start: it comes to a stop before its next call. 0 or -errno. */
 int trace_begin(pid_t pid);
 /* What a stopped thread's status of waitpid means; ret_signal: the one to be given. */
 enum trace_stop trace_read_stop(int status, int *ret_signal);
