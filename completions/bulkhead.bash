@@ -9,7 +9,7 @@ _bulkhead() {
     }
     command=${words[1]-}
     if [ "$cword" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "run explain learn score ps logs stop kill inspect attach unit --help --version" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "run explain learn score ps logs stop kill inspect attach unit boot-units init --help --version" -- "$cur")
         return
     fi
     local options=""
@@ -101,9 +101,17 @@ _bulkhead() {
         fi ;;
     inspect) options="--help" ;;
     attach) options="-n --no-stdin --help" ;;
+    boot-units | init)
+        case $prev in --at-end) mapfile -t COMPREPLY < <(compgen -W "exit poweroff reboot halt" -- "$cur"); return ;; esac
+        options="--lenient -q --quiet --json --help"
+        if [ "$command" = init ]; then options="$options --at-end"; else options="$options --detach --user --system"; fi
+        if [[ $cur != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+            return
+        fi ;;
     unit)
         if [ "$cword" -eq 2 ]; then
-            mapfile -t COMPREPLY < <(compgen -W "cat show verify escape --help" -- "$cur")
+            mapfile -t COMPREPLY < <(compgen -W "start stop restart reload run status cat show verify escape calendar --help" -- "$cur")
             return
         fi
         case $prev in
@@ -114,14 +122,21 @@ _bulkhead() {
         esac
         options="--unit-path --user --system --lenient --help"
         case ${words[2]} in
+        start | stop | restart | run) options="$options -q --quiet --no-block" ;;
+        reload) options="--unit-path --user --system --help" ;;
+        status) options="--unit-path --user --system -j --json --help" ;;
         show) options="$options -p --property -j --json" ;;
         verify) options="$options -q --quiet" ;;
         escape) options="-u --unescape --path --help" ;;
+        calendar) options="--iterations --base-time -j --json --help" ;;
         esac
         if [[ $cur == */* ]]; then
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             return
-        elif [[ $cur != -* && ${words[2]} != escape ]]; then
+        elif [[ $cur != -* && ${words[2]} == @(stop|reload|status) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete units 2>/dev/null)" -- "$cur")
+            return
+        elif [[ $cur != -* && ${words[2]} != @(escape|calendar) ]]; then
             mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete unit-files 2>/dev/null)" -- "$cur")
             return
         fi ;;

@@ -2,6 +2,7 @@
 #include "base/exit_status.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const char *const names[256] = {
         [0] = "SUCCESS", [1] = "FAILURE",
@@ -33,4 +34,12 @@ static const char *const names[256] = {
 const char *exit_status_name(int status)
 {
         return status >= 0 && status < 256 ? names[status] : NULL;
+}
+
+int exit_status_from_name(const char *name)
+{
+        for (int i = 0; i < 256; i++)
+                if (names[i] && !strcmp(names[i], name))
+                        return i;
+        return -1;
 }

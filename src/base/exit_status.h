@@ -15,3 +15,5 @@ enum exit_status {
 
 /* "NAMESPACE" for 226; NULL where a number has no name. */
 const char *exit_status_name(int status);
+/* The status of such a name, or -1. */
+int exit_status_from_name(const char *name);

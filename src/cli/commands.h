@@ -14,3 +14,5 @@ int cmd_run(int argc, char **argv);
 int cmd_score(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_unit(int argc, char **argv);
+int cmd_boot_units(int argc, char **argv);
+int cmd_init(int argc, char **argv);

@@ -3,8 +3,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
+#include "base/signal_name.h"
 #include "cli/commands.h"
 #include "cli/target.h"
 #include "shim/client.h"
@@ -15,28 +15,12 @@ struct kill_arguments {
         char *unit;
 };
 
-/* "9", "KILL", "SIGKILL", "RTMIN+3". */
-static int parse_signal(const char *s)
-{
-        uint64_t n;
-        if (text_parse_uint(s, (uint64_t)SIGRTMAX, &n) == 0)
-                return n > 0 ? (int)n : -EINVAL;
-        if (!strncasecmp(s, "SIG", 3))
-                s += 3;
-        if (!strncasecmp(s, "RTMIN+", 6) && text_parse_uint(s + 6, (uint64_t)(SIGRTMAX - SIGRTMIN), &n) == 0)
-                return SIGRTMIN + (int)n;
-        for (int i = 1; i < SIGRTMIN; i++)
-                if (sigabbrev_np(i) && !strcasecmp(sigabbrev_np(i), s))
-                        return i;
-        return -EINVAL;
-}
-
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
         struct kill_arguments *a = state->input;
         switch (key) {
         case 's':
-                a->signal = parse_signal(arg);
+                a->signal = signal_from_name(arg);
                 if (a->signal < 0)
                         argp_error(state, "unknown signal %s", arg);
                 return 0;

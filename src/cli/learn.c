@@ -225,7 +225,7 @@ static void print_json(const struct learn_session *s, const struct result *r)
         (void)fwrite(t.data, 1, t.length, stdout);
 }
 
-static int hand_out(const struct learn_session *s, struct error *e)
+static int hand_out(struct learn_session *s, struct error *e)
 {
         struct result r = { 0 };
         compose(s, &r);
@@ -280,6 +280,8 @@ int cmd_learn(int argc, char **argv)
         s.input_offset = lseek(0, 0, SEEK_CUR);
         learn_catch_signals();
         int r = learn(&s, &e);
+        if (s.counting)
+                fputc('\n', stderr);
         if (r < 0) {
                 CLEAN_FREE char *subject = xprintf("cannot learn from \"%.200s\"", o.argv.count ? o.argv.items[0] : o.unit);
                 error_print(stderr, "bulkhead", subject, &e);

@@ -21,6 +21,7 @@ struct learn_session {
         struct learned learned;
         unsigned trials;         /* runs that verified */
         bool verified;
+        bool counting;           /* the terminal shows a number that the next line overwrites */
         off_t input_offset;      /* of standard input, if it is a file; or -1 */
         bool input_used;
 };
@@ -40,7 +41,10 @@ int learn_run(struct learn_session *s, const struct strings *more, bool shown, s
 int learn_interrupted(void);
 void learn_catch_signals(void);
 /* A line for people about what goes on. */
-void learn_progress(const struct learn_session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void learn_progress(struct learn_session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Another trial begins; on a terminal the number is shown until the next line. */
+void learn_count_trial(struct learn_session *s);
 
 /* learn_host.c */
 void learn_find_hidden(struct learn_session *s);

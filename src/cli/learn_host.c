@@ -118,9 +118,12 @@ void learn_find_hidden(struct learn_session *s)
 static int add_given(const struct learn_session *s, struct unit_file *u, struct error *e)
 {
         CLEAN_TEXT struct text t = { 0 };
+        const struct unit_file *f = &s->like.file;
+        for (size_t i = 0; i < f->count; i++)
+                text_addf(&t, "[%s]\n%s=%s\n", f->lines[i].section, f->lines[i].name, f->lines[i].value);
         text_add(&t, "[Service]\n");
-        for (size_t i = 0; i < s->given.count; i++)
-                text_addf(&t, "%s\n", s->given.items[i]);
+        for (size_t i = 0; i < s->o->properties.count; i++)
+                text_addf(&t, "%s\n", s->o->properties.items[i]);
         return unit_file_parse(u, "given", t.data, t.length, NULL, true, e);
 }
 
@@ -135,7 +138,7 @@ void learn_score(const struct learn_session *s, const char *drop_in, unsigned *r
         if (r == 0 && drop_in)
                 r = unit_file_parse(&u, "drop-in", drop_in, strlen(drop_in), NULL, true, &e);
         if (r == 0)
-                r = score_unit(&u, "learned.service", true, &score, &e);
+                r = score_unit(&u, s->o->unit ? s->like.unit.name.whole : "learned.service", true, &score, &e);
         if (r == 0) {
                 *ret_exposure = score.exposure;
                 *ret_rating = score.rating;

@@ -39,7 +39,7 @@ int learn_interrupted(void)
         return interrupted;
 }
 
-void learn_progress(const struct learn_session *s, const char *format, ...)
+void learn_progress(struct learn_session *s, const char *format, ...)
 {
         char line[512];
         va_list ap;
@@ -48,9 +48,20 @@ void learn_progress(const struct learn_session *s, const char *format, ...)
         va_start(ap, format);
         (void)vsnprintf(line, sizeof line, format, ap);
         va_end(ap);
-        fputs("learn: ", stderr);
+        fputs(s->counting ? "\r\033[Klearn: " : "learn: ", stderr);
+        s->counting = false;
         text_print_safe(stderr, line);
         fputc('\n', stderr);
+}
+
+void learn_count_trial(struct learn_session *s)
+{
+        s->trials++;
+        if (s->o->quiet || !isatty(2))
+                return;
+        fprintf(stderr, "\r\033[Klearn: trial run %u", s->trials);
+        (void)fflush(stderr);
+        s->counting = true;
 }
 
 /* ---- the fork ---- */

@@ -67,7 +67,8 @@ static int try(struct learn_session *s, size_t rows, struct trial *ret, struct e
         for (size_t i = 0; i < rows; i++)
                 for (size_t k = 0; !s->learned.rows[i].dropped && k < s->learned.rows[i].assignments.count; k++)
                         strings_add(&more, s->learned.rows[i].assignments.items[k]);
-        if (++s->trials > TRIALS_MAX) {
+        learn_count_trial(s);
+        if (s->trials > TRIALS_MAX) {
                 error_set(e, ELOOP, "learn.unsettled", "after %d trial runs the command still does not work under any set of directives", TRIALS_MAX);
                 error_hint(e, "it may do something else each time; --verify=no writes what was seen without trying it");
                 return -ELOOP;

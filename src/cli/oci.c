@@ -144,23 +144,6 @@ int oci_read_file(const char *file, size_t max, struct text *ret)
         return text_equal(file, "-") ? file_read_descriptor(STDIN_FILENO, max, ret) : file_read(AT_FDCWD, file, max, ret);
 }
 
-int oci_parse_signal(const char *s)
-{
-        uint64_t n;
-        if (text_parse_uint(s, SIGRTMAX, &n) == 0)
-                return n ? (int)n : -EINVAL;
-        if (!strncasecmp(s, "SIG", 3))
-                s += 3;
-        for (int i = 1; i < NSIG; i++)
-                if (sigabbrev_np(i) && !strcasecmp(s, sigabbrev_np(i)))
-                        return i;
-        if (!strncasecmp(s, "RTMIN+", 6) && text_parse_uint(s + 6, (uint64_t)(SIGRTMAX - SIGRTMIN), &n) == 0)
-                return SIGRTMIN + (int)n;
-        if (!strncasecmp(s, "RTMAX-", 6) && text_parse_uint(s + 6, (uint64_t)(SIGRTMAX - SIGRTMIN), &n) == 0)
-                return SIGRTMAX - (int)n;
-        return !strcasecmp(s, "RTMIN") ? SIGRTMIN : !strcasecmp(s, "RTMAX") ? SIGRTMAX : -EINVAL;
-}
-
 static error_t parse_any(int key, char *arg, struct argp_state *state)
 {
         struct oci_arguments *a = state->input;

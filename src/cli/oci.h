@@ -37,8 +37,6 @@ int oci_open_root(const struct oci_globals *g, bool make, struct error *e);
 int oci_open(const struct oci_globals *g, const char *id, struct record *ret, struct error *e);
 /* Reads a file of at most max bytes, or with "-" standard input to its end. 0 or -errno. */
 int oci_read_file(const char *file, size_t max, struct text *ret);
-/* "KILL", "SIGKILL", "sigkill" or "9". -EINVAL. */
-int oci_parse_signal(const char *s);
 /* Parses a command's options; id takes the first argument, the rest is refused unless rest takes it. */
 struct oci_arguments {
         const struct argp_option *options;

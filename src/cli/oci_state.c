@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* state, kill, delete, pause, resume: one look at the container, one act. */
+#include "base/signal_name.h"
 #include "cli/oci.h"
 
 #include <regex.h>
@@ -104,7 +105,7 @@ int oci_cmd_kill(const struct oci_globals *g, int argc, char **argv)
         int status = oci_parse(&a, argc, argv);
         if (status)
                 return status;
-        struct kill_request request = { a.rest_count ? oci_parse_signal(a.rest[0]) : 15, k.all };
+        struct kill_request request = { a.rest_count ? signal_from_name(a.rest[0]) : 15, k.all };
         if (a.rest_count > 1 || request.signal < 0) {
                 error_set(&e, EINVAL, "container.signal", "\"%.60s\" is no signal", a.rest[a.rest_count > 1 ? 1 : 0]);
                 return oci_say_failed(g, "cannot kill the container", &e);

@@ -19,7 +19,7 @@
 
 #include "base/exit_status.h"
 #include "cli/commands.h"
-#include "cli/facts.h"
+#include "shim/facts.h"
 #include "cli/like.h"
 #include "cli/target.h"
 #include "os/file.h"
@@ -402,7 +402,7 @@ static int follow(const struct run_options *o, int fd, const struct client_optio
 {
         struct wire_exited end = { 0 };
         if (!o->pty && !o->wait)
-                return client_wait_started(fd, e) < 0 ? fail(o, e) : 0;
+                return client_wait_started(fd, NULL, e) < 0 ? fail(o, e) : 0;
         int r = client_attach(fd, co, &end, e);
         if (r < 0)
                 return fail(o, e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bulkhead unit: what systemd's unit files on this host say. Nothing is run. */
+/* bulkhead unit: systemd's units, read, checked and started. */
 #include "cli/unit.h"
 
 #include <stdio.h>
@@ -13,10 +13,17 @@ static const struct verb {
         int (*run)(int argc, char **argv);
         const char *summary;
 } verbs[] = {
+        { "start", unit_cmd_start, "Start services and wait until they are up" },
+        { "stop", unit_cmd_stop, "Stop services and wait until they are down" },
+        { "restart", unit_cmd_restart, "Stop services and start them again, with their files as they are now" },
+        { "reload", unit_cmd_reload, "Have services read their configuration again" },
+        { "run", unit_cmd_run, "Start a service, show its output, and end as it ends" },
+        { "status", unit_cmd_status, "Say how services are" },
         { "cat", unit_cmd_cat, "Show a unit's file and its drop-ins" },
         { "show", unit_cmd_show, "Show what holds when all of them are read" },
         { "verify", unit_cmd_verify, "Say what is wrong in units" },
         { "escape", unit_cmd_escape, "Write texts as parts of units' names" },
+        { "calendar", unit_cmd_calendar, "Show when calendar events (OnCalendar=) are" },
 };
 
 /* ---- options ---- */
@@ -24,12 +31,20 @@ static const struct verb {
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
         struct unit_options *o = state->input;
+        uint64_t n;
         switch (key) {
         case KEY_UNIT_PATH: o->unit_path = arg; return 0;
         case KEY_USER: o->user_mode = true; return 0;
         case KEY_SYSTEM: o->user_mode = false; return 0;
         case KEY_LENIENT: o->lenient = true; return 0;
         case KEY_PATH: o->as_path = true; return 0;
+        case KEY_NO_BLOCK: o->no_wait = true; return 0;
+        case KEY_BASE_TIME: o->base_time = arg; return 0;
+        case KEY_ITERATIONS:
+                if (text_parse_uint(arg, UNIT_ITERATIONS_MAX, &n) < 0 || n == 0)
+                        argp_error(state, "--iterations takes a number from 1 to %d", UNIT_ITERATIONS_MAX);
+                o->iterations = (unsigned)n;
+                return 0;
         case 'u': o->unescape = true; return 0;
         case 'p': strings_add(&o->properties, arg); return 0;
         case 'j': o->json = true; return 0;

@@ -8,13 +8,16 @@
 
 struct unit_options {
         const char *unit_path; /* --unit-path, or NULL: BULKHEAD_UNIT_PATH */
-        bool user_mode, lenient, json, quiet, unescape, as_path;
+        bool user_mode, lenient, json, quiet, unescape, as_path, no_wait;
         size_t names_max; /* 0: any number */
+        const char *base_time; /* --base-time, or NULL */
+        unsigned iterations;
         struct strings names, properties;
         struct strings folders;
 };
 
-enum { KEY_UNIT_PATH = 0x400, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_PATH };
+enum { KEY_UNIT_PATH = 0x400, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_PATH, KEY_NO_BLOCK, KEY_ITERATIONS, KEY_BASE_TIME };
+enum { UNIT_ITERATIONS_MAX = 1000 };
 
 /* Rows of argp's options that several verbs have. */
 #define UNIT_OPTIONS_SEARCH                                                                                  \
@@ -32,6 +35,13 @@ void unit_options_done(struct unit_options *o);
 int unit_open(const struct unit_options *o, const char *verb, const char *name, struct unit *ret);
 
 /* The verbs. */
+int unit_cmd_run(int argc, char **argv);
+int unit_cmd_start(int argc, char **argv);
+int unit_cmd_stop(int argc, char **argv);
+int unit_cmd_restart(int argc, char **argv);
+int unit_cmd_reload(int argc, char **argv);
+int unit_cmd_status(int argc, char **argv);
+int unit_cmd_calendar(int argc, char **argv);
 int unit_cmd_cat(int argc, char **argv);
 int unit_cmd_escape(int argc, char **argv);
 int unit_cmd_show(int argc, char **argv);

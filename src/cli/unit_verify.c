@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/facts.h"
+#include "shim/facts.h"
 #include "cli/target.h"
 #include "cli/unit.h"
 #include "plan/directive.h"

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { DESCRIPTORS_MAX = 8 };
+enum { DESCRIPTORS_MAX = 250 }; /* the kernel takes 253 */
 
 /* Sends size bytes (at least one) with count descriptors. 0 or -errno. */
 int descriptor_send(int socket, const void *data, size_t size, const int *fds, size_t count);

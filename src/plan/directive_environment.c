@@ -234,11 +234,11 @@ int directive_compile_folder_mode(const struct settings *s, const struct setting
         return 0;
 }
 
-/* "restart" keeps them from one start to the next of the same run: there is but one. */
 int directive_compile_folder_preserve(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
 {
         (void)s, (void)facts, (void)e;
         p->runtime_folders_kept = v->number == 1;
+        p->runtime_folders_outlast = v->number == 2;
         for (size_t i = 0; i < p->folder_count; i++)
                 if (p->folders[i].kind == PLAN_RUNTIME_FOLDER)
                         add_origin(p, &p->folders[i], v->origin);

@@ -136,7 +136,8 @@ struct plan {
 
         struct plan_folder *folders;
         size_t folder_count, folder_room;
-        bool runtime_folders_kept; /* RuntimeDirectoryPreserve=yes */
+        bool runtime_folders_kept;    /* RuntimeDirectoryPreserve=yes */
+        bool runtime_folders_outlast; /* =restart: from one start of a service to the next */
 
         char *hostname; /* in the namespace of its own; NULL: the host's */
         const char *hostname_origin;

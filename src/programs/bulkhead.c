@@ -21,7 +21,9 @@ static const struct command {
         { "kill", cmd_kill, "Send a signal to a run" },
         { "inspect", cmd_inspect, "Show all that is known of a run" },
         { "attach", cmd_attach, "Connect the terminal to a run" },
-        { "unit", cmd_unit, "Show and verify systemd's unit files" },
+        { "unit", cmd_unit, "Start, stop, show and verify systemd's units" },
+        { "boot-units", cmd_boot_units, "Start a folder of units in order and look after them" },
+        { "init", cmd_init, "The same, as process 1 of a container or machine" },
 };
 
 static int usage(FILE *f)

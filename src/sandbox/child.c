@@ -29,6 +29,7 @@
 #include "os/network.h"
 #include "os/process.h"
 #include "os/seccomp.h"
+#include "sandbox/command.h"
 #include "sandbox/container.h"
 #include "sandbox/denials.h"
 #include "sandbox/hooks.h"
@@ -116,6 +117,9 @@ static int stage_stdio(struct child *c, struct error *e)
         for (int i = 0; i < 3; i++)
                 if (dup2(from[i], i) < 0)
                         return error_errno(e, errno, "stdio.failed", "setting standard descriptor %d", i);
+        for (unsigned i = 0; c->io->pass_fds && i < c->io->keep_fds; i++)
+                if (dup2(c->io->pass_fds[i], 3 + (int)i) < 0)
+                        return error_errno(e, errno, "stdio.failed", "passing descriptor %u", 3 + i);
         return process_cloexec_from(3 + c->io->keep_fds) < 0 ? error_errno(e, errno, "stdio.failed", "closing descriptors") : 0;
 }
 
@@ -198,7 +202,7 @@ static int stage_labels(struct child *c, struct error *e)
 
 static int stage_join(struct child *c, struct error *e)
 {
-        return is_container(c) ? container_join(c, e) : 0;
+        return is_container(c) ? container_join(c, e) : command_join(c, e);
 }
 
 static int stage_become_root(struct child *c, struct error *e)
@@ -496,6 +500,8 @@ static int stage_filters(struct child *c, struct error *e)
 
 static int stage_exec(struct child *c, struct error *e)
 {
+        if (c->s->listen_pid) /* in the process namespace that the payload is in */
+                (void)sprintf(c->s->listen_pid, "LISTEN_PID=%d", (int)getpid());
         execve(c->program, c->s->plan->argv.items, c->s->environment.items);
         return program_explain(c->program, errno, e);
 }

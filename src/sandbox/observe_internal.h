@@ -31,7 +31,16 @@ struct thread {
         uint64_t needs; /* capabilities, if it succeeds */
 };
 
-struct call_info; /* a row of observe_calls.c */
+struct observer_context;
+
+/* What a call tells where it begins, and how it has ended; NULL: nothing. */
+struct call_info {
+        const char *name;
+        void (*begins)(struct observer_context *c, struct thread *t, const struct call_info *i);
+        void (*ended)(struct observer_context *c, struct thread *t, const struct call_info *i, int64_t result);
+        int path, folder; /* argument numbers; folder -1: the working directory */
+        int more;         /* flags, or a capability */
+};
 
 struct known_call {
         bool looked_up;
@@ -61,6 +70,11 @@ void observe_path(struct observer_context *c, const struct thread *t, const char
 /* The path of a descriptor of the thread's; false if it has none. */
 bool observe_descriptor_path(const struct thread *t, int fd, char ret[PATH_MAX]);
 bool observe_is_own(const struct observer_context *c, unsigned long pid);
+
+/* observe_files.c; ended by a row without a name */
+extern const struct call_info observe_file_calls[];
+/* The path in an argument, resolved as the thread sees it. */
+bool observe_path_argument(const struct thread *t, int path, int folder, bool last_link, char ret[PATH_MAX]);
 
 /* observe_calls.c */
 void observe_call_begins(struct observer_context *c, struct thread *t);

@@ -184,7 +184,7 @@ static int make_removed_folder(struct sandbox *s, const char *base, const char *
         if (r == 0)
                 r = s->host->made(s->host->context, fresh, path);
         if (r == 0)
-                r = s->host->note(s->host->context, "tree", path);
+                r = s->host->note(s->host->context, s->plan->runtime_folders_outlast ? "runtime" : "tree", path);
         if (r == 0 && rename(fresh, path) < 0)
                 r = -errno;
         return r;
@@ -236,7 +236,7 @@ static int make_folders(struct sandbox *s, struct error *e)
                 for (size_t i = 0; i < of[k].count; i++)
                         text_addf(&joined, "%s%s", i ? ":" : "", of[k].items[i]);
                 if (joined.length)
-                        strings_take(&s->environment, xprintf("%s=%s", folder_kinds[k].variable, joined.data));
+                        strings_take(&s->folder_variables, xprintf("%s=%s", folder_kinds[k].variable, joined.data));
                 strings_clear(&of[k]);
         }
         plan_normalize_mounts(s->plan);
@@ -250,11 +250,12 @@ static void set_variablef(struct strings *l, const char *name, const char *value
 }
 
 /* A clean environment, as a service manager gives it; in user mode what a login session has. */
-static int build_environment(struct sandbox *s, const char *term, struct error *e)
+int sandbox_environment(struct sandbox *s, const char *term, struct strings *l, struct error *e)
 {
         static const char *const kept[] = { "PATH", "LANG", "HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS" };
-        struct strings *l = &s->environment;
         const struct plan *p = s->plan;
+        for (size_t i = 0; i < s->folder_variables.count; i++)
+                strings_add(l, s->folder_variables.items[i]);
         set_variablef(l, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         set_variablef(l, "LANG", getenv("LANG") ? getenv("LANG") : "C.UTF-8");
         for (size_t i = 0; p->user_mode && i < ELEMENTS(kept); i++)
@@ -408,7 +409,7 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
          */
         s->maps_itself = s->privileged && !p->root_read_only && p->users == PLAN_USERS_SELF && s->account.uid == 0 && s->account.gid == 0 &&
                          s->held >> CAP_SETFCAP & 1;
-        return build_environment(s, term, e);
+        return host->per_command ? 0 : sandbox_environment(s, term, &s->environment, e);
 }
 
 /* ---- spawn ---- */
@@ -570,11 +571,17 @@ static void live(void *data)
         _exit(child_tie(&c) < 0 ? EXIT_FAILURE : child_run(&c));
 }
 
+/* The namespaces that are joined instead of made. */
+static uint64_t shared_flags(const struct sandbox *s)
+{
+        return (s->shared_net_fd >= 0 ? CLONE_NEWNET : 0) | (s->shared_ipc_fd >= 0 ? CLONE_NEWIPC : 0);
+}
+
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e)
 {
         const struct plan *p = s->plan;
         uint64_t flags = p->container ? container_clone_flags(s)
-                                      : (p->namespaces & ~(uint64_t)CLONE_NEWCGROUP) | (s->users_first ? CLONE_NEWUSER : 0);
+                                      : (p->namespaces & ~(uint64_t)CLONE_NEWCGROUP & ~shared_flags(s)) | (s->users_first ? CLONE_NEWUSER : 0);
         int status[2], sync[2] = { -EBADF, -EBADF };
         if (p->container && container_plan_birth(s, e) < 0)
                 return e ? e->code : -EIO;
@@ -701,6 +708,7 @@ void sandbox_done(struct sandbox *s)
         free(s->tmp_source[0]);
         free(s->tmp_source[1]);
         strings_clear(&s->environment);
+        strings_clear(&s->folder_variables);
         strings_clear(&s->notes);
         cgroup_done(&s->cgroup);
         for (size_t i = 0; i < s->filter_count; i++)
@@ -711,6 +719,8 @@ void sandbox_done(struct sandbox *s)
         profile_program_clear(&s->profile);
         streams_close(s->stream_fds);
         fd_close(s->uid_lock_fd);
+        fd_close(s->shared_net_fd);
+        fd_close(s->shared_ipc_fd);
         fd_close(s->root_fd);
         fd_close(s->nodes_fd);
         fd_close(s->start_fd);

@@ -27,6 +27,7 @@ struct sandbox_host {
         int report_fd;              /* where denials are written at the end (denials.h); negative: not asked for */
         int observe_fd;             /* socket of whoever watches the payload's calls (observe.h); 0: nobody */
         bool track;                 /* a control group of its own even without limits */
+        bool per_command;           /* services: the environment is built for each command (command.h) */
         int (*note)(void *context, const char *kind, const char *path); /* "tree", "file" or "cgroup"; 0 or -errno */
         /* What stands at "at" was made for the run and is about to be renamed to path, outside the marked places. */
         int (*made)(void *context, const char *at, const char *path);
@@ -45,6 +46,7 @@ struct sandbox_io {
         const char *term;  /* TERM for the payload, or NULL */
         int console_fd;    /* containers with a terminal: where its main side is sent; negative: none */
         unsigned keep_fds; /* descriptors from 3 on that the payload inherits */
+        const int *pass_fds; /* those that become them, in this order; none of them lies there. NULL: they are there already */
 };
 
 enum { SANDBOX_FILTERS_MAX = 16, SANDBOX_WRITABLE_MAX = 64 };
@@ -62,7 +64,8 @@ struct sandbox {
         size_t group_count;
         bool set_groups;
         int uid_lock_fd; /* held while the run lives; the supervisor keeps it */
-        struct strings environment;
+        struct strings environment, folder_variables;
+        char *listen_pid;  /* in environment: "LISTEN_PID=" and room for a number, which only the child knows; or NULL */
         struct strings notes; /* what a lenient start left out, for the child to report */
         char *tmp_source[2];
         char *stand_ins;
@@ -81,6 +84,7 @@ struct sandbox {
         int root_fd;      /* the root, detached, or -EBADF: the child opens it */
         int *attach_fds;  /* sources of binds, by plan_attach, where the child could not open them; or NULL */
         int nodes_fd;     /* nodes of the devices, made where the child cannot (root_make_nodes), or -EBADF */
+        int shared_net_fd, shared_ipc_fd; /* services: namespaces that all commands share (command.h), or -EBADF */
         int start_fd;     /* listens for the word to start; -EBADF: the payload starts at once */
         bool keep_keyring; /* the caller's session keyring stays */
         bool joined;      /* exec: the child is born in the namespaces of join_pidfd, join_flags of them */
@@ -90,7 +94,7 @@ struct sandbox {
         int late_pid_fd;  /* the process namespace that the child is born into when all else is done; -EBADF: born in its own */
 };
 #define SANDBOX_INIT                                                                                         \
-        { .uid_lock_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
+        { .uid_lock_fd = -EBADF, .shared_net_fd = -EBADF, .shared_ipc_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
           .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF, .stream_fds = { -EBADF, -EBADF, -EBADF } }
 
 struct sandbox_child {
@@ -111,6 +115,8 @@ struct sandbox_watch {
 int sandbox_read_privilege(struct sandbox *s, struct error *e);
 int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host *host, const char *term, struct error *e);
 int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox_child *ret, struct error *e);
+/* The environment of the payload, ended by NULL; what files say is read now. */
+int sandbox_environment(struct sandbox *s, const char *term, struct strings *ret, struct error *e);
 /* Whether a lenient start may go on without the plan's mounts where they are refused. */
 bool sandbox_may_drop_mounts(const struct plan *p);
 /*

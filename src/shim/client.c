@@ -88,6 +88,11 @@ int client_stop(int fd, uint32_t timeout_ms, struct error *e)
         return send_checked(fd, WIRE_STOP, &stop, sizeof stop, e);
 }
 
+int client_restart(int fd, struct error *e)
+{
+        return send_checked(fd, WIRE_RESTART, NULL, 0, e);
+}
+
 int client_kill(int fd, int signal, bool all, struct error *e)
 {
         struct wire_kill k = { .signal = signal, .flags = all ? WIRE_KILL_ALL : 0 };
@@ -104,7 +109,8 @@ int client_exit_status(const struct wire_exited *x)
 struct session {
         int fd, signal_fd;
         const struct client_options *o;
-        bool input_open, started, failed, ended, detached;
+        bool input_open, started, failed, ended, detached, done;
+        int32_t done_result;
         struct wire_exited exit;
         struct error error;
         unsigned char input[INPUT_CHUNK];
@@ -170,6 +176,10 @@ static void take_message(struct session *s, unsigned char *m, size_t size)
                 return;
         case WIRE_OUTPUT:
                 take_output(m + 1, size - 1);
+                return;
+        case WIRE_DONE:
+                memcpy(&s->done_result, m + 1, size - 1 < sizeof s->done_result ? size - 1 : sizeof s->done_result);
+                s->done = true;
                 return;
         case WIRE_EXITED:
                 memcpy(&s->exit, m + 1, size - 1 < sizeof s->exit ? size - 1 : sizeof s->exit);
@@ -320,13 +330,54 @@ int client_wait(int fd, struct wire_exited *ret, struct error *e)
         return s.failed ? lost(&s, e) : CLIENT_EXITED;
 }
 
-int client_wait_started(int fd, struct error *e)
+int client_wait_started(int fd, const struct client_options *o, struct error *e)
 {
         static const struct client_options quiet = { .wait_only = true };
-        struct session s = { .fd = fd, .o = &quiet };
+        struct session s = { .fd = fd, .o = o ? o : &quiet };
         (void)send_message(fd, WIRE_WAIT, NULL, 0, 0);
         while (!s.started && !s.failed && !s.ended)
                 if (receive(&s) < 0)
                         return lost(&s, e);
         return s.failed ? lost(&s, e) : 0;
+}
+
+int client_reload(int fd, struct error *e)
+{
+        static const struct client_options quiet = { .wait_only = true };
+        struct session s = { .fd = fd, .o = &quiet };
+        int r = send_checked(fd, WIRE_RELOAD, NULL, 0, e);
+        while (r == 0 && !s.done && !s.ended)
+                if (receive(&s) < 0)
+                        return lost(&s, e);
+        if (r < 0)
+                return r;
+        if (s.ended)
+                return error_set(e, ESRCH, "service.reload", "the service ended");
+        if (s.done_result == -ENOTSUP)
+                return error_set(e, ENOTSUP, "service.reload", "it has no ExecReload=, or does not run");
+        return s.done_result < 0 ? error_set(e, EIO, "service.reload", "ExecReload= failed") : 0;
+}
+
+static void keep_note(void *data, const char *text)
+{
+        struct client_news *n = data;
+        n->kind = CLIENT_NEWS_NOTE;
+        (void)snprintf(n->note, sizeof n->note, "%s", text);
+}
+
+int client_hear(int fd, struct client_news *ret)
+{
+        const struct client_options o = { .wait_only = true, .note = keep_note, .data = ret };
+        struct session s = { .fd = fd, .o = &o };
+        *ret = (struct client_news){ 0 };
+        int r = receive(&s);
+        if (r < 0)
+                return r;
+        if (s.started)
+                ret->kind = CLIENT_NEWS_STARTED;
+        else if (s.failed)
+                ret->kind = CLIENT_NEWS_FAILED, ret->error = s.error;
+        else if (s.ended)
+                ret->kind = CLIENT_NEWS_EXITED, ret->exit = s.exit;
+        return 0;
 }

@@ -30,10 +30,23 @@ int client_hello(int fd, const struct client_options *o, struct error *e);
 int client_attach(int fd, const struct client_options *o, struct wire_exited *ret, struct error *e);
 /* Waits for the end, with no hello before it. */
 int client_wait(int fd, struct wire_exited *ret, struct error *e);
-/* Waits until exec succeeded (0) or the set-up failed (its error), as a detached start does. */
-int client_wait_started(int fd, struct error *e);
+/* Waits until exec succeeded, or the service is up (0), or the set-up failed (its error), as a detached start does. o: for notes, or NULL. */
+int client_wait_started(int fd, const struct client_options *o, struct error *e);
+
+/* One message, for whoever has many supervisors to listen to: waits for it. 0, or -errno when the other end is gone. */
+enum client_news_kind { CLIENT_NEWS_NOTHING, CLIENT_NEWS_STARTED, CLIENT_NEWS_FAILED, CLIENT_NEWS_NOTE, CLIENT_NEWS_EXITED };
+struct client_news {
+        enum client_news_kind kind;
+        struct error error;       /* FAILED */
+        struct wire_exited exit;  /* EXITED */
+        char note[1024];
+};
+int client_hear(int fd, struct client_news *ret);
 
 int client_stop(int fd, uint32_t timeout_ms, struct error *e);
+/* Services: has it reloaded, and waits for that; has it restarted: client_wait_started waits for that. */
+int client_reload(int fd, struct error *e);
+int client_restart(int fd, struct error *e);
 int client_kill(int fd, int signal, bool all, struct error *e);
 
 /* What a shell would show: the status, or 128 and the signal. */

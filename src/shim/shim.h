@@ -21,7 +21,7 @@ struct shim_options {
         int hold_fd; /* kept open and nothing more: a lock that ends with the run; negative: none */
         pid_t pid;
         bool collect, kill_main_only;
-        const char *unit;
+        const char *unit, *kill_mode; /* kill_mode: NULL, or as the option has it */
         uint32_t stop_timeout_ms;
 };
 #define SHIM_OPTIONS_INIT                                                                                            \

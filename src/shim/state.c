@@ -36,11 +36,21 @@ static bool is_alnum(char c)
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+/* Of units that have a supervisor. */
+static const char *unit_suffix(const char *name)
+{
+        static const char *const suffixes[] = { ".service", ".socket", ".timer" };
+        for (size_t i = 0; i < ELEMENTS(suffixes); i++)
+                if (text_ends(name, suffixes[i]))
+                        return suffixes[i];
+        return NULL;
+}
+
 bool unit_name_valid(const char *name)
 {
         size_t n = strlen(name);
-        if (n > UNIT_NAME_MAX || n == strlen(".service") || !text_ends(name, ".service") || strstr(name, "..") ||
-            (!is_alnum(name[0]) && name[0] != '_'))
+        const char *suffix = unit_suffix(name);
+        if (n > UNIT_NAME_MAX || !suffix || n == strlen(suffix) || strstr(name, "..") || (!is_alnum(name[0]) && name[0] != '_'))
                 return false;
         for (; *name; name++)
                 if (!is_alnum(*name) && !strchr(":-_.\\@", *name))
@@ -171,6 +181,12 @@ void run_state_json(const struct run_state *s, struct text *t)
         add_string(t, "result", s->result[0] ? s->result : NULL);
         add_string(t, "description", s->description);
         text_addf(t, ",\"tty\":%s", s->tty ? "true" : "false");
+        if (s->sub[0]) {
+                add_string(t, "sub", s->sub);
+                add_string(t, "source", s->source);
+                add_string(t, "status_text", s->status_text);
+                text_addf(t, ",\"restarts\":%u", (unsigned)s->restarts);
+        }
         add_error(t, s);
         add_list(t, "argv", &s->argv, ARGV_BUDGET);
         add_list(t, "properties", &s->properties, PROPERTIES_BUDGET);
@@ -219,6 +235,11 @@ static int read_result(const struct json_place *at, void *into, struct error *e)
         return copy_word(at, into, sizeof((struct run_state *)NULL)->result, e);
 }
 
+static int read_sub(const struct json_place *at, void *into, struct error *e)
+{
+        return copy_word(at, into, sizeof((struct run_state *)NULL)->sub, e);
+}
+
 static int read_error(const struct json_place *at, void *into, struct error *e)
 {
         static const struct json_field fields[] = {
@@ -262,6 +283,10 @@ static int decode_state(const struct json_place *top, struct run_state *s, struc
                 { "result", read_result, offsetof(struct run_state, result), 0 },
                 { "description", json_string, offsetof(struct run_state, description), 0 },
                 { "tty", json_bool, offsetof(struct run_state, tty), 0 },
+                { "sub", read_sub, offsetof(struct run_state, sub), 0 },
+                { "source", json_string, offsetof(struct run_state, source), 0 },
+                { "status_text", json_string, offsetof(struct run_state, status_text), 0 },
+                { "restarts", json_u32, offsetof(struct run_state, restarts), 0 },
                 { "error", read_error, 0, 0 },
                 { "argv", json_strings, offsetof(struct run_state, argv), 0 },
                 { "properties", json_strings, offsetof(struct run_state, properties), 0 },
@@ -275,6 +300,8 @@ void run_state_done(struct run_state *s)
         free(s->unit);
         free(s->invocation_id);
         free(s->description);
+        free(s->source);
+        free(s->status_text);
         free(s->error_id);
         free(s->error_cause);
         free(s->error_hint);
@@ -498,7 +525,7 @@ static int open_socket(int dir_fd)
 
 static void wipe(int dir_fd)
 {
-        static const char *const names[] = { "state.json", "exit", "undo", "sock", "log", "log.1", "state.json.new" };
+        static const char *const names[] = { "state.json", "exit", "undo", "unit", "sock", "log", "log.1", "state.json.new" };
         for (size_t i = 0; i < ELEMENTS(names); i++)
                 (void)unlinkat(dir_fd, names[i], 0);
 }

@@ -32,6 +32,10 @@ struct run_state {
         char result[32];                             /* empty until the end */
         struct strings argv, properties;
         bool tty;
+        char sub[20];            /* services: the state as systemd names it; else empty */
+        char *source;            /* services: the unit's file */
+        char *status_text;       /* services: what they say of themselves */
+        uint32_t restarts;
         char *error_id, *error_cause, *error_hint; /* why the start failed, or NULL */
 };
 
@@ -45,7 +49,7 @@ struct run {
 };
 #define RUN_INIT { .runs_fd = -EBADF, .dir_fd = -EBADF, .lock_fd = -EBADF, .sock_fd = -EBADF }
 
-/* Letters, digits and ":-_.\@"; starts with a letter, digit or "_"; ends with ".service"; no ".."; at most 255. */
+/* Letters, digits and ":-_.\@"; starts with a letter, digit or "_"; ends with ".service", ".socket" or ".timer"; no ".."; at most 255. */
 bool unit_name_valid(const char *name);
 
 /* Opens, and makes if needed, the state root. The descriptor, or -errno. ret_path may be NULL. */

@@ -343,7 +343,7 @@ static int undo_line(const struct strings *lines, int dir_fd, const char *line)
         const char *path;
         if ((path = line_path(line, "cgroup")))
                 return cgroup_is_ours(path) ? remove_cgroup(path) : -EPERM;
-        if ((path = line_path(line, "tree"))) {
+        if ((path = line_path(line, "tree")) || (path = line_path(line, "runtime"))) {
                 if (access(path, F_OK) < 0 && errno == ENOENT)
                         return 0;
                 return path_is_ours(lines, dir_fd, path) ? file_remove_tree(AT_FDCWD, path) : -EPERM;
@@ -375,20 +375,61 @@ static bool remove_empty_cgroups(const struct strings *lines)
         return all;
 }
 
+/* All lines but those in kept, and the groups' processes first. 0 or the first -errno. */
+static int undo_lines(const struct strings *lines, int dir_fd, const struct strings *kept)
+{
+        int result = 0;
+        if (!remove_empty_cgroups(lines))
+                run_kill_cgroups(dir_fd);
+        for (size_t i = lines->count; i-- > 0;) { /* what was made last goes first */
+                int r = strings_has(kept, lines->items[i]) ? 0 : undo_line(lines, dir_fd, lines->items[i]);
+                if (result == 0)
+                        result = r;
+        }
+        return result;
+}
+
 int run_undo_all(int dir_fd)
 {
         CLEAN_STRINGS struct strings lines = { 0 };
         int result = read_lines(dir_fd, &lines);
         if (lines.count == 0)
                 return result;
-        if (!remove_empty_cgroups(&lines))
-                run_kill_cgroups(dir_fd);
-        for (size_t i = lines.count; i-- > 0;) { /* what was made last goes first */
-                int r = undo_line(&lines, dir_fd, lines.items[i]);
-                if (result == 0)
-                        result = r;
-        }
+        int r = undo_lines(&lines, dir_fd, &(struct strings){ 0 });
+        if (result == 0)
+                result = r;
         if (result == 0 && unlinkat(dir_fd, "undo", 0) < 0 && errno != ENOENT)
                 result = -errno;
         return result;
+}
+
+/* The lines of folders that stay, and those that say that they are ours. */
+static void lines_that_stay(const struct strings *lines, struct strings *ret)
+{
+        CLEAN_STRINGS struct strings paths = { 0 };
+        for (size_t i = 0; i < lines->count; i++)
+                if (line_path(lines->items[i], "runtime"))
+                        strings_add(&paths, line_path(lines->items[i], "runtime"));
+        for (size_t i = 0; i < lines->count; i++) {
+                const char *line = lines->items[i], *path = text_starts(line, "made ") ? strchr(line + 5, ' ') : NULL;
+                if (line_path(line, "runtime") || (path && strings_has(&paths, path + 1)))
+                        strings_add(ret, line);
+        }
+}
+
+int run_undo_for_restart(int dir_fd)
+{
+        CLEAN_STRINGS struct strings lines = { 0 }, kept = { 0 };
+        CLEAN_TEXT struct text t = { 0 };
+        int result = read_lines(dir_fd, &lines);
+        if (result < 0)
+                return result;
+        lines_that_stay(&lines, &kept);
+        if (!kept.count)
+                return run_undo_all(dir_fd);
+        result = undo_lines(&lines, dir_fd, &kept);
+        for (size_t i = 0; i < kept.count; i++)
+                text_addf(&t, "%s\n", kept.items[i]);
+        int r = result == 0 ? file_replace(dir_fd, "undo", t.data, t.length, 0600) : 0;
+        return result == 0 ? r : result;
 }

@@ -4,6 +4,7 @@
  * that whoever finds the run dead can put the host back as it was:
  *
  *   tree PATH             remove the folder with all below
+ *   runtime PATH          the same, and it stays when the run starts again (run_undo_for_restart)
  *   file PATH             unlink
  *   lock PATH             unlink unless somebody holds it with flock: it may have found a new owner since
  *   ipc /UID              remove the user id's objects of inter-process communication
@@ -23,6 +24,8 @@ int run_undo_note(int dir_fd, const char *kind, const char *path);
 int run_undo_made(int dir_fd, const char *at, const char *path);
 /* Kills, removes, and empties the list when all went well. Missing things are fine. 0 or the first -errno. */
 int run_undo_all(int dir_fd);
+/* The same, but what stays until the run is over stays, on the list as well. */
+int run_undo_for_restart(int dir_fd);
 
 /* Sends a signal to all processes in the run's cgroups but one; how many got it. */
 int run_signal_cgroups(int dir_fd, int signal, pid_t except);

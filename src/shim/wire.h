@@ -12,7 +12,11 @@
  *   RESIZE   struct wire_resize                      EXITED    struct wire_exited, the last message
  *   STOP     struct wire_stop
  *   KILL     struct wire_kill
- *   DETACHED empty: good-bye
+ *   DETACHED empty: good-bye                         DONE      int32: how RELOAD went, 0 or -errno
+ *   RELOAD   empty: services
+ *   RESTART  empty: services; STARTED or FAILED follow
+ *   SOCKETS  empty: sockets; SOCKETS follows, with      SOCKETS   their names, between colons
+ *            the descriptors
  */
 #pragma once
 
@@ -29,12 +33,16 @@ enum wire_type {
         WIRE_STOP = 6,
         WIRE_KILL = 7,
         WIRE_DETACHED = 8,
+        WIRE_RELOAD = 9,
+        WIRE_RESTART = 10,
+        WIRE_SOCKETS = 11,
 
         WIRE_STARTED = 16,
         WIRE_FAILED = 17,
         WIRE_NOTE = 18,
         WIRE_OUTPUT = 19,
         WIRE_EXITED = 20,
+        WIRE_DONE = 21,
 };
 
 enum wire_hello_flags {

@@ -127,7 +127,7 @@ def test_random_programs_can_do_what_they_did_and_nothing_else(box, learner, wor
         # What it did not do, could do before, and is of another kind than all it did.
         if step in chosen or step in ALWAYS_LEFT or bare.get(step) != 0 or dropped(learned):
             continue
-        # ProcSubset= hides all that the kernel shows or nothing of it, RestrictNamespaces= goes by kind.
+        # ProcSubset= hides all that the kernel shows, or nothing of it.
         if kind(step) in {kind(s) for s in chosen}:
             continue
         r = under(box, learned, learner, step)

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bulkhead unit run, start, stop, restart, reload: services come and go. */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/target.h"
+#include "cli/unit.h"
+#include "cli/unit_progress.h"
+#include "shim/client.h"
+#include "shim/service_launch.h"
+
+static const struct argp_option start_options[] = {
+        UNIT_OPTIONS_SEARCH,
+        UNIT_OPTION_LENIENT,
+        { "no-block", KEY_NO_BLOCK, NULL, 0, "Do not wait", 1 },
+        { "quiet", 'q', NULL, 0, "Say nothing but errors", 1 },
+        { 0 },
+};
+
+/* Options, and the state of the caller's mode. */
+struct life {
+        struct unit_options o;
+        char *root_path;
+        int root_fd;
+};
+
+static void life_done(struct life *l)
+{
+        unit_options_done(&l->o);
+        free(l->root_path);
+        fd_close(l->root_fd);
+}
+#define CLEAN_LIFE CLEAN(life_done)
+#define LIFE_INIT { .root_fd = -EBADF }
+
+static bool life_parse(struct life *l, const struct argp_option *options, const char *about, int argc, char **argv)
+{
+        struct error e = { 0 };
+        if (!unit_options_parse(&l->o, options, "NAME|FILE...", about, argc, argv))
+                return false;
+        l->root_fd = state_root_open(l->o.user_mode, &l->root_path, &e);
+        if (l->root_fd < 0)
+                (void)target_fail("look after", "services", &e);
+        else
+                (void)runs_prune(l->root_fd);
+        return l->root_fd >= 0;
+}
+
+static struct service_launch launch_of(const struct life *l)
+{
+        return (struct service_launch){ .root_fd = l->root_fd, .root_path = l->root_path, .user_mode = l->o.user_mode, .lenient = l->o.lenient,
+                                        .folders = &l->o.folders, .program = getenv("BULKHEAD_SERVICE") };
+}
+
+static void print_notes(const struct life *l, const struct strings *notes)
+{
+        for (size_t i = 0; !l->o.quiet && i < notes->count; i++)
+                error_note(stderr, "bulkhead", notes->items[i]);
+}
+
+/* The folder of a unit's run, and whether a supervisor is in it. */
+static int open_live(const struct life *l, const char *unit, bool *ret_live, struct error *e)
+{
+        int fd = run_open(l->root_fd, unit, e);
+        *ret_live = fd >= 0 && run_is_live(fd);
+        return fd;
+}
+
+/* ---- start ---- */
+
+struct starting {
+        const char *name;
+        int fd; /* on which the start is awaited, or negative: nothing to await */
+};
+
+static void print_output_note(void *data, const char *text)
+{
+        (void)data;
+        error_note(stderr, "bulkhead", text);
+}
+
+static int await(const struct life *l, const struct starting *s)
+{
+        const struct client_options co = { .wait_only = true, .note = l->o.quiet ? NULL : print_output_note };
+        struct error e = { 0 };
+        int r = s->fd < 0 ? 0 : client_wait_started(s->fd, &co, &e);
+        fd_close(s->fd);
+        return r < 0 ? target_fail("start", s->name, &e) : 0;
+}
+
+struct start_progress {
+        struct unit_progress shown;
+        int status;
+};
+
+static void on_start(void *context, enum manager_event event, const char *unit, const char *text, const struct error *e)
+{
+        struct start_progress *p = context;
+        unit_progress_event(&p->shown, event, unit, text, e);
+        if (event == MANAGER_FAILED || event == MANAGER_REFUSED)
+                p->status = e && e->exit_status ? e->exit_status : 1;
+}
+
+/* Those that do not depend on each other start at once. */
+int unit_cmd_start(int argc, char **argv)
+{
+        CLEAN_LIFE struct life l = LIFE_INIT;
+        CLEAN_MANAGER struct manager m = { 0 };
+        struct error e = { 0 };
+        if (!life_parse(&l, start_options, "Start services and wait until they are up", argc, argv))
+                return 1;
+        struct start_progress p = { .shown.quiet = l.o.quiet };
+        const struct manager_options o = { .root_fd = l.root_fd, .root_path = l.root_path, .user_mode = l.o.user_mode, .lenient = l.o.lenient,
+                                           .folders = &l.o.folders, .requested = &l.o.names, .only_requested = true,
+                                           .program = getenv("BULKHEAD_SERVICE"), .event = on_start, .context = &p };
+        if (manager_open(&o, &m, &e) < 0)
+                return target_fail("start", l.o.names.items[0], &e);
+        manager_start(&m, !l.o.no_wait);
+        return p.status;
+}
+
+/* ---- run ---- */
+
+/* As systemd-run's statuses: 0 for success, that of the main process, 255 for a signal, 1 for the rest. */
+static int status_of(const struct wire_exited *x)
+{
+        if (text_equal(x->result, "success") || text_equal(x->result, "exec-condition"))
+                return 0;
+        if (text_equal(x->result, "exit-code"))
+                return x->code == WIRE_CODE_EXITED && x->status ? x->status : 1;
+        return text_equal(x->result, "signal") || text_equal(x->result, "core-dump") ? 255 : 1;
+}
+
+int unit_cmd_run(int argc, char **argv)
+{
+        CLEAN_LIFE struct life l = LIFE_INIT;
+        CLEAN_UNIT struct unit u = { 0 };
+        CLEAN_STRINGS struct strings notes = { 0 };
+        struct client_options co = { .patient = true };
+        struct wire_exited x = { 0 };
+        struct error e = { 0 };
+        l.o.names_max = 1;
+        if (!life_parse(&l, start_options, "Start a service, show its output, and end as it ends", argc, argv))
+                return 1;
+        co.note = l.o.quiet ? NULL : print_output_note;
+        struct service_launch how = launch_of(&l);
+        how.output = true;
+        if (unit_open(&l.o, "run", l.o.names.items[0], &u) < 0)
+                return 1;
+        CLEAN_FD int fd = service_launch(&how, &u, &notes, &e);
+        print_notes(&l, &notes);
+        int r = fd < 0 ? fd : client_attach(fd, &co, &x, &e);
+        if (r == 0)
+                return status_of(&x);
+        (void)target_fail("run", l.o.names.items[0], &e);
+        return e.exit_status ? e.exit_status : x.result[0] ? status_of(&x) : 1;
+}
+
+/* ---- stop ---- */
+
+static int name_of(const struct life *l, const char *word, char ret[UNIT_NAME_MAX + 1], struct error *e)
+{
+        const char *last = strrchr(word, '/') ? strrchr(word, '/') + 1 : word;
+        (void)l;
+        return target_unit_name(last, ret, e);
+}
+
+static int ask_stop(const struct life *l, const char *word, struct starting *ret)
+{
+        char unit[UNIT_NAME_MAX + 1];
+        struct error e = { 0 };
+        bool live = false;
+        int r = name_of(l, word, unit, &e);
+        CLEAN_FD int dir_fd = r < 0 ? r : open_live(l, unit, &live, &e);
+        if (dir_fd < 0)
+                return target_fail("stop", word, &e);
+        if (!live) {
+                (void)run_reconcile(l->root_fd, unit);
+                return 0;
+        }
+        CLEAN_FD int fd = client_connect(dir_fd, &e);
+        if (fd >= 0 && client_stop(fd, WIRE_STOP_DEFAULT, &e) == 0)
+                ret->fd = TAKE_FD(fd);
+        else if (run_is_live(dir_fd))
+                return target_fail("stop", word, &e);
+        return 0;
+}
+
+static void wait_gone(const struct life *l, const char *word)
+{
+        char unit[UNIT_NAME_MAX + 1];
+        bool live = true;
+        for (int i = 0; live && name_of(l, word, unit, NULL) == 0; i++) {
+                CLEAN_FD int dir_fd = open_live(l, unit, &live, NULL);
+                if (live)
+                        (void)poll(NULL, 0, i < 50 ? 1 : 10);
+        }
+}
+
+int unit_cmd_stop(int argc, char **argv)
+{
+        CLEAN_LIFE struct life l = LIFE_INIT;
+        int status = 0;
+        if (!life_parse(&l, start_options, "Stop services and wait until they are down", argc, argv))
+                return 1;
+        CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
+        for (size_t i = 0; i < l.o.names.count; i++) {
+                all[i].fd = -EBADF;
+                int r = ask_stop(&l, l.o.names.items[i], &all[i]);
+                status = r ? r : status;
+        }
+        for (size_t i = 0; i < l.o.names.count; i++) {
+                struct wire_exited ignored = { 0 };
+                if (all[i].fd >= 0 && !l.o.no_wait) {
+                        (void)client_wait(all[i].fd, &ignored, NULL);
+                        wait_gone(&l, l.o.names.items[i]);
+                }
+                fd_close(all[i].fd);
+        }
+        return status;
+}
+
+/* ---- restart, reload ---- */
+
+static int restart_one(const struct life *l, const char *name, struct starting *ret)
+{
+        CLEAN_UNIT struct unit u = { 0 };
+        CLEAN_STRINGS struct strings notes = { 0 };
+        struct error e = { 0 };
+        const struct service_launch how = launch_of(l);
+        bool live = false;
+        if (unit_open(&l->o, "restart", name, &u) < 0)
+                return 1;
+        CLEAN_FD int dir_fd = open_live(l, u.name.whole, &live, NULL);
+        int fd = live ? service_relaunch(&how, &u, dir_fd, &notes, &e) : service_launch(&how, &u, &notes, &e);
+        print_notes(l, &notes);
+        *ret = (struct starting){ name, fd };
+        return fd < 0 ? target_fail("restart", name, &e) : 0;
+}
+
+int unit_cmd_restart(int argc, char **argv)
+{
+        CLEAN_LIFE struct life l = LIFE_INIT;
+        int status = 0;
+        if (!life_parse(&l, start_options, "Stop services and start them again, with their files as they are now", argc, argv))
+                return 1;
+        CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
+        for (size_t i = 0; i < l.o.names.count; i++) {
+                all[i].fd = -EBADF;
+                int r = restart_one(&l, l.o.names.items[i], &all[i]);
+                status = r ? r : status;
+        }
+        for (size_t i = 0; i < l.o.names.count; i++) {
+                int r = l.o.no_wait ? 0 : await(&l, &all[i]);
+                status = r ? r : status;
+        }
+        return status;
+}
+
+int unit_cmd_reload(int argc, char **argv)
+{
+        static const struct argp_option options[] = { UNIT_OPTIONS_SEARCH, { 0 } };
+        CLEAN_LIFE struct life l = LIFE_INIT;
+        int status = 0;
+        if (!life_parse(&l, options, "Have services read their configuration again", argc, argv))
+                return 1;
+        for (size_t i = 0; i < l.o.names.count; i++) {
+                char unit[UNIT_NAME_MAX + 1];
+                struct error e = { 0 };
+                bool live = false;
+                int r = name_of(&l, l.o.names.items[i], unit, &e);
+                CLEAN_FD int dir_fd = r < 0 ? r : open_live(&l, unit, &live, &e);
+                CLEAN_FD int fd = dir_fd < 0 ? dir_fd : client_connect(dir_fd, &e);
+                if (fd < 0 || client_reload(fd, &e) < 0)
+                        status = target_fail("reload", l.o.names.items[i], &e);
+        }
+        return status;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "shim/activation.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+
+#include "os/file.h"
+#include "plan/unit_words.h"
+#include "shim/condition_check.h"
+#include "shim/undo.h"
+#include "shim/unit_snapshot.h"
+
+/* ---- reading ---- */
+
+static int assign(const struct unit_file *u, const struct unit_line *l, const struct facts *facts, struct settings *s, struct error *e)
+{
+        CLEAN_FREE char *assignment = xprintf("%s=%s", l->name, l->value);
+        int r = settings_assign(s, facts, assignment, e);
+        if (r == 0)
+                return 0;
+        CLEAN_FREE char *place = unit_file_place(u, l);
+        return error_while(e, "reading %s", place);
+}
+
+int activation_compile(const struct unit_file *u, const struct facts *facts, bool lenient, struct settings *settings, struct plan *plan,
+                       struct error *e)
+{
+        const struct unit_line *l;
+        int r = 0;
+        settings->lenient = lenient;
+        for (size_t at = 0; r == 0 && (l = unit_file_next(u, "Service", NULL, &at));)
+                if (directive_is_known(l->name))
+                        r = assign(u, l, facts, settings, e);
+        return r == 0 ? settings_compile(settings, facts, plan, e) : r;
+}
+
+static void forget(struct activation *a)
+{
+        settings_done(&a->settings);
+        plan_done(&a->plan);
+        facts_done(&a->facts);
+        a->settings = (struct settings){ 0 };
+        a->plan = (struct plan){ 0 };
+        a->facts = (struct host_facts){ 0 };
+}
+
+static int check_conditions(const struct unit_file *u, const struct facts *facts, bool lenient, struct error *e)
+{
+        CLEAN_CONDITIONS struct conditions c = { 0 };
+        const char *origin = NULL;
+        int r = conditions_read(u, facts, lenient, &c, e);
+        if (r < 0)
+                return r;
+        switch (conditions_check(&c, &origin)) {
+        case CONDITIONS_HOLD: return 0;
+        case CONDITIONS_SKIP: return error_set(e, ECANCELED, "condition.unmet", "%s does not hold: it is not started", origin);
+        case CONDITIONS_FAIL: return error_set(e, EPERM, "condition.assert", "%s does not hold", origin);
+        }
+        return 0;
+}
+
+int activation_read(struct activation *a, struct service *service, struct error *e)
+{
+        CLEAN_UNIT_FILE struct unit_file file = { 0 };
+        struct service fresh;
+        int r = unit_snapshot_load(a->run->dir_fd, UNIT_SERVICE, a->lenient, &file, e);
+        if (r < 0)
+                return r;
+        forget(a);
+        facts_gather(&a->facts, a->name, a->user_mode);
+        r = service_read(&file, &a->facts.facts, a->lenient, &fresh, e);
+        if (r < 0)
+                return r;
+        service_done(service);
+        *service = fresh;
+        r = check_conditions(&file, &a->facts.facts, a->lenient, e);
+        return r == 0 ? activation_compile(&file, &a->facts.facts, a->lenient, &a->settings, &a->plan, e) : r;
+}
+
+/* ---- preparing ---- */
+
+static int note(void *context, const char *kind, const char *path)
+{
+        const struct activation *a = context;
+        return run_undo_note(a->run->dir_fd, kind, path);
+}
+
+static int made(void *context, const char *at, const char *path)
+{
+        const struct activation *a = context;
+        return run_undo_made(a->run->dir_fd, at, path);
+}
+
+/* Where services hear of us. Its place is in everybody's reach, other than the folders of runs. */
+static int name_notify_socket(struct activation *a, const struct service *s, struct error *e)
+{
+        if (s->notify_access == NOTIFY_NONE)
+                return 0;
+        CLEAN_FREE char *folder = xprintf("%s/notify", a->root_path);
+        if (mkdir(folder, 0711) < 0 && errno != EEXIST)
+                return error_errno(e, errno, "service.notify", "mkdir(%s)", folder);
+        a->notify_path = xprintf("%s/%.16s", folder, a->invocation_id);
+        /* Whatever covers it, the service can reach it. */
+        if (a->plan.namespaces & CLONE_NEWNS) {
+                struct plan_mount *m = plan_add_mount(&a->plan, PLAN_BIND, a->notify_path, "NotifyAccess=");
+                m->source = xstrdup(a->notify_path);
+                m->optional = true;
+                plan_normalize_mounts(&a->plan);
+        }
+        int r = run_undo_note(a->run->dir_fd, "file", a->notify_path);
+        return r < 0 ? error_errno(e, r, "service.notify", "noting %s", a->notify_path) : 0;
+}
+
+int activation_open(struct activation *a, const struct service *service, struct error *e)
+{
+        a->keeps_folders = false;
+        file_random_hex(a->invocation_id, 32);
+        a->invocation_id[32] = 0;
+        int r = name_notify_socket(a, service, e);
+        if (r < 0)
+                return r;
+        a->host = (struct sandbox_host){ .run_folder = NULL, .shared_folder = a->root_path, .invocation_id = a->invocation_id, .report_fd = -EBADF,
+                                         .track = true, .per_command = true, .note = note, .made = made, .context = a };
+        CLEAN_FREE char *folder = xprintf("%s/runs/%s", a->root_path, a->run->unit);
+        a->host.run_folder = plan_keep(&a->plan, TAKE_PTR(folder));
+        a->open = true;
+        r = sandbox_prepare(&a->sandbox, &a->plan, &a->host, NULL, e);
+        return r == 0 ? command_share_namespaces(&a->sandbox, e) : r;
+}
+
+/* ---- commands ---- */
+
+int activation_spawn(struct activation *a, const struct exec_line *line, const struct strings *variables, const struct sandbox_io *io,
+                     struct sandbox_child *ret, struct error *e)
+{
+        CLEAN_COMMAND struct command c = { 0 };
+        int r = command_prepare(&a->sandbox, line, variables, io->keep_fds, &c, e);
+        return r == 0 ? sandbox_spawn(&c.sandbox, io, ret, e) : r;
+}
+
+void activation_close(struct activation *a, bool restarts)
+{
+        if (!a->open)
+                return;
+        a->open = false;
+        sandbox_done(&a->sandbox); /* the lock of a dynamic user among it: the undo takes it away only if nobody holds it */
+        (void)(restarts ? run_undo_for_restart(a->run->dir_fd) : run_undo_all(a->run->dir_fd));
+        free(a->notify_path);
+        a->notify_path = NULL;
+        forget(a);
+}

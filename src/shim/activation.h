@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One activation of a service: what lasts from before its first command to after its last. The unit is read from its snapshot, compiled to
+ * a plan, and prepared; then commands are started in it.
+ */
+#pragma once
+
+#include "plan/service.h"
+#include "sandbox/command.h"
+#include "shim/facts.h"
+#include "shim/state.h"
+
+struct activation {
+        struct run *run;           /* borrowed */
+        const char *root_path;     /* of the state, borrowed */
+        const char *name;          /* of the unit: specifiers go by it; borrowed */
+        bool user_mode, lenient;
+        char invocation_id[33];
+        struct host_facts facts;
+        struct settings settings;
+        struct plan plan;
+        struct sandbox_host host;
+        struct sandbox sandbox;
+        bool open, keeps_folders;
+        char *notify_path;         /* of the socket that commands are told of, or NULL */
+};
+
+/*
+ * Reads the snapshot: how the service lives, into service (initialised, replaced), and its plan. -ECANCELED, "condition.unmet": a condition of
+ * the unit does not hold.
+ */
+int activation_read(struct activation *a, struct service *service, struct error *e);
+/* Prepares the sandbox. Whatever lasts is noted in the undo list of the run. */
+int activation_open(struct activation *a, const struct service *service, struct error *e);
+/*
+ * Starts a command as our child. variables: added to its environment. out_fd, err_fd: where its output goes unless the unit says otherwise.
+ * pass_fds: descriptors that it finds from 3 on.
+ */
+int activation_spawn(struct activation *a, const struct exec_line *line, const struct strings *variables, const struct sandbox_io *io,
+                     struct sandbox_child *ret, struct error *e);
+/* Lets go of everything and undoes it; restarts: but for runtime folders that are kept for the next. */
+void activation_close(struct activation *a, bool restarts);
+/* Compiles a unit's directives alone, for a check before anything is made. */
+int activation_compile(const struct unit_file *u, const struct facts *facts, bool lenient, struct settings *settings, struct plan *plan,
+                       struct error *e);

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Whether the conditions of a unit hold on this host, now. */
+#pragma once
+
+#include "plan/condition.h"
+
+enum condition_answer { CONDITIONS_HOLD, CONDITIONS_SKIP, CONDITIONS_FAIL };
+
+/*
+ * All that do not trigger must hold, and one of those that do. What does not hold is told in *ret_origin (of c). For the Condition...= first,
+ * CONDITIONS_SKIP; then for the Assert...=, CONDITIONS_FAIL. What cannot be found out does not hold.
+ */
+enum condition_answer conditions_check(const struct conditions *c, const char **ret_origin);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The processes of a service, as its supervisor sees them: all that the service leaves behind become its children. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct service_process {
+        pid_t pid; /* 0: none */
+        int pidfd, status_fd;
+        bool failed; /* its set-up */
+};
+#define SERVICE_PROCESS_NONE { .pidfd = -EBADF, .status_fd = -EBADF }
+
+/* Takes the descriptors. */
+void service_process_set(struct service_process *p, pid_t pid, int pidfd, int status_fd);
+void service_process_clear(struct service_process *p);
+/* Another process, one of ours, takes its place. 0 or -errno. */
+int service_process_adopt(struct service_process *p, pid_t pid);
+bool service_process_lives(const struct service_process *p);
+
+/* Whether we have any child, dead ones that nobody has reaped included. */
+bool service_has_children(void);
+/* Whether a process descends from us. */
+bool service_is_descendant(pid_t pid);
+/* The process that a PID file names, if it is ours: 1; -EAGAIN when there is no such file or process yet, else -errno ("service.pid-file"). */
+int service_read_pid_file(const char *path, pid_t *ret, struct error *e);
+/* The one child that we have: 1; 0 when there is none or more than one. */
+int service_guess_main(pid_t *ret);

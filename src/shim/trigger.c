@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "shim/trigger.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "os/file.h"
+#include "os/process.h"
+#include "shim/client.h"
+#include "shim/daemon.h"
+#include "shim/service_launch.h"
+#include "shim/undo.h"
+#include "shim/unit_snapshot.h"
+
+/* ---- telling ---- */
+
+void trigger_log(struct trigger *t, const struct error *e)
+{
+        CLEAN_FREE char *line = xprintf("%s%s%s", e->cause, e->hint[0] ? "; " : "", e->hint);
+        hub_log(&t->hub, line);
+}
+
+static void save(struct trigger *t, enum run_phase phase)
+{
+        CLEAN_RUN_STATE struct run_state st = { 0 };
+        if (run_load_state(t->run.dir_fd, &st, NULL) < 0)
+                return;
+        st.phase = phase;
+        st.supervisor_pid = getpid();
+        (void)snprintf(st.sub, sizeof st.sub, "%s", t->sub);
+        (void)run_save_state(t->run.dir_fd, &st, NULL);
+}
+
+void trigger_set(struct trigger *t, const char *sub)
+{
+        t->sub = sub;
+        save(t, RUN_RUNNING);
+}
+
+void trigger_is_up(struct trigger *t, const char *sub)
+{
+        trigger_set(t, sub);
+        hub_send_all(&t->hub, WIRE_STARTED, NULL, 0);
+        daemon_shrink();
+}
+
+void trigger_fail(struct trigger *t, const char *result, const struct error *e)
+{
+        (void)snprintf(t->result, sizeof t->result, "%s", result);
+        if (e)
+                t->error = *e;
+        else
+                error_set(&t->error, EIO, "service.failed", "the %s failed: %s", unit_type_word(t->name.type), result);
+        trigger_log(t, &t->error);
+        t->stops = true;
+}
+
+/* ---- events ---- */
+
+static void on_signal(void *context, int number, pid_t from)
+{
+        struct trigger *t = context;
+        (void)from;
+        if (number == SIGTERM || number == SIGINT)
+                t->stops = true;
+        while (waitpid(-1, NULL, WNOHANG) > 0) /* supervisors that we started */
+                ;
+}
+
+static void on_source(void *context, unsigned id, uint32_t events)
+{
+        struct trigger *t = context;
+        t->source(t->context, id, events);
+}
+
+static void on_message(void *context, unsigned client, const unsigned char *m, size_t size)
+{
+        struct trigger *t = context;
+        struct wire_hello hello = { 0 };
+        if (t->message && t->message(t->context, client, m, size))
+                return;
+        switch (m[0]) {
+        case WIRE_HELLO:
+                memcpy(&hello, m + 1, size - 1 < sizeof hello ? size - 1 : sizeof hello);
+                hub_hello(&t->hub, client, &hello);
+                __attribute__((fallthrough));
+        case WIRE_WAIT:
+                if (t->sub)
+                        hub_send(&t->hub, client, WIRE_STARTED, NULL, 0);
+                return;
+        case WIRE_STOP:
+                t->stops = true;
+                return;
+        case WIRE_DETACHED:
+                hub_drop(&t->hub, client);
+                return;
+        default:
+                return;
+        }
+}
+
+/* ---- the start ---- */
+
+static void split_folders(struct trigger *t, const char *folders)
+{
+        CLEAN_FREE char *copy = xstrdup(folders ? folders : "");
+        char *rest = copy;
+        for (char *folder; (folder = strsep(&rest, ":"));)
+                if (*folder)
+                        strings_add(&t->folders, folder);
+}
+
+int trigger_open(struct trigger *t, const struct service_options *o, enum unit_type type, struct error *e)
+{
+        static const int signals[] = { SIGCHLD, SIGTERM, SIGINT };
+        const int kept[] = { o->dir_fd, o->lock_fd, o->sock_fd };
+        t->o = *o;
+        t->run = (struct run){ .runs_fd = -EBADF, .dir_fd = o->dir_fd, .lock_fd = o->lock_fd, .sock_fd = o->sock_fd, .unit = xstrdup(o->unit) };
+        t->began_ms = hub_now_ms();
+        process_close_others(kept, ELEMENTS(kept), 3);
+        for (size_t i = 0; i < ELEMENTS(kept); i++)
+                (void)fcntl(kept[i], F_SETFD, FD_CLOEXEC);
+        int r = hub_open(&t->hub, t->run.dir_fd, t->run.sock_fd, signals, ELEMENTS(signals), e);
+        t->hub.signal = on_signal, t->hub.source = on_source, t->hub.message = on_message, t->hub.context = t;
+        if (r == 0)
+                r = daemon_detach(e);
+        if (r < 0)
+                return r;
+        log_open(&t->hub.log, t->run.dir_fd);
+        split_folders(t, o->folders);
+        t->root_fd = open(o->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        t->root_path = xstrdup(o->root_path);
+        if (t->root_fd < 0)
+                return error_errno(e, errno, "state.root", "open(%s)", o->root_path);
+        facts_gather(&t->facts, t->run.unit, o->user_mode);
+        r = unit_name_parse(t->run.unit, &t->name, e);
+        return r == 0 ? unit_snapshot_load(t->run.dir_fd, type, o->lenient, &t->file, e) : r;
+}
+
+/* ---- services ---- */
+
+static int connect_running(const struct trigger *t, const char *unit, struct error *e)
+{
+        static const struct client_options quiet = { .wait_only = true };
+        CLEAN_FD int dir_fd = run_open(t->root_fd, unit, e);
+        CLEAN_FD int fd = dir_fd < 0 ? dir_fd : client_connect(dir_fd, e);
+        int r = fd < 0 ? fd : client_hello(fd, &quiet, e);
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+int trigger_launch(struct trigger *t, const char *unit, const int *fds, unsigned count, const char *names, const char *variables)
+{
+        const struct service_launch how = { .root_fd = t->root_fd, .root_path = t->root_path, .user_mode = t->o.user_mode, .lenient = t->o.lenient,
+                                            .folders = &t->folders, .collect = fds && count && variables, .listen_fds = fds,
+                                            .listen_count = count, .listen_names = names, .variables = variables };
+        CLEAN_UNIT struct unit u = { 0 };
+        CLEAN_STRINGS struct strings notes = { 0 };
+        struct error e = { 0 };
+        int r = unit_load(&t->folders, unit, t->o.lenient, &u, &e);
+        if (r == 0)
+                r = service_launch(&how, &u, &notes, &e);
+        if (r == -EEXIST) {
+                e = (struct error){ 0 };
+                r = connect_running(t, u.name.whole, &e);
+        }
+        if (r < 0) {
+                error_while(&e, "starting %s", unit);
+                trigger_log(t, &e);
+        }
+        return r;
+}
+
+/* ---- the end ---- */
+
+void trigger_finish(struct trigger *t)
+{
+        CLEAN_RUN_STATE struct run_state st = { 0 };
+        const bool failed = t->result[0];
+        struct wire_exited x = { .code = WIRE_CODE_NONE, .runtime_usec = (hub_now_ms() - t->began_ms) * 1000 };
+        (void)snprintf(x.result, sizeof x.result, "%s", failed ? t->result : "success");
+        (void)run_undo_all(t->run.dir_fd);
+        if (run_load_state(t->run.dir_fd, &st, NULL) < 0)
+                st.unit = xstrdup(t->run.unit);
+        st.phase = failed ? RUN_FAILED : RUN_EXITED;
+        st.ended_usec = state_now_usec();
+        (void)snprintf(st.sub, sizeof st.sub, "%s", failed ? "failed" : "dead");
+        (void)snprintf(st.result, sizeof st.result, "%s", x.result);
+        if (failed) {
+                st.error_id = xstrdup(t->error.id);
+                st.error_cause = xstrdup(t->error.cause);
+                st.error_hint = xstrdup(t->error.hint);
+        }
+        (void)run_record_end(t->run.dir_fd, &st);
+        hub_hear_late(&t->hub);
+        if (failed)
+                hub_send_all(&t->hub, WIRE_FAILED, &t->error, sizeof t->error);
+        hub_send_all(&t->hub, WIRE_EXITED, &x, sizeof x);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What supervisors of sockets and timers share: the loop, the record, the clients, and the services that they start. Each is a process of its
+ * own like that of a service, and the same program.
+ */
+#pragma once
+
+#include "plan/unit_file.h"
+#include "plan/unit_name.h"
+#include "shim/facts.h"
+#include "shim/hub.h"
+#include "shim/service_shim.h"
+#include "shim/state.h"
+
+enum { TRIGGER_SOURCE = HUB_OWN /* the first that is the kind's own */ };
+
+struct trigger {
+        struct service_options o;
+        struct run run;
+        struct hub hub;
+        struct unit_name name;
+        struct unit_file file;
+        struct host_facts facts;
+        struct strings folders, notes;
+        char *root_path;
+        int root_fd;
+        const char *sub;     /* "listening", "waiting"... */
+        char result[32];     /* empty: success so far */
+        bool stops;          /* it was asked to */
+        struct error error;
+        uint64_t began_ms;
+        /* The kind's own. */
+        void (*source)(void *context, unsigned id, uint32_t events);
+        bool (*message)(void *context, unsigned client, const unsigned char *m, size_t size); /* true: it was its own; or NULL */
+        void *context;
+};
+
+/* Detaches, reads the snapshot and opens the loop. */
+int trigger_open(struct trigger *t, const struct service_options *o, enum unit_type type, struct error *e);
+/* It is up: told to who waits for it, and recorded. */
+void trigger_is_up(struct trigger *t, const char *sub);
+void trigger_set(struct trigger *t, const char *sub);
+/* Ends it as a failure; e: why, or NULL. */
+void trigger_fail(struct trigger *t, const char *result, const struct error *e);
+/*
+ * Starts a service with sockets, or connects to it if it runs. On the connection its end is heard. variables: lines for each of its commands, or
+ * NULL. A descriptor or -errno, which is logged.
+ */
+int trigger_launch(struct trigger *t, const char *unit, const int *fds, unsigned count, const char *names, const char *variables);
+/* The end: recorded and told. */
+void trigger_finish(struct trigger *t);
+void trigger_log(struct trigger *t, const struct error *e);
+
+int socket_supervise(const struct service_options *o, struct error *e);
+int timer_supervise(const struct service_options *o, struct error *e);
