@@ -21,7 +21,7 @@ _bulkhead() {
             --)
                 i=$((i + 1))
                 break ;;
-            -p | -u | -E | --property | --like | --unit | --description | --uid | --gid | --setenv | --working-directory | \
+            -p | -u | -E | --property | --like | --profile | --unit | --description | --uid | --gid | --setenv | --working-directory | \
                 --expand-environment | --seal) i=$((i + 1)) ;;
             -*) ;;
             *) break ;;
@@ -41,11 +41,12 @@ _bulkhead() {
         -E | --setenv) mapfile -t COMPREPLY < <(compgen -v -- "$cur"); return ;;
         --working-directory) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
         --like) mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete unit-files 2>/dev/null)" -- "$cur"); return ;;
+        --profile) mapfile -t COMPREPLY < <(compgen -W "strict default trusted" -- "$cur"); return ;;
         --seal) mapfile -t COMPREPLY < <(compgen -W "auto landlock userns off" -- "$cur"); return ;;
         --expand-environment) mapfile -t COMPREPLY < <(compgen -W "yes no" -- "$cur"); return ;;
         -u | --unit | --description) return ;;
         esac
-        options="-p --property --like -t --pty -P --pipe -S --shell --wait -G --collect -q --quiet -u --unit --description --uid
+        options="-p --property --like --profile -t --pty -P --pipe -S --shell --wait -G --collect -q --quiet -u --unit --description --uid
             --gid -E --setenv -d --same-dir --working-directory --expand-environment --user --system --lenient --report-denials --seal --help"
         [ "$command" = run ] || options="$options --json"
         if [[ $cur != -* ]]; then
@@ -83,8 +84,17 @@ _bulkhead() {
             return
         fi ;;
     score)
-        options="-j --json --threshold --lenient --help"
-        [ "$prev" != --threshold ] || return
+        options="-j --json --threshold --lenient -p --property --profile --measured --suggest --timeout --output --seal --user --system --help"
+        case $prev in
+        --threshold | --timeout) return ;;
+        -p | --property)
+            mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete directives 2>/dev/null | cut -f1)" -- "$cur")
+            [[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace
+            return ;;
+        --profile) mapfile -t COMPREPLY < <(compgen -W "strict default trusted" -- "$cur"); return ;;
+        --seal) mapfile -t COMPREPLY < <(compgen -W "auto landlock userns off" -- "$cur"); return ;;
+        --output) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        esac
         if [[ $cur != -* ]]; then
             mapfile -t COMPREPLY < <(compgen -f -X '!*.service' -- "$cur"; compgen -d -S / -- "$cur")
             [[ ${COMPREPLY[0]-} != */ ]] || compopt -o nospace
@@ -119,10 +129,12 @@ _bulkhead() {
             mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete directives 2>/dev/null | cut -d= -f1)" -- "$cur")
             return ;;
         --unit-path) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+        --seal) mapfile -t COMPREPLY < <(compgen -W "auto landlock userns off" -- "$cur"); return ;;
         esac
         options="--unit-path --user --system --lenient --help"
         case ${words[2]} in
-        start | stop | restart | run) options="$options -q --quiet --no-block" ;;
+        start | run) options="$options -q --quiet --no-block --seal" ;;
+        stop | restart) options="$options -q --quiet --no-block" ;;
         reload) options="--unit-path --user --system --help" ;;
         status) options="--unit-path --user --system -j --json --help" ;;
         show) options="$options -p --property -j --json" ;;

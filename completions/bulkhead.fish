@@ -20,6 +20,7 @@ complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a init -d '
 
 set -l run "__fish_seen_subcommand_from run explain"
 complete -c bulkhead -n "$run" -l like -x -a '(bulkhead __complete unit-files 2>/dev/null)' -d "The sandbox of a unit's file"
+complete -c bulkhead -n "$run" -l profile -x -a 'strict default trusted' -d 'Begin with the directives of a profile'
 complete -c bulkhead -n "$run" -s p -l property -x -a '(bulkhead __complete directives 2>/dev/null)' -d 'Set a sandbox directive'
 complete -c bulkhead -n "$run" -s t -l pty -d 'Run on a terminal of its own'
 complete -c bulkhead -n "$run" -s P -l pipe -d 'Pass standard input, output and error on'
@@ -62,6 +63,16 @@ complete -c bulkhead -n "$learn" -a '(__fish_complete_command)'
 complete -c bulkhead -n "__fish_seen_subcommand_from score" -s j -l json -d 'Print JSON'
 complete -c bulkhead -n "__fish_seen_subcommand_from score" -l threshold -x -d 'End with status 1 above this, 0 to 100'
 complete -c bulkhead -n "__fish_seen_subcommand_from score" -l lenient -d 'Ignore with a note what is invalid'
+set -l score "__fish_seen_subcommand_from score"
+complete -c bulkhead -n "$score" -s p -l property -x -a '(bulkhead __complete directives 2>/dev/null)' -d 'A line more'
+complete -c bulkhead -n "$score" -l profile -x -a 'strict default trusted' -d 'Begin with the directives of a profile'
+complete -c bulkhead -n "$score" -l measured -d 'Try from inside the sandbox what the text promises'
+complete -c bulkhead -n "$score" -l suggest -d 'Try which directives it could have as well'
+complete -c bulkhead -n "$score" -l timeout -x -d 'How long one trial may take'
+complete -c bulkhead -n "$score" -l output -r -d 'Write a drop-in of those that work'
+complete -c bulkhead -n "$score" -l seal -x -a 'auto landlock userns off' -d 'How the sandbox is kept shut'
+complete -c bulkhead -n "$score" -l user -d 'As a service of an ordinary user'
+complete -c bulkhead -n "$score" -l system -d 'As a service of the system'
 complete -c bulkhead -n "__fish_seen_subcommand_from score" -k -a '(__fish_complete_suffix .service)' -d 'Unit file'
 complete -c bulkhead -n "__fish_seen_subcommand_from ps" -s a -l all -d 'Also ended runs'
 complete -c bulkhead -n "__fish_seen_subcommand_from ps" -s j -l json -d 'Print JSON'
@@ -97,6 +108,7 @@ complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from show" -s j -l js
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from stop reload status" -a '(bulkhead __complete units 2>/dev/null)' -d Unit
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from status" -s j -l json -d 'Print JSON'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop restart run" -l no-block -d 'Do not wait'
+complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start run" -l seal -x -a 'auto landlock userns off' -d 'How the sandbox is kept shut'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop restart run verify" -s q -l quiet -d 'Errors only'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from escape" -s u -l unescape -d 'Read them again'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from escape" -l path -d 'They are paths'

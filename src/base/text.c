@@ -382,7 +382,16 @@ static int decode_escape(const char **s, struct text *word)
         return -EINVAL;
 }
 
-int text_next_word(const char **s, char **ret_word)
+/* As it is written: a backslash and the character behind it, or a backslash alone. */
+static void keep_escape(const char **s, struct text *word)
+{
+        text_add(word, "\\");
+        text_add_bytes(word, *s, **s != 0);
+        *s += **s != 0;
+}
+
+/* ret_kept: how many escapes are unknown and stay; NULL: they are an error. */
+static int next_word(const char **s, char **ret_word, size_t *ret_kept)
 {
         static const char blank[] = " \t\n\r";
         CLEAN_TEXT struct text word = { 0 };
@@ -395,9 +404,15 @@ int text_next_word(const char **s, char **ret_word)
         while (**s && (quote || !strchr(blank, **s))) {
                 char c = *(*s)++;
                 if (c == '\\') {
+                        const char *escape = *s;
                         int r = decode_escape(s, &word);
-                        if (r < 0)
+                        if (r < 0 && !ret_kept)
                                 return r;
+                        if (r < 0) {
+                                *s = escape;
+                                keep_escape(s, &word);
+                                ++*ret_kept;
+                        }
                 } else if (quote ? c == quote : c == '"' || c == '\'')
                         quote = quote ? 0 : c;
                 else
@@ -407,6 +422,17 @@ int text_next_word(const char **s, char **ret_word)
                 return -EINVAL;
         *ret_word = TAKE_PTR(word.data);
         return 1;
+}
+
+int text_next_word(const char **s, char **ret_word)
+{
+        return next_word(s, ret_word, NULL);
+}
+
+int text_next_word_relaxed(const char **s, char **ret_word, size_t *ret_kept)
+{
+        *ret_kept = 0;
+        return next_word(s, ret_word, ret_kept);
 }
 
 int text_split_words(const char *s, struct strings *l)

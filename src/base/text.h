@@ -63,6 +63,8 @@ int text_parse_span_usec(const char *s, uint64_t *ret);
  * Returns 1 and the word, 0 at the end, -EINVAL on an open quote or a bad escape.
  */
 int text_next_word(const char **s, char **ret_word);
+/* The same, but bad escapes stay in the word as they are written, and are counted. -EINVAL on an open quote alone. */
+int text_next_word_relaxed(const char **s, char **ret_word, size_t *ret_kept);
 /* All words of s. */
 int text_split_words(const char *s, struct strings *l);
 

@@ -104,7 +104,7 @@ static _Noreturn void supervise(const struct learn_session *s, const struct stri
         set_input(s);
         if (!shown)
                 hide_output();
-        int status = run_execute(&r);
+        int status = run_options_start(&r);
         (void)fflush(stderr);
         _exit(status);
 }

@@ -99,6 +99,8 @@ int like_command(const struct like *l, const struct facts *facts, struct plan *p
                 if (r < 0)
                         return r;
         }
+        for (size_t i = 0; i < lines.notes.count; i++)
+                strings_add(&p->notes, lines.notes.items[i]);
         if (lines.count != 1)
                 return no_command(l, lines.count ? "is more than one command" : "is missing", e);
         const struct exec_line *x = &lines.items[0];

@@ -24,6 +24,7 @@
 #include "cli/target.h"
 #include "os/file.h"
 #include "os/process.h"
+#include "plan/run_profile.h"
 #include "sandbox/sandbox.h"
 #include "shim/client.h"
 #include "shim/foreground.h"
@@ -32,11 +33,12 @@
 #include "shim/undo.h"
 
 enum { KEY_UID = 256, KEY_GID, KEY_WORKING_DIRECTORY, KEY_WAIT, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_SEAL, KEY_EXPAND,
-       KEY_DESCRIPTION, KEY_JSON, KEY_REPORT, KEY_LIKE };
+       KEY_DESCRIPTION, KEY_JSON, KEY_REPORT, KEY_LIKE, KEY_PROFILE };
 
 static const struct argp_option options[] = {
         { "property", 'p', "NAME=VALUE", 0, "Set a sandbox directive; see bulkhead.directives(5)", 1 },
         { "like", KEY_LIKE, "UNIT", 0, "Take the directives of a unit's file, and its command if none is given", 1 },
+        { "profile", KEY_PROFILE, "NAME", 0, "Begin with the directives of a profile: strict, default or trusted", 1 },
         { "pty", 't', NULL, 0, "Run on a terminal of its own and connect to it", 2 },
         { "pipe", 'P', NULL, 0, "Pass standard input, output and error on", 2 },
         { "shell", 'S', NULL, 0, "Start $SHELL here, on a terminal, and wait", 2 },
@@ -99,17 +101,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         case KEY_SYSTEM: o->user_mode = false; return 0;
         case KEY_REPORT: o->report = true; return 0;
         case KEY_LIKE: o->like = arg; return 0;
+        case KEY_PROFILE: o->profile = arg; return 0;
         case KEY_LENIENT: o->lenient = true; return 0;
-        case KEY_SEAL: {
-                static const char *const words[] = { "auto", "landlock", "userns", "off" };
-                for (size_t i = 0; i < ELEMENTS(words); i++)
-                        if (text_equal(arg, words[i])) {
-                                o->seal = (enum plan_seal)i;
-                                return 0;
-                        }
-                argp_error(state, "--seal takes auto, landlock, userns or off");
-                return EINVAL;
-        }
+        case KEY_SEAL:
+                if (plan_seal_parse(arg, &o->seal) < 0)
+                        argp_error(state, "--seal takes %s", PLAN_SEAL_WORDS);
+                return 0;
         case KEY_JSON: o->json = true; return 0;
         case ARGP_KEY_ARG:
                 /* The first word that is no option ends ours: the rest is the command's. */
@@ -186,13 +183,15 @@ int run_options_compile(struct run_options *o, struct plan *p, struct error *e)
         facts_gather(&f, o->unit_name, o->user_mode);
         if (o->like) {
                 int r = like_load(o->like, o->user_mode, o->lenient, &like, e);
-                if (r == 0) {
-                        f.facts.unit = like.unit.name.whole; /* specifiers and dynamic users go by it */
-                        r = like_assign(&like, &f.facts, &s, e);
-                }
                 if (r < 0)
                         return r;
+                f.facts.unit = like.unit.name.whole; /* specifiers and dynamic users go by it */
         }
+        int assigned = run_profile_assign(o->profile, &f.facts, &s, e);
+        if (assigned == 0 && o->like)
+                assigned = like_assign(&like, &f.facts, &s, e);
+        if (assigned < 0)
+                return assigned;
         if (o->same_dir) {
                 CLEAN_FREE char *cwd = get_current_dir_name();
                 CLEAN_TEXT struct text escaped = { 0 };
@@ -216,6 +215,8 @@ int run_options_compile(struct run_options *o, struct plan *p, struct error *e)
         for (size_t i = 0; i < o->argv.count; i++)
                 strings_take(&p->argv, o->expand ? expand_word(o->argv.items[i]) : xstrdup(o->argv.items[i]));
         p->seal = o->seal;
+        if (r == 0 && o->trial)
+                plan_make_trial(p, o->program_fd);
         return r;
 }
 
@@ -280,6 +281,7 @@ static int run_foreground(const struct run_options *o, struct sandbox *s, struct
 {
         const struct sandbox_io io = { .in = 0, .out = 1, .err = 2 };
         struct sandbox_child child = { .pidfd = -EBADF, .status_fd = -EBADF };
+        s->program_fd = o->program_fd ? o->program_fd : -EBADF;
         foreground_prepare();
         int r = sandbox_spawn(s, &io, &child, e);
         if (r < 0) {
@@ -521,11 +523,11 @@ static int find_program(const char *name, struct plan *p, struct error *e)
         return error_set(e, ENOENT, "exec.missing", "Failed to find executable %s: not in %s", name, search.length ? "ExecSearchPath=" : "PATH");
 }
 
-int run_execute(struct run_options *o)
+int run_options_start(struct run_options *o)
 {
         CLEAN_PLAN struct plan p = { 0 };
         struct error e = { 0 };
-        if (name_unit(o, &e) < 0 || run_options_compile(o, &p, &e) < 0 || (!p.program && find_program(o->argv.items[0], &p, &e) < 0))
+        if (name_unit(o, &e) < 0 || run_options_compile(o, &p, &e) < 0 || (!p.program && !o->program_fd && find_program(o->argv.items[0], &p, &e) < 0))
                 return fail(o, &e);
         print_notes(o, &p);
         return start(o, &p, &e);
@@ -547,7 +549,7 @@ int cmd_run(int argc, char **argv)
                 fputs("bulkhead: --report-denials needs --pipe, --pty or --wait: a detached run has nobody to report to.\n", stderr);
                 return 1;
         }
-        return run_execute(&o);
+        return run_options_start(&o);
 }
 
 /* Options of explain's own; the rest are run's. */

@@ -1,176 +1,174 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bulkhead score: how exposed services would be, by their unit files. */
+#include "cli/score.h"
+
 #include <argp.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/commands.h"
-#include "os/file.h"
-#include "plan/score.h"
+#include "plan/run_profile.h"
 
-enum { KEY_LENIENT = 256, KEY_THRESHOLD };
-enum { STATUS_ABOVE = 1, STATUS_FAILED = 2 };
+enum { KEY_LENIENT = 256, KEY_THRESHOLD, KEY_MEASURED, KEY_SUGGEST, KEY_PROFILE, KEY_OUTPUT, KEY_TIMEOUT, KEY_SEAL, KEY_USER, KEY_SYSTEM };
+enum { TIMEOUT_DEFAULT_MS = 10000, TIMEOUT_MAX_MS = 3600 * 1000 };
 
-struct options {
-        bool json, lenient;
-        unsigned threshold;
-        struct strings files;
-};
+static error_t parse_word(struct score_options *o, const char *arg, struct argp_state *state)
+{
+        /* Behind "--" stands the command that is tried. */
+        bool of_command = state->quoted && state->next - 1 >= state->quoted;
+        strings_add(of_command ? &o->command : &o->files, arg);
+        return 0;
+}
+
+static error_t check_options(const struct score_options *o, struct argp_state *state)
+{
+        bool given = o->profile || o->properties.count;
+        if (o->measured && o->suggest)
+                argp_error(state, "--measured and --suggest are two questions");
+        if (!o->files.count && !given && !o->measured && !o->command.count)
+                argp_error(state, "which unit files?");
+        if ((o->measured || o->suggest) && o->files.count > 1)
+                argp_error(state, "one unit only");
+        if (o->command.count && !o->suggest)
+                argp_error(state, "a command is for --suggest");
+        if (o->output && !o->suggest)
+                argp_error(state, "--output is for --suggest");
+        return 0;
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
-        struct options *o = state->input;
+        struct score_options *o = state->input;
         uint64_t n;
         switch (key) {
-        case 'j':
-                o->json = true;
+        case 'j': o->json = true; return 0;
+        case 'p': strings_add(&o->properties, arg); return 0;
+        case KEY_LENIENT: o->lenient = true; return 0;
+        case KEY_MEASURED: o->measured = true; return 0;
+        case KEY_SUGGEST: o->suggest = true; return 0;
+        case KEY_PROFILE: o->profile = arg; return 0;
+        case KEY_OUTPUT: o->output = arg; return 0;
+        case KEY_USER: o->user_mode = true; return 0;
+        case KEY_SYSTEM: o->user_mode = false; return 0;
+        case KEY_SEAL:
+                if (plan_seal_parse(arg, &o->seal) < 0)
+                        argp_error(state, "--seal takes auto, landlock, userns or off");
                 return 0;
-        case KEY_LENIENT:
-                o->lenient = true;
+        case KEY_TIMEOUT:
+                if (text_parse_span_usec(arg, &n) < 0 || n < 1000 || n / 1000 > TIMEOUT_MAX_MS)
+                        argp_error(state, "--timeout takes a time of up to an hour, such as 30s");
+                o->timeout_ms = (unsigned)(n / 1000);
                 return 0;
         case KEY_THRESHOLD:
                 if (text_parse_uint(arg, 100, &n) < 0)
                         argp_error(state, "--threshold takes a number from 0 to 100");
                 o->threshold = (unsigned)n;
                 return 0;
-        case ARGP_KEY_ARG:
-                strings_add(&o->files, arg);
-                return 0;
-        case ARGP_KEY_NO_ARGS:
-                argp_error(state, "which unit files?");
-                return EINVAL;
-        default:
-                return ARGP_ERR_UNKNOWN;
+        case ARGP_KEY_ARG: return parse_word(o, arg, state);
+        case ARGP_KEY_END: return check_options(o, state);
+        default: return ARGP_ERR_UNKNOWN;
         }
 }
 
 /* ---- reading ---- */
 
-static const char *base_name(const char *path)
+/* A template is scored as its instance "i", as systemd does; a bare name is a file of this folder. */
+static char *file_to_load(const char *path)
 {
-        const char *slash = strrchr(path, '/');
-        return slash ? slash + 1 : path;
+        const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+        CLEAN_UNIT_NAME struct unit_name n = { 0 };
+        CLEAN_FREE char *instance = unit_name_parse(base, &n, NULL) == 0 && unit_name_is_template(&n) ? unit_name_instance(&n, "i") : NULL;
+        return xprintf("%.*s%s%s", (int)(base - path), path, slash ? "" : "./", instance ? instance : base);
 }
 
-static char *folder_of(const char *path)
+static void print_notes(const struct strings *notes)
 {
-        size_t n = (size_t)(base_name(path) - path);
-        return n ? xstrndup(path, n) : xstrdup("./");
+        for (size_t i = 0; i < notes->count; i++)
+                error_note(stderr, "bulkhead", notes->items[i]);
 }
 
-static int read_one(struct unit_file *u, const char *path, bool lenient, struct error *e)
+static int add_lines(struct unit_file *f, const char *from, const struct strings *assignments, bool lenient, struct error *e)
 {
         CLEAN_TEXT struct text t = { 0 };
-        int r = file_read(AT_FDCWD, path, UNIT_FILE_MAX, &t);
-        if (r < 0)
-                return error_errno(e, r, "score.read", "reading %s", path);
-        return unit_file_parse(u, path, t.data ? t.data : "", t.length, NULL, lenient, e);
-}
-
-/*
- * A link to a file of the same folder is another name of that unit, unless it makes an instance of a template. A unit that is
- * a link to /dev/null cannot be started. ret_name: the unit's own name.
- */
-static int follow(const char *path, char **ret_name, struct error *e)
-{
-        CLEAN_FREE char *folder = folder_of(path), *real = realpath(path, NULL), *real_folder = realpath(folder, NULL);
-        if (!real || !real_folder)
-                return error_errno(e, errno, "score.read", "reading %s", path);
-        if (text_equal(real, "/dev/null")) {
-                error_set(e, EINVAL, "score.masked", "%s is masked: it links to /dev/null", path);
-                error_hint(e, "a masked service cannot be started, so there is nothing to score");
-                return -EINVAL;
+        text_add(&t, "[Service]\n");
+        for (size_t i = 0; i < assignments->count; i++) {
+                if (strpbrk(assignments->items[i], "\n\\") || !strchr(assignments->items[i], '='))
+                        return error_set(e, EINVAL, "score.property", "\"%.80s\" is no line NAME=VALUE without backslashes", assignments->items[i]);
+                text_addf(&t, "%s\n", assignments->items[i]);
         }
-        const char *own = base_name(path), *target = base_name(real);
-        bool beside = strlen(real_folder) == (size_t)(target - real) - 1 && !strncmp(real, real_folder, strlen(real_folder));
-        bool alias = beside && text_ends(target, ".service") && (!strstr(target, "@.") || strstr(own, "@."));
-        *ret_name = xstrdup(alias ? target : own);
-        return 0;
+        return assignments->count ? unit_file_parse(f, from, t.data, t.length, NULL, lenient, e) : 0;
 }
 
-static int compare_base_names(const void *a, const void *b)
+static int load_unit(const struct score_options *o, const char *file, bool all_folders, struct like *l, struct error *e)
 {
-        const char *const *x = a, *const *y = b;
-        return strcmp(base_name(*x), base_name(*y));
+        static const struct strings beside_only;
+        if (all_folders)
+                return like_load(file, o->user_mode, o->lenient, l, e);
+        CLEAN_FREE char *name = file_to_load(file);
+        return unit_load(&beside_only, name, o->lenient, &l->unit, e);
 }
 
-static bool has_base_name(const struct strings *paths, const char *name)
+int score_subject_load(const struct score_options *o, const char *file, bool all_folders, struct score_subject *ret, struct error *e)
 {
-        for (size_t i = 0; i < paths->count; i++)
-                if (text_equal(base_name(paths->items[i]), name))
-                        return true;
-        return false;
-}
-
-static int list_drop_ins(const char *folder, struct strings *ret, struct error *e)
-{
-        CLEAN_STRINGS struct strings names = { 0 };
-        CLEAN_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return errno == ENOENT || errno == ENOTDIR ? 0 : error_errno(e, errno, "score.read", "reading the folder %s", folder);
-        int r = file_list(fd, &names);
-        if (r < 0)
-                return error_errno(e, r, "score.read", "reading the folder %s", folder);
-        for (size_t i = 0; i < names.count; i++)
-                if (*names.items[i] != '.' && text_ends(names.items[i], ".conf") && !has_base_name(ret, names.items[i]))
-                        strings_take(ret, xprintf("%s/%s", folder, names.items[i]));
-        return 0;
-}
-
-static bool is_folder(const char *path)
-{
-        CLEAN_FD int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return fd >= 0;
-}
-
-static bool is_empty_device(const char *path)
-{
-        CLEAN_FREE char *real = realpath(path, NULL);
-        return real && text_equal(real, "/dev/null");
-}
-
-static int read_drop_ins(struct unit_file *u, const char *path, const char *name, bool lenient, struct error *e)
-{
-        CLEAN_STRINGS struct strings folders = { 0 }, paths = { 0 };
-        CLEAN_FREE char *beside = folder_of(path);
-        int r = 0;
-        score_drop_in_folders(name, &folders);
-        score_drop_in_folders(base_name(path), &folders);
-        for (size_t i = 0; r == 0 && i < folders.count; i++) {
-                CLEAN_FREE char *folder = xprintf("%s%s", beside, folders.items[i]);
-                r = list_drop_ins(folder, &paths, e);
-        }
-        if (paths.count)
-                qsort(paths.items, paths.count, sizeof *paths.items, compare_base_names);
-        for (size_t i = 0; r == 0 && i < paths.count; i++)
-                if (!is_folder(paths.items[i]) && !is_empty_device(paths.items[i]))
-                        r = read_one(u, paths.items[i], lenient, e);
+        CLEAN_STRINGS struct strings profile = { 0 };
+        int r = o->profile ? run_profile_lines(o->profile, o->user_mode, &profile, e) : 0;
+        CLEAN_FREE char *from = xprintf("profile %s", o->profile ? o->profile : "");
+        if (r == 0)
+                r = add_lines(&ret->file, from, &profile, o->lenient, e);
+        if (r == 0 && file)
+                r = load_unit(o, file, all_folders, &ret->like, e);
+        if (r == 0 && file)
+                r = unit_parse(&ret->like.unit, o->lenient, &ret->file, e);
+        if (r == 0)
+                r = add_lines(&ret->file, "-p", &o->properties, o->lenient, e);
+        ret->name = xstrdup(r == 0 && file ? ret->like.unit.name.whole : "run.service");
+        print_notes(&ret->like.unit.notes);
+        print_notes(&ret->file.notes);
         return r;
 }
 
-static int score_file(const char *path, bool lenient, struct score *ret, struct error *e)
+void score_subject_done(struct score_subject *s)
 {
-        CLEAN_UNIT_FILE struct unit_file u = { 0 };
-        CLEAN_FREE char *name = NULL;
-        int r = follow(path, &name, e);
+        like_done(&s->like);
+        unit_file_done(&s->file);
+        free(s->name);
+}
+
+int score_subject_judge(const struct score_options *o, const struct score_subject *s, const struct strings *more, struct score *ret, struct error *e)
+{
+        size_t count = s->file.count;
+        struct unit_file *f = (struct unit_file *)&s->file; /* grows for the moment */
+        /* What Bulkhead runs may have words that are newer than the judge; the run itself is as strict as it was asked to be. */
+        bool lenient = o->lenient || o->measured || o->suggest;
+        int r = more ? add_lines(f, "suggested", more, o->lenient, e) : 0;
         if (r == 0)
-                r = read_one(&u, path, lenient, e);
-        if (r == 0)
-                r = read_drop_ins(&u, path, name, lenient, e);
-        if (r == 0)
-                r = score_unit(&u, name, lenient, ret, e);
-        for (size_t i = 0; i < u.notes.count; i++)
-                error_note(stderr, "bulkhead", u.notes.items[i]);
-        for (size_t i = 0; r == 0 && i < ret->notes.count; i++)
-                error_note(stderr, "bulkhead", ret->notes.items[i]);
+                r = score_unit(f, s->name, lenient, ret, e);
+        for (; f->count > count; f->count--)
+                free(f->lines[f->count - 1].value);
+        if (r == 0 && !more)
+                print_notes(&ret->notes);
         return r;
+}
+
+void score_run_options(const struct score_options *o, const struct score_subject *s, const char *file, struct run_options *ret)
+{
+        *ret = (struct run_options){ .verb = "try", .user_mode = o->user_mode, .lenient = o->lenient, .seal = o->seal, .profile = o->profile, .like = file };
+        (void)s;
+        for (size_t i = 0; i < o->properties.count; i++)
+                if (!text_starts(o->properties.items[i], "Standard")) /* its output is ours to read */
+                        strings_add(&ret->properties, o->properties.items[i]);
+}
+
+int score_fail(const char *what, const struct error *e)
+{
+        CLEAN_FREE char *subject = xprintf("cannot score %s", what);
+        error_print(stderr, "bulkhead", subject, e);
+        return SCORE_STATUS_FAILED;
 }
 
 /* ---- printing ---- */
 
-static void print_number(FILE *f, unsigned tenths)
+void score_print_number(FILE *f, unsigned tenths)
 {
         fprintf(f, "%u.%u", tenths / 10, tenths % 10);
 }
@@ -179,7 +177,7 @@ static void print_verdict(const struct score *s)
 {
         text_print_safe(stdout, s->unit);
         fputs(": ", stdout);
-        print_number(stdout, s->exposure);
+        score_print_number(stdout, s->exposure);
         printf(" %s\n", s->rating);
 }
 
@@ -204,7 +202,7 @@ static void print_table(const struct score *s)
         print_verdict(s);
 }
 
-static void add_row_json(const struct score_row *r, struct text *t)
+void score_add_row_json(const struct score_row *r, struct text *t)
 {
         text_add(t, "{\"check\":");
         text_add_json(t, r->check);
@@ -216,7 +214,6 @@ static void add_row_json(const struct score_row *r, struct text *t)
         if (r->applies)
                 text_addf(t, ",\"badness\":%u,\"range\":%u,\"weight\":%u,\"exposure\":%u.%u", r->badness, r->range, r->weight,
                           r->exposure_tenths / 10, r->exposure_tenths % 10);
-        text_add(t, "}");
 }
 
 static void add_json(const char *path, const struct score *s, struct text *t)
@@ -228,54 +225,71 @@ static void add_json(const char *path, const struct score *s, struct text *t)
         text_addf(t, ",\"exposure\":%u.%u,\"rating\":\"%s\",\"checks\":[", s->exposure / 10, s->exposure % 10, s->rating);
         for (size_t i = 0; i < s->count; i++) {
                 text_add(t, i ? "," : "");
-                add_row_json(&s->rows[i], t);
+                score_add_row_json(&s->rows[i], t);
+                text_add(t, "}");
         }
         text_add(t, "]}");
 }
 
-/* The exit status for this file. printed: how many were before it. */
-static int report(const struct options *o, const char *path, size_t *printed)
+/* The exit status for this file; NULL: of the profile and -p alone. printed: how many were before it. */
+static int report(const struct score_options *o, const char *path, size_t *printed)
 {
+        CLEAN_SCORE_SUBJECT struct score_subject subject = { 0 };
         CLEAN_SCORE struct score s = { 0 };
         struct error e = { 0 };
-        if (score_file(path, o->lenient, &s, &e) < 0) {
-                CLEAN_FREE char *subject = xprintf("cannot score %s", path);
-                error_print(stderr, "bulkhead", subject, &e);
-                return STATUS_FAILED;
-        }
+        if (score_subject_load(o, path, false, &subject, &e) < 0 || score_subject_judge(o, &subject, NULL, &s, &e) < 0)
+                return score_fail(path ? path : "the directives", &e);
         if (o->json) {
                 CLEAN_TEXT struct text t = { 0 };
                 text_add(&t, (*printed)++ ? ",\n" : "");
-                add_json(path, &s, &t);
+                add_json(path ? path : "", &s, &t);
                 (void)fwrite(t.data, 1, t.length, stdout);
         } else if (o->files.count > 1)
                 print_verdict(&s);
         else
                 print_table(&s);
-        return s.exposure > o->threshold ? STATUS_ABOVE : 0;
+        return s.exposure > o->threshold ? SCORE_STATUS_ABOVE : 0;
+}
+
+static int report_all(const struct score_options *o)
+{
+        size_t printed = 0;
+        int status = 0;
+        fputs(o->json ? "[" : "", stdout);
+        for (size_t i = 0; i < o->files.count || (i == 0 && !o->files.count); i++) {
+                int one = report(o, o->files.count ? o->files.items[i] : NULL, &printed);
+                status = one > status ? one : status;
+        }
+        fputs(o->json ? "]\n" : "", stdout);
+        return status;
 }
 
 int cmd_score(int argc, char **argv)
 {
         static const struct argp_option options[] = {
-                { "json", 'j', NULL, 0, "Print JSON", 0 },
-                { "threshold", KEY_THRESHOLD, "N", 0, "End with status 1 if a number, times ten, is above N (0 to 100)", 0 },
-                { "lenient", KEY_LENIENT, NULL, 0, "Pass over invalid lines with a note, as systemd does", 0 },
+                { "json", 'j', NULL, 0, "Print JSON", 1 },
+                { "threshold", KEY_THRESHOLD, "N", 0, "End with status 1 if a number, times ten, is above N (0 to 100)", 1 },
+                { "lenient", KEY_LENIENT, NULL, 0, "Pass over invalid lines with a note, as systemd does", 1 },
+                { "property", 'p', "NAME=VALUE", 0, "A line more, after those of the file", 2 },
+                { "profile", KEY_PROFILE, "NAME", 0, "Begin with the directives of a profile: strict, default or trusted", 2 },
+                { "measured", KEY_MEASURED, NULL, 0, "Try from inside the sandbox what the text promises", 3 },
+                { "suggest", KEY_SUGGEST, NULL, 0, "Try which directives the service could have as well", 3 },
+                { "timeout", KEY_TIMEOUT, "TIME", 0, "How long one trial may take (default: 10s)", 3 },
+                { "output", KEY_OUTPUT, "FILE", 0, "With --suggest: write a drop-in of those that work; \"-\" prints it", 3 },
+                { "seal", KEY_SEAL, "MODE", 0, "auto, landlock, userns or off", 3 },
+                { "user", KEY_USER, NULL, 0, "As an ordinary user's service", 3 },
+                { "system", KEY_SYSTEM, NULL, 0, "As a service of the system", 3 },
                 { 0 },
         };
-        static const struct argp argp = { options, parse_option, "FILE...",
-                                          "Show how exposed services would be, by their unit files, as \"systemd-analyze security\" counts", NULL, NULL, NULL };
-        struct options o = { .threshold = 100 };
-        size_t printed = 0;
-        if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0)
-                return STATUS_FAILED;
-        int status = 0;
-        fputs(o.json ? "[" : "", stdout);
-        for (size_t i = 0; i < o.files.count; i++) {
-                int one = report(&o, o.files.items[i], &printed);
-                status = one > status ? one : status;
-        }
-        fputs(o.json ? "]\n" : "", stdout);
+        static const struct argp argp = { options, parse_option, "FILE...\n--measured [UNIT|FILE]\n--suggest [UNIT|FILE] [-- COMMAND [ARGUMENT...]]",
+                                          "Show how exposed services would be, by their unit files, as \"systemd-analyze security\" counts, or by trying", NULL, NULL, NULL };
+        struct score_options o = { .threshold = 100, .timeout_ms = TIMEOUT_DEFAULT_MS, .user_mode = geteuid() != 0 };
+        if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &o) != 0)
+                return SCORE_STATUS_FAILED;
+        const char *only = o.files.count ? o.files.items[0] : NULL;
+        int status = o.measured ? score_measured(&o, only) : o.suggest ? score_suggest(&o, only) : report_all(&o);
         strings_clear(&o.files);
-        return fflush(stdout) == 0 ? status : STATUS_FAILED;
+        strings_clear(&o.properties);
+        strings_clear(&o.command);
+        return fflush(stdout) == 0 ? status : SCORE_STATUS_FAILED;
 }

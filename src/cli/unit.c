@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/target.h"
+#include "plan/plan.h"
 
 static const struct verb {
         const char *name;
@@ -38,6 +39,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         case KEY_SYSTEM: o->user_mode = false; return 0;
         case KEY_LENIENT: o->lenient = true; return 0;
         case KEY_PATH: o->as_path = true; return 0;
+        case KEY_SEAL: {
+                enum plan_seal ignored;
+                if (plan_seal_parse(arg, &ignored) < 0)
+                        argp_error(state, "--seal takes %s", PLAN_SEAL_WORDS);
+                o->seal = arg;
+                return 0;
+        }
         case KEY_NO_BLOCK: o->no_wait = true; return 0;
         case KEY_BASE_TIME: o->base_time = arg; return 0;
         case KEY_ITERATIONS:

@@ -10,11 +10,16 @@
 #include "shim/client.h"
 #include "shim/service_launch.h"
 
+#define LIFE_OPTIONS                                                                                         \
+        UNIT_OPTIONS_SEARCH,                                                                                 \
+        UNIT_OPTION_LENIENT,                                                                                 \
+        { "no-block", KEY_NO_BLOCK, NULL, 0, "Do not wait", 1 },                                             \
+        { "quiet", 'q', NULL, 0, "Say nothing but errors", 1 }
+
+static const struct argp_option life_options[] = { LIFE_OPTIONS, { 0 } };
 static const struct argp_option start_options[] = {
-        UNIT_OPTIONS_SEARCH,
-        UNIT_OPTION_LENIENT,
-        { "no-block", KEY_NO_BLOCK, NULL, 0, "Do not wait", 1 },
-        { "quiet", 'q', NULL, 0, "Say nothing but errors", 1 },
+        LIFE_OPTIONS,
+        { "seal", KEY_SEAL, "MODE", 0, "auto, landlock, userns or off", 1 },
         { 0 },
 };
 
@@ -50,7 +55,7 @@ static bool life_parse(struct life *l, const struct argp_option *options, const 
 static struct service_launch launch_of(const struct life *l)
 {
         return (struct service_launch){ .root_fd = l->root_fd, .root_path = l->root_path, .user_mode = l->o.user_mode, .lenient = l->o.lenient,
-                                        .folders = &l->o.folders, .program = getenv("BULKHEAD_SERVICE") };
+                                        .seal = l->o.seal, .folders = &l->o.folders, .program = getenv("BULKHEAD_SERVICE") };
 }
 
 static void print_notes(const struct life *l, const struct strings *notes)
@@ -112,7 +117,7 @@ int unit_cmd_start(int argc, char **argv)
                 return 1;
         struct start_progress p = { .shown.quiet = l.o.quiet };
         const struct manager_options o = { .root_fd = l.root_fd, .root_path = l.root_path, .user_mode = l.o.user_mode, .lenient = l.o.lenient,
-                                           .folders = &l.o.folders, .requested = &l.o.names, .only_requested = true,
+                                           .folders = &l.o.folders, .requested = &l.o.names, .only_requested = true, .seal = l.o.seal,
                                            .program = getenv("BULKHEAD_SERVICE"), .event = on_start, .context = &p };
         if (manager_open(&o, &m, &e) < 0)
                 return target_fail("start", l.o.names.items[0], &e);
@@ -202,7 +207,7 @@ int unit_cmd_stop(int argc, char **argv)
 {
         CLEAN_LIFE struct life l = LIFE_INIT;
         int status = 0;
-        if (!life_parse(&l, start_options, "Stop services and wait until they are down", argc, argv))
+        if (!life_parse(&l, life_options, "Stop services and wait until they are down", argc, argv))
                 return 1;
         CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
         for (size_t i = 0; i < l.o.names.count; i++) {
@@ -243,7 +248,7 @@ int unit_cmd_restart(int argc, char **argv)
 {
         CLEAN_LIFE struct life l = LIFE_INIT;
         int status = 0;
-        if (!life_parse(&l, start_options, "Stop services and start them again, with their files as they are now", argc, argv))
+        if (!life_parse(&l, life_options, "Stop services and start them again, with their files as they are now", argc, argv))
                 return 1;
         CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
         for (size_t i = 0; i < l.o.names.count; i++) {

@@ -9,10 +9,13 @@
 #include <sys/stat.h>
 
 #include "shim/facts.h"
+#include "shim/zones.h"
 #include "cli/target.h"
 #include "cli/unit.h"
 #include "plan/directive.h"
 #include "plan/exec_line.h"
+#include "plan/socket_unit.h"
+#include "plan/timer_unit.h"
 #include "plan/unit_words.h"
 
 enum { ERRORS_MAX = 1000 };
@@ -21,6 +24,7 @@ struct check {
         const struct unit_options *o;
         const struct unit *u;
         const struct facts *facts;
+        struct zones zones;
         struct unit_file f;
         struct settings settings;
         struct strings noted; /* SECTION.NAME that a note was given for */
@@ -31,6 +35,7 @@ static void check_done(struct check *c)
 {
         unit_file_done(&c->f);
         settings_done(&c->settings);
+        zones_close(&c->zones);
         strings_clear(&c->noted);
 }
 
@@ -118,6 +123,25 @@ static void check_commands(struct check *c, const struct unit_line *l)
         struct error e = { 0 };
         if (exec_lines_assign(&commands, l->value, c->facts, &e) < 0)
                 tell_passable(c, l, &e);
+        for (size_t i = 0; i < commands.notes.count; i++) {
+                CLEAN_FREE char *place = unit_file_place(&c->f, l), *words = xprintf("%s: %s=: %s", place, l->name, commands.notes.items[i]);
+                note(c, words);
+        }
+}
+
+/* What the readers of [Timer] and [Socket] say. */
+static void check_activation(struct check *c, const struct unit_line *l)
+{
+        struct error e = { 0 };
+        int r = 0;
+        if (text_equal(l->section, "Timer"))
+                r = timer_unit_check(l, c->facts, &c->zones.source, &e);
+        else if (text_equal(l->section, "Socket"))
+                r = socket_unit_check(l, c->facts, &e);
+        if (r < 0 && text_equal(e.id, "directive.unsupported"))
+                tell_line(c, l, &e);
+        else if (r < 0)
+                tell_passable(c, l, &e);
 }
 
 static void check_line(struct check *c, const struct unit_line *l)
@@ -129,8 +153,10 @@ static void check_line(struct check *c, const struct unit_line *l)
                 check_commands(c, l);
         else if (kind == UNIT_WORD_UNKNOWN)
                 tell_unknown(c, l);
-        else
+        else {
+                check_activation(c, l);
                 note_not_ours(c, l);
+        }
 }
 
 /* ---- the whole ---- */
@@ -324,6 +350,24 @@ static int check_lines(struct check *c)
         return -E2BIG;
 }
 
+/* What must hold between the lines of a timer or a socket, once each can be read. */
+static void check_activated(struct check *c)
+{
+        CLEAN_TIMER_UNIT struct timer_unit timer = { 0 };
+        CLEAN_SOCKET_UNIT struct socket_unit sockets = { 0 };
+        struct error e = { 0 };
+        int r = 0;
+        CLEAN_UNIT_NAME struct unit_name name = { 0 };
+        if (c->errors || unit_name_parse(c->facts->unit, &name, NULL) < 0)
+                return;
+        if (name.type == UNIT_TIMER)
+                r = timer_unit_parse(&c->f, &name, c->facts, &c->zones.source, true, NULL, &timer, &e);
+        else if (name.type == UNIT_SOCKET)
+                r = socket_unit_parse(&c->f, &name, c->facts, true, NULL, &sockets, &e);
+        if (r < 0)
+                tell(c, c->u->sources[0].path, &e);
+}
+
 static void check_unit(struct check *c)
 {
         if (read_lines(c) < 0 || check_lines(c) < 0)
@@ -335,6 +379,7 @@ static void check_unit(struct check *c)
         check_programs(c, &m);
         if (c->u->name.type == UNIT_SERVICE)
                 check_service(c, &m);
+        check_activated(c);
 }
 
 static unsigned verify(const struct unit_options *o, const char *name)
@@ -346,8 +391,12 @@ static unsigned verify(const struct unit_options *o, const char *name)
         /* A template is read as one of its instances would be. */
         CLEAN_FREE char *unit = unit_name_is_template(&u.name) ? unit_name_instance(&u.name, "instance") : xstrdup(u.name.whole);
         facts_gather(&host, unit, o->user_mode);
-        CLEAN(check_done) struct check c = { .o = o, .u = &u, .facts = &host.facts, .settings.lenient = o->lenient };
-        check_unit(&c);
+        CLEAN(check_done) struct check c = { .o = o, .u = &u, .facts = &host.facts, .settings.lenient = o->lenient, .zones = ZONES_INIT };
+        struct error e = { 0 };
+        if (zones_open(&c.zones, &e) < 0)
+                tell(&c, name, &e);
+        else
+                check_unit(&c);
         return c.errors;
 }
 

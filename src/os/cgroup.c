@@ -365,6 +365,13 @@ static int not_made(int r, const struct cgroup_write *by, struct error *e)
         return r;
 }
 
+static int not_made_v2(const struct maker *m, int r, const struct cgroup_write *by, struct error *e)
+{
+        if (!by && m->wish->v2_origin)
+                error_while(e, "applying %s (control groups v2)", m->wish->v2_origin);
+        return not_made(r, by, e);
+}
+
 static bool may_be_refused(const struct maker *m, bool needed, int r)
 {
         return m->wish->rootless && !needed && (r == -EACCES || r == -EPERM || r == -EROFS);
@@ -393,6 +400,14 @@ static bool wants_devices(const struct cgroup_wish *w)
         return w->devices != CGROUP_DEVICES_OPEN;
 }
 
+static int no_v2(const char *origin, struct error *e)
+{
+        error_set(e, ENOENT, "cgroup.unified", "%s takes control groups v2, and none are mounted", origin);
+        error_hint(e, "beside v1 they are mostly at /sys/fs/cgroup/unified: mount -t cgroup2 none /sys/fs/cgroup/unified");
+        error_status(e, STATUS_CGROUP);
+        return -ENOENT;
+}
+
 static int make_folders(struct maker *m, const struct cgroup_writes *w, struct error *e)
 {
         CLEAN_FREE char *needed = needed_v2(m, w);
@@ -414,11 +429,13 @@ static int make_folders(struct maker *m, const struct cgroup_writes *w, struct e
                         forget_folders(m, before);
                 devices_done |= devices && r == 0;
         }
-        if (m->layout->has_v2 && (m->wish->all || *needed || !devices_done)) {
+        if (m->wish->v2_origin && !m->layout->has_v2)
+                return no_v2(m->wish->v2_origin, e);
+        if (m->layout->has_v2 && (m->wish->all || *needed || !devices_done || m->wish->v2_origin)) {
                 unsigned before = m->c->count;
                 int r = make_v2(m, needed, e);
-                if (r < 0 && !may_be_refused(m, *needed || !devices_done, r))
-                        return not_made(r, asker(m, NULL, w), e);
+                if (r < 0 && !may_be_refused(m, *needed || !devices_done || m->wish->v2_origin, r))
+                        return not_made_v2(m, r, asker(m, NULL, w), e);
                 if (r < 0)
                         forget_folders(m, before);
         }
@@ -453,7 +470,7 @@ int cgroup_apply_devices(const struct cgroup *c, const struct cgroup_resources *
 {
         const struct cgroup_folder *v1 = cgroup_v1_folder_of(c, "devices"), *v2 = cgroup_v2_folder(c);
         struct cgroup_exceptions x = { 0 };
-        struct cgroup_device_program p = { 0 };
+        struct bpf_program p = { 0 };
         CLEAN_FREE char *line = NULL;
         size_t rule = 0;
         int k;
@@ -470,7 +487,7 @@ int cgroup_apply_devices(const struct cgroup *c, const struct cgroup_resources *
                         (void)file_write(v1->fd, "devices.allow", "a");
                 cgroup_device_program_of(r->rules, r->rule_count, &p);
                 k = cgroup_device_program_attach(v2->fd, &p, fresh);
-                cgroup_device_program_done(&p);
+                bpf_program_done(&p);
                 if (k < 0) {
                         CLEAN_FREE char *origin = cgroup_origin_or(r, r->devices_origin, "devices");
                         error_errno(e, k, "cgroup.refused", "giving %s a program for %s (devices)", v2->path, origin);

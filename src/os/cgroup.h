@@ -52,6 +52,7 @@ struct cgroup_wish {
         bool may_exist; /* the folders may be there, with processes in them; they keep what they hold */
         bool rootless;  /* folders that nothing is asked of may be refused */
         enum cgroup_devices devices;
+        const char *v2_origin; /* who asks for a folder in v2, for programs on it; NULL: nobody does */
         const struct cgroup_resources *resources; /* NULL: none */
         int (*note)(void *context, const char *path); /* NULL, or called with each path before it is made */
         /* NULL, or called before anything is made, with all folders that may be made and are not there yet: for a record that outlives us. */

@@ -5,10 +5,10 @@
  */
 #pragma once
 
-#include <linux/bpf.h>
 #include <stddef.h>
 
 #include "base/error.h"
+#include "os/bpf.h"
 #include "os/cgroup_resources.h"
 
 /* ---- v1 ---- */
@@ -27,11 +27,6 @@ int cgroup_exceptions_write(int folder_fd, const struct cgroup_exceptions *x, bo
 
 /* ---- v2 ---- */
 
-struct cgroup_device_program {
-        struct bpf_insn *items;
-        size_t count, room;
-};
-void cgroup_device_program_done(struct cgroup_device_program *p);
-void cgroup_device_program_of(const struct cgroup_device_rule *rules, size_t count, struct cgroup_device_program *ret);
+void cgroup_device_program_of(const struct cgroup_device_rule *rules, size_t count, struct bpf_program *ret);
 /* Loads the program and ties it to the folder, in the place of the one that was there unless the folder is fresh. 0 or -errno. */
-int cgroup_device_program_attach(int folder_fd, const struct cgroup_device_program *p, bool fresh);
+int cgroup_device_program_attach(int folder_fd, const struct bpf_program *p, bool fresh);

@@ -287,7 +287,7 @@ static bool allowed(const struct cgroup_device_rule *rules, size_t count, const 
 }
 
 /* As much of the machine as such programs use. Fails on what the kernel's verifier would refuse. */
-static bool interpret(const struct cgroup_device_program *p, const struct ask *q)
+static bool interpret(const struct bpf_program *p, const struct ask *q)
 {
         const struct bpf_cgroup_dev_ctx context = { .access_type = q->access << 16 | (q->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR),
                                                     .major = q->major, .minor = q->minor };
@@ -360,7 +360,7 @@ static void programs_and_lists_mean_what_the_rules_say(void **state)
         for (int round = 0; round < 3000; round++) {
                 struct cgroup_device_rule rules[8];
                 size_t count = draw(ELEMENTS(rules) + 1), rule;
-                struct cgroup_device_program p = { 0 };
+                struct bpf_program p = { 0 };
                 struct cgroup_exceptions x = { 0 };
                 for (size_t i = 0; i < count; i++)
                         rules[i] = (struct cgroup_device_rule){ draw(2), types[draw(3)], (int64_t)draw(3) - 1, (int64_t)draw(3) - 1, 1 + draw(7) };
@@ -376,7 +376,7 @@ static void programs_and_lists_mean_what_the_rules_say(void **state)
                         if (has_list && (single || !want))
                                 assert_int_equal(listed(&x, &q, q.access), want);
                 }
-                cgroup_device_program_done(&p);
+                bpf_program_done(&p);
                 cgroup_exceptions_done(&x);
         }
         assert_true(lists > 500);
@@ -384,7 +384,7 @@ static void programs_and_lists_mean_what_the_rules_say(void **state)
 
 static void no_rules_refuse_every_device(void **state)
 {
-        struct cgroup_device_program p = { 0 };
+        struct bpf_program p = { 0 };
         struct cgroup_exceptions x = { 0 };
         const struct ask null = { 'c', 1, 3, CGROUP_READ };
         size_t rule;
@@ -393,7 +393,7 @@ static void no_rules_refuse_every_device(void **state)
         assert_int_equal(cgroup_exceptions_of(NULL, 0, &x, &rule), 0);
         assert_false(interpret(&p, &null));
         assert_false(listed(&x, &null, CGROUP_READ));
-        cgroup_device_program_done(&p);
+        bpf_program_done(&p);
 }
 
 static void a_part_of_a_wider_exception_cannot_be_listed(void **state)
@@ -415,7 +415,7 @@ static void the_default_rules_make_a_dev_that_works(void **state)
                      { { 'c', 136, 77, CGROUP_READ | CGROUP_WRITE }, true }, { { 'b', 8, 0, CGROUP_MKNOD }, true },
                      { { 'b', 8, 0, CGROUP_READ }, false }, { { 'c', 1, 1, CGROUP_READ }, false }, { { 'c', 10, 200, CGROUP_WRITE }, false } };
         struct cgroup_resources r = { 0 };
-        struct cgroup_device_program p = { 0 };
+        struct bpf_program p = { 0 };
         struct cgroup_exceptions x = { 0 };
         size_t rule;
         (void)state;
@@ -426,7 +426,7 @@ static void the_default_rules_make_a_dev_that_works(void **state)
                 assert_int_equal(interpret(&p, &rows[i].ask), rows[i].want);
                 assert_int_equal(listed(&x, &rows[i].ask, rows[i].ask.access), rows[i].want);
         }
-        cgroup_device_program_done(&p);
+        bpf_program_done(&p);
         cgroup_exceptions_done(&x);
         cgroup_resources_done(&r);
 }

@@ -6,11 +6,14 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "base/mutant.h"
+#include "os/file.h"
 
 /* Where clone3 is hidden, as containers do that look into the flags of clone; the child then moves itself. */
 static pid_t clone_plain(uint64_t namespaces, int cgroup_fd, int *ret_pidfd)
@@ -121,12 +124,22 @@ int process_open(pid_t pid)
         return fd < 0 ? -errno : (int)fd;
 }
 
-int process_copy_descriptor(pid_t pid, int number)
+/* A pidfd is a process's: that of a thread, which shares its table of descriptors as a rule. */
+static pid_t process_of_thread(pid_t thread)
 {
-        CLEAN_FD int pidfd = process_open(pid);
+        CLEAN_TEXT struct text t = { 0 };
+        CLEAN_FREE char *path = xprintf("/proc/%d/status", thread);
+        const char *line = file_read(AT_FDCWD, path, 65536, &t) == 0 ? strstr(t.data, "\nTgid:") : NULL;
+        return line ? (pid_t)strtol(line + 6, NULL, 10) : -ESRCH;
+}
+
+int process_copy_descriptor(pid_t thread, int number)
+{
+        pid_t pid = process_of_thread(thread);
+        CLEAN_FD int pidfd = pid < 0 ? pid : process_open(pid);
         if (pidfd < 0)
-                pidfd = (int)syscall(SYS_pidfd_open, pid, O_EXCL /* PIDFD_THREAD: one that leads no process */);
-        long fd = pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, number, 0); /* close-on-exec */
+                return pidfd;
+        long fd = syscall(SYS_pidfd_getfd, pidfd, number, 0); /* close-on-exec */
         return fd < 0 ? -errno : (int)fd;
 }
 

@@ -23,9 +23,9 @@ pid_t process_clone_borrowing(int cgroup_fd, void (*run)(void *data), void *data
 /* As fork, sharing the table of descriptors. The pid, 0 in the child, or -errno. */
 pid_t process_clone_files(void);
 int process_open(pid_t pid);             /* a pidfd or -errno */
+/* A copy of the descriptor that a thread of a process has at this number; takes the right to trace it. -errno on failure. */
+int process_copy_descriptor(pid_t thread, int number);
 int process_signal(int pidfd, int signal); /* 0 or -errno */
-/* A copy of the descriptor that a process has at that number. Needs the right to trace it. -errno on failure. */
-int process_copy_descriptor(pid_t pid, int number);
 /* Marks every descriptor from first up close-on-exec, without a limit to miss one. */
 int process_cloexec_from(unsigned first);
 /* Closes every descriptor from first up but the count ones in kept (negative ones are passed over). */

@@ -37,7 +37,7 @@ static int clone_by_name(void)
 }
 
 /* Where no mount can be cloned: a sealed copy in memory, which costs its size and a little time. */
-static int copy_sealed(void)
+int self_copy_sealed(void)
 {
         static const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
         CLEAN_FD int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = memfd_create("bulkhead", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -62,7 +62,7 @@ int self_open_read_only(void)
                 mount = clone_by_name();
         int r = mount < 0 ? mount : mount_change(mount, MOUNT_ATTR_RDONLY, 0, 0, false);
         if (r < 0)
-                return copy_sealed();
+                return self_copy_sealed();
         (void)snprintf(link, sizeof link, "/proc/self/fd/%d", mount);
         int fd = open(link, O_RDONLY | O_CLOEXEC);
         return fd < 0 ? -errno : fd;

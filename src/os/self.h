@@ -13,6 +13,8 @@
 
 /* Opens our program file through a mount of its own that is read-only, or a sealed copy. A descriptor or -errno. */
 int self_open_read_only(void);
+/* A sealed copy in memory, which runs where no file of the host can be seen or executed. A descriptor or -errno. */
+int self_copy_sealed(void);
 /* Whether our program file stands on a mount that is read-only already. */
 bool self_is_read_only(void);
 /* Whether the kernel can exchange the file of a running process (PR_SET_MM_MAP, CONFIG_CHECKPOINT_RESTORE). */

@@ -196,21 +196,6 @@ static int read_tmpfs(const struct reader *r, const char *value, struct error *e
         return directive_read_words(r, value, check_tmpfs, e);
 }
 
-static int check_folder(const char *word, char **ret, struct error *e)
-{
-        CLEAN_FREE char *absolute = xprintf("/%s", word), *normal = NULL;
-        if (*word == '/' || path_normalize(absolute, &normal) < 0 || text_equal(normal, "/") || strchr(word, ':') ||
-            path_is_below(normal, "/private"))
-                return directive_bad_value(e, word, "a relative path without \"..\", not \"private\"");
-        *ret = xstrdup(normal + 1);
-        return 0;
-}
-
-static int read_folders(const struct reader *r, const char *value, struct error *e)
-{
-        return directive_read_words(r, value, check_folder, e);
-}
-
 static int check_assignment(const char *word, char **ret, struct error *e)
 {
         const char *eq = strchr(word, '=');
@@ -933,22 +918,6 @@ COMPILER(compile_capabilities)
         return 0;
 }
 
-static int add_folders(struct plan *p, const struct setting *v, enum plan_folder_kind kind)
-{
-        for (size_t i = 0; i < v->count; i++) {
-                p->folders = xgrow(p->folders, &p->folder_room, p->folder_count + 1, sizeof *p->folders);
-                p->folders[p->folder_count++] =
-                        (struct plan_folder){ kind, xstrdup(v->list[i].text), 0755, v->list[i].origin };
-        }
-        return 0;
-}
-
-COMPILER(compile_runtime_directory) { return add_folders(p, v, PLAN_RUNTIME_FOLDER); }
-COMPILER(compile_state_directory) { return add_folders(p, v, PLAN_STATE_FOLDER); }
-COMPILER(compile_cache_directory) { return add_folders(p, v, PLAN_CACHE_FOLDER); }
-COMPILER(compile_logs_directory) { return add_folders(p, v, PLAN_LOGS_FOLDER); }
-COMPILER(compile_configuration_directory) { return add_folders(p, v, PLAN_CONFIGURATION_FOLDER); }
-
 COMPILER(compile_working_directory)
 {
         p->working_directory_optional = v->text[0] == '-';
@@ -1108,11 +1077,11 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_BIND_PATHS] = { "BindPaths", read_binds, NULL, compile_bind, "host paths shown elsewhere" },
         [D_BIND_READ_ONLY_PATHS] = { "BindReadOnlyPaths", read_binds, NULL, compile_bind_read_only, "the same, read-only" },
         [D_TEMPORARY_FILE_SYSTEM] = { "TemporaryFileSystem", read_tmpfs, NULL, compile_tmpfs, "empty tmpfs mounts" },
-        [D_RUNTIME_DIRECTORY] = { "RuntimeDirectory", read_folders, NULL, compile_runtime_directory, "folders below /run" },
-        [D_STATE_DIRECTORY] = { "StateDirectory", read_folders, NULL, compile_state_directory, "folders below /var/lib" },
-        [D_CACHE_DIRECTORY] = { "CacheDirectory", read_folders, NULL, compile_cache_directory, "folders below /var/cache" },
-        [D_LOGS_DIRECTORY] = { "LogsDirectory", read_folders, NULL, compile_logs_directory, "folders below /var/log" },
-        [D_CONFIGURATION_DIRECTORY] = { "ConfigurationDirectory", read_folders, NULL, compile_configuration_directory,
+        [D_RUNTIME_DIRECTORY] = { "RuntimeDirectory", directive_read_folders, NULL, directive_compile_folders, "folders below /run" },
+        [D_STATE_DIRECTORY] = { "StateDirectory", directive_read_folders, NULL, directive_compile_folders, "folders below /var/lib" },
+        [D_CACHE_DIRECTORY] = { "CacheDirectory", directive_read_folders, NULL, directive_compile_folders, "folders below /var/cache" },
+        [D_LOGS_DIRECTORY] = { "LogsDirectory", directive_read_folders, NULL, directive_compile_folders, "folders below /var/log" },
+        [D_CONFIGURATION_DIRECTORY] = { "ConfigurationDirectory", directive_read_folders, NULL, directive_compile_folders,
                                         "folders below /etc" },
         [D_WORKING_DIRECTORY] = { "WorkingDirectory", read_working_directory, NULL, compile_working_directory, "where it starts" },
         [D_ENVIRONMENT] = { "Environment", read_environment, NULL, compile_environment, "variables" },
@@ -1208,6 +1177,17 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_ALLOWED_MEMORY_NODES] = { "AllowedMemoryNodes", directive_read_numbers, NULL, directive_compile_allowed_nodes, "memory nodes of the control group" },
         [D_DEVICE_POLICY] = { "DevicePolicy", directive_read_exact_word, words_device_policy, directive_compile_device_policy, "which devices may be used" },
         [D_DEVICE_ALLOW] = { "DeviceAllow", directive_read_device, NULL, directive_compile_device, "a device that may be used" },
+        [D_IP_ADDRESS_ALLOW] = { "IPAddressAllow", directive_read_addresses, NULL, directive_compile_addresses, "addresses that IPAddressDeny= does not close" },
+        [D_IP_ADDRESS_DENY] = { "IPAddressDeny", directive_read_addresses, NULL, directive_compile_addresses, "addresses without packets to or from them" },
+        [D_IP_ACCOUNTING] = { "IPAccounting", directive_read_bool, NULL, directive_compile_ip_accounting, "taken, but nothing is counted" },
+        [D_SOCKET_BIND_ALLOW] = { "SocketBindAllow", directive_read_bind_rule, NULL, directive_compile_bind_rules, "ports that SocketBindDeny= does not close" },
+        [D_SOCKET_BIND_DENY] = { "SocketBindDeny", directive_read_bind_rule, NULL, directive_compile_bind_rules, "ports that cannot be bound" },
+        [D_RESTRICT_NETWORK_INTERFACES] = { "RestrictNetworkInterfaces", directive_read_interfaces, NULL, directive_compile_interfaces,
+                                            "network devices that may be used" },
+        [D_BIND_NETWORK_INTERFACE] = { "BindNetworkInterface", directive_read_interface, NULL, directive_compile_bound_interface,
+                                       "the network device of its sockets" },
+        [D_RESTRICT_FILE_SYSTEMS] = { "RestrictFileSystems", directive_read_file_systems, NULL, directive_compile_file_systems,
+                                      "kinds of file systems that may be opened" },
 };
 
 const char *directive_name(unsigned i, const char **ret_summary)
@@ -1264,7 +1244,7 @@ int settings_assign(struct settings *s, const struct facts *facts, const char *a
                 return unknown_directive(e, assignment, n);
 
         size_t shown = strlen(assignment);
-        char *origin = xstrndup(assignment, shown > 160 ? 160 : shown);
+        char *origin = s->by ? xprintf("%.160s (%s)", assignment, s->by) : xstrndup(assignment, shown > 160 ? 160 : shown);
         strings_take(&s->strings, origin);
         const char *value = eq + 1 + strspn(eq + 1, " \t");
         struct reader r = { row, s, &s->of[row - table], facts, origin };

@@ -47,6 +47,8 @@ enum directive_id {
         /* In the order of enum plan_io_kind. */
         D_IO_DEVICE_WEIGHT, D_IO_READ_BANDWIDTH_MAX, D_IO_WRITE_BANDWIDTH_MAX, D_IO_READ_IOPS_MAX, D_IO_WRITE_IOPS_MAX,
         D_ALLOWED_CPUS, D_ALLOWED_MEMORY_NODES, D_DEVICE_POLICY, D_DEVICE_ALLOW,
+        D_IP_ADDRESS_ALLOW, D_IP_ADDRESS_DENY, D_IP_ACCOUNTING, D_SOCKET_BIND_ALLOW, D_SOCKET_BIND_DENY, D_RESTRICT_NETWORK_INTERFACES,
+        D_BIND_NETWORK_INTERFACE, D_RESTRICT_FILE_SYSTEMS,
         DIRECTIVE_COUNT
 };
 
@@ -70,6 +72,7 @@ struct settings {
         struct strings strings; /* owns origins */
         size_t assignments;
         bool lenient; /* systemd's way with bad values: note and ignore */
+        const char *by; /* who assigns, for origins, where it is not the user: "profile strict"; or NULL */
         struct strings notes;
 };
 

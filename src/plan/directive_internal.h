@@ -43,6 +43,12 @@ int directive_read_words(const struct reader *r, const char *value, directive_ch
 /* The whole value as one word, expanded and checked. */
 int directive_read_text(const struct reader *r, const char *value, directive_check check, struct error *e);
 
+/* What a word stands for, added to ret; false: for itself. */
+typedef bool (*directive_expand)(const char *word, struct strings *ret);
+enum { DIRECTIVE_LIST_ALLOWS, DIRECTIVE_LIST_DENIES };
+/* A list of what is allowed, or with "~" denied, as the setting's number says; the first line decides, one of the other kind takes off. */
+int directive_read_signed_list(const struct reader *r, const char *value, directive_check check, directive_expand expand, struct error *e);
+
 static inline enum directive_id directive_of(const struct settings *s, const struct setting *v)
 {
         return (enum directive_id)(v - s->of);
@@ -58,6 +64,9 @@ static inline enum directive_id directive_of(const struct settings *s, const str
                  __attribute__((unused)) const struct facts *facts, struct plan *p, __attribute__((unused)) struct error *e)
 #define READER_OF_SIBLING(name) int name(const struct reader *r, const char *value, struct error *e)
 
+/* directive_folders.c */
+READER_OF_SIBLING(directive_read_folders);
+COMPILER_OF_SIBLING(directive_compile_folders);
 /* directive_process.c */
 READER_OF_SIBLING(directive_read_limit);
 COMPILER_OF_SIBLING(directive_compile_limit);
@@ -95,6 +104,19 @@ COMPILER_OF_SIBLING(directive_compile_allowed_cpus);
 COMPILER_OF_SIBLING(directive_compile_allowed_nodes);
 COMPILER_OF_SIBLING(directive_compile_device_policy);
 COMPILER_OF_SIBLING(directive_compile_device);
+/* directive_network.c */
+READER_OF_SIBLING(directive_read_addresses);
+READER_OF_SIBLING(directive_read_bind_rule);
+READER_OF_SIBLING(directive_read_interfaces);
+READER_OF_SIBLING(directive_read_interface);
+COMPILER_OF_SIBLING(directive_compile_addresses);
+COMPILER_OF_SIBLING(directive_compile_bind_rules);
+COMPILER_OF_SIBLING(directive_compile_interfaces);
+COMPILER_OF_SIBLING(directive_compile_bound_interface);
+COMPILER_OF_SIBLING(directive_compile_ip_accounting);
+/* directive_file_systems.c */
+READER_OF_SIBLING(directive_read_file_systems);
+COMPILER_OF_SIBLING(directive_compile_file_systems);
 /* "10M" is ten million. */
 int directive_parse_decimal_size(const char *s, uint64_t *ret);
 /* The set as the kernel writes it: sorted, each number once, neighbours as a range. Free it. */

@@ -95,6 +95,8 @@ static void bad_values(void **state)
                 "ReadOnlyPaths=srv", "ReadOnlyPaths=/srv/../etc", "ReadOnlyPaths=+-/srv", "ReadOnlyPaths=\"/srv",
                 "ReadOnlyPaths=/ok \"\"", "BindPaths=a:/b", "BindPaths=/a:b", "BindPaths=/a:/b:bind", "TemporaryFileSystem=x:ro",
                 "StateDirectory=/x", "StateDirectory=a/../b", "StateDirectory=private", "StateDirectory=private/x",
+                "StateDirectory=:b", "StateDirectory=a:/b", "StateDirectory=a:../b", "StateDirectory=a:private/b", "StateDirectory=a:b:rw",
+                "StateDirectory=a:b:ro:x", "StateDirectory=a/b:a", "StateDirectory=a:a", "ConfigurationDirectory=a:b", "ConfigurationDirectory=a::ro",
                 "StateDirectory=.", "WorkingDirectory=x", "WorkingDirectory=~/x", "Environment=1A=b", "Environment==b",
                 "Environment=A", "UMask=8", "UMask=1000", "UMask=", "MemoryMax=0", "MemoryMax=-1", "MemoryMax=1X",
                 "TasksMax=0", "TasksMax=1K", "TasksMax=0%", "CPUQuota=20", "CPUQuota=0%", "CPUQuota=%", "CPUQuota=1.234%",
@@ -883,6 +885,29 @@ static void process_settings(void **state)
         assert_int_equal(p.supplementary.count, 2);
 }
 
+static void folders_with_links(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *name, *above, *links[2];
+                bool read_only;
+        } expected[] = { { "a", NULL, { NULL, NULL }, false },      { "a/bbb", "a", { NULL, NULL }, false }, { "a-x", NULL, { NULL, NULL }, false },
+                         { "ab", NULL, { NULL, NULL }, true },      { "x", NULL, { "a/2", "a/3" }, false },  { "x/yyy", "x", { "a/1", NULL }, true } };
+        PLAN("StateDirectory=x/yyy:a/1:ro a/bbb a", "StateDirectory=ab::ro x:a/2 a-x a x:a/3 x:a/2");
+        assert_int_equal(p.folder_count, ELEMENTS(expected));
+        for (size_t i = 0; i < ELEMENTS(expected); i++) {
+                const struct plan_folder *f = &p.folders[i];
+                assert_string_equal(f->name, expected[i].name);
+                assert_string_equal(f->above ? f->above->name : "", expected[i].above ? expected[i].above : "");
+                assert_int_equal(f->read_only, expected[i].read_only);
+                assert_int_equal(f->links.count, (expected[i].links[0] != NULL) + (expected[i].links[1] != NULL));
+                for (size_t k = 0; k < f->links.count; k++)
+                        assert_string_equal(f->links.items[k], expected[i].links[k]);
+        }
+        assert_true(plan_has_mounts(&p)); /* for the read-only ones */
+        plan_done(&p);
+}
+
 static void folders(void **state)
 {
         PLAN("StateDirectory=a b/c", "RuntimeDirectory=%p", "ConfigurationDirectory=x", "ConfigurationDirectory=");
@@ -960,6 +985,7 @@ static void names(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(folders_with_links),
                 cmocka_unit_test(bad_values), cmocka_unit_test(unknown_names), cmocka_unit_test(paths), cmocka_unit_test(binds),
                 cmocka_unit_test(tmpfs_entries), cmocka_unit_test(specifiers), cmocka_unit_test(equal_paths),
                 cmocka_unit_test(below_hidden), cmocka_unit_test(redundant_children), cmocka_unit_test(writing_and_running),

@@ -73,13 +73,16 @@ static bool is_program(const char *s)
         return n && n <= 255 && !slash && !text_equal(s, ".") && !text_equal(s, "..");
 }
 
-/* As text_next_word, with words for what is wrong. */
-static int next_word(const char **s, char **ret, struct error *e)
+/* As systemd takes them: a regular expression's backslashes often stand there alone. */
+static int next_word(const char **s, char **ret, struct strings *notes, struct error *e)
 {
         const char *start = *s;
-        int r = text_next_word(s, ret);
+        size_t kept = 0;
+        int r = text_next_word_relaxed(s, ret, &kept);
         if (r < 0)
-                return fail(e, "a quote is open, or an escape is unknown, in", start, "quotes are closed, and a backslash is written \\\\");
+                return fail(e, "a quote is open in", start, "a quote that means itself is written \\\" or \\'");
+        if (kept && notes->count < EXEC_NOTES_MAX)
+                strings_take(notes, xprintf("\"%.80s\" has escapes that are unknown: their backslashes stay; a backslash is written \\\\", *ret));
         return r;
 }
 
@@ -102,7 +105,7 @@ static bool is_alone(const char *s)
 }
 
 /* 1: a semicolon ended the command; 0: the value's end did. */
-static int take_arguments(const char **s, const struct facts *facts, struct exec_line *l, size_t *bytes, struct error *e)
+static int take_arguments(const char **s, const struct facts *facts, struct exec_line *l, size_t *bytes, struct strings *notes, struct error *e)
 {
         for (;;) {
                 CLEAN_FREE char *word = NULL;
@@ -120,7 +123,7 @@ static int take_arguments(const char **s, const struct facts *facts, struct exec
                         strings_add(&l->argv, ";");
                         continue;
                 }
-                int r = next_word(s, &word, e);
+                int r = next_word(s, &word, notes, e);
                 if (r <= 0)
                         return r;
                 r = expand(word, facts, bytes, &expanded, e);
@@ -161,12 +164,12 @@ static void line_done(struct exec_line *l)
 #define CLEAN_LINE CLEAN(line_done)
 
 /* 1: a command, and there may be more; 2: none, for only a semicolon stood there; 0: the end. */
-static int take_command(const char **s, const struct facts *facts, struct exec_line *ret, bool *more, struct error *e)
+static int take_command(const char **s, const struct facts *facts, struct exec_line *ret, bool *more, struct strings *notes, struct error *e)
 {
         CLEAN_FREE char *first = NULL;
         CLEAN_LINE struct exec_line l = { 0 };
         size_t bytes = 0;
-        int r = next_word(s, &first, e);
+        int r = next_word(s, &first, notes, e);
         if (r <= 0)
                 return r;
         *more = text_equal(first, ";");
@@ -174,7 +177,7 @@ static int take_command(const char **s, const struct facts *facts, struct exec_l
                 return 2;
         r = take_program(first, facts, &l, &bytes, e);
         if (r == 0)
-                r = take_arguments(s, facts, &l, &bytes, e);
+                r = take_arguments(s, facts, &l, &bytes, notes, e);
         if (r < 0)
                 return r;
         if (l.program && (!l.argv.count || !*l.argv.items[0]))
@@ -194,7 +197,7 @@ static void add_line(struct exec_lines *l, struct exec_line *taken)
 
 int exec_lines_assign(struct exec_lines *l, const char *value, const struct facts *facts, struct error *e)
 {
-        size_t before = l->count;
+        size_t before = l->count, notes_before = l->notes.count;
         bool more = true;
         int r = 1;
         value += strspn(value, blanks);
@@ -206,7 +209,7 @@ int exec_lines_assign(struct exec_lines *l, const char *value, const struct fact
                 return over_limit(e, "bytes", EXEC_VALUE_MAX);
         while (more && r > 0) {
                 struct exec_line line = { 0 };
-                r = take_command(&value, facts, &line, &more, e);
+                r = take_command(&value, facts, &line, &more, &l->notes, e);
                 if (r == 1)
                         add_line(l, &line);
                 if (l->count > EXEC_COMMANDS_MAX)
@@ -214,6 +217,10 @@ int exec_lines_assign(struct exec_lines *l, const char *value, const struct fact
         }
         while (r < 0 && l->count > before)
                 line_done(&l->items[--l->count]);
+        while (r < 0 && l->notes.count > notes_before) {
+                free(l->notes.items[--l->notes.count]);
+                l->notes.items[l->notes.count] = NULL;
+        }
         return r < 0 ? r : 0;
 }
 
@@ -222,6 +229,7 @@ void exec_lines_done(struct exec_lines *l)
         for (size_t i = 0; i < l->count; i++)
                 line_done(&l->items[i]);
         free(l->items);
+        strings_clear(&l->notes);
         *l = (struct exec_lines){ 0 };
 }
 

@@ -18,6 +18,7 @@ enum {
         EXEC_WORDS_MAX = 32768,    /* of one command, with its variables */
         EXEC_BYTES_MAX = 4 << 20,  /* of one command, with its specifiers and variables */
         EXEC_PROGRAM_MAX = 4095,
+        EXEC_NOTES_MAX = 100,      /* of one directive; more are not told */
 };
 
 enum exec_flag {
@@ -39,6 +40,7 @@ struct exec_line {
 struct exec_lines {
         struct exec_line *items;
         size_t count, room;
+        struct strings notes; /* of escapes that are unknown, and stay in the words as they are written */
 };
 
 /*

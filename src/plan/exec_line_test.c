@@ -53,10 +53,11 @@ static const struct {
         { "a 'b c' \"d e\" f'g h'i", "0 a [a] [b c] [d e] [fg hi]" },
         { "a '' \"\"", "0 a [a] [] []" },
         { "a \\x41\\101\\u0041\\U00000041 b\\sc \\\\ \\\" '\\''", "0 a [a] [AAAA] [b c] [\\] [\"] [']" },
+        { "a \\q '[^ ]+?\\-x\\\\' \\x4 \\x00 \\400 \\ud800 b\\", "0 a [a] [\\q] [[^ ]+?\\-x\\] [\\x4] [\\x00] [\\400] [\\ud800] [b\\]" },
         { "'/bin/a b' c", "0 /bin/a b [/bin/a b] [c]" },
         /* Several commands. */
         { "a b ; c ; -d e", "0 a [a] [b]; 0 c [c]; 1 d [d] [e]" },
-        { "a \\; b \";\" c; ;d \\;e", NULL },
+        { "a \\; b \";\" c; ;d \\;e", "0 a [a] [;] [b] [;] [c;] [;d] [\\;e]" },
         { "a \\; b \";\" c; ;d", "0 a [a] [;] [b] [;] [c;] [;d]" },
         { "; a ; ; b ;", "0 a [a]; 0 b [b]" },
         { ";", "" },
@@ -104,10 +105,10 @@ static const struct {
         { "\"a\\nb\"", "unit.exec", "names no program: \"a\nb\"" },
         { "\"/a\\\\b\"", "unit.exec", "names no program: \"/a\\b\"" },
         { "'/a\"b'", "unit.exec", "names no program: \"/a\"b\"" },
-        { "a 'b", "unit.exec", "a quote is open, or an escape is unknown, in \"'b\"" },
-        { "a \\q", "unit.exec", "a quote is open, or an escape is unknown, in \"\\q\"" },
-        { "a b\\", "unit.exec", "a quote is open, or an escape is unknown, in \"b\\\"" },
-        { "\\;", "unit.exec", "a quote is open, or an escape is unknown, in \"\\;\"" },
+        { "a 'b", "unit.exec", "a quote is open in \"'b\"" },
+        { "a \\q 'b", "unit.exec", "a quote is open in \"'b\"" },
+        { "a 'b\\", "unit.exec", "a quote is open in \"'b\\\"" },
+        { "\\;", "unit.exec", "names no program: \"\\;\"" },
         { "a %", "directive.specifier", "unknown specifier % " },
         { "/bin/%Z", "directive.specifier", "unknown specifier %Z" },
 };
@@ -127,6 +128,22 @@ static void test_what_is_refused_leaves_nothing(void **state)
                 CLEAN_FREE char *text = text_of(&l);
                 assert_string_equal(text, "0 /bin/kept [/bin/kept]");
         }
+}
+
+static void test_unknown_escapes_are_told(void **state)
+{
+        (void)state;
+        CLEAN_EXEC_LINES struct exec_lines l = { 0 };
+        assert_int_equal(exec_lines_assign(&l, "a \\n \\\\. b ; c d\\.e", &facts, NULL), 0);
+        assert_int_equal(l.notes.count, 1);
+        assert_string_equal(l.notes.items[0], "\"d\\.e\" has escapes that are unknown: their backslashes stay; a backslash is written \\\\");
+        assert_int_equal(exec_lines_assign(&l, "a \\. 'b", &facts, NULL), -EINVAL);
+        assert_int_equal(l.notes.count, 1);
+        for (int i = 0; i < EXEC_NOTES_MAX * 2; i++)
+                assert_int_equal(exec_lines_assign(&l, "a \\.", &facts, NULL), 0);
+        assert_int_equal(l.notes.count, EXEC_NOTES_MAX);
+        assert_int_equal(exec_lines_assign(&l, "", &facts, NULL), 0);
+        assert_int_equal(l.notes.count, 0);
 }
 
 static void test_assignments_add_up_until_an_empty_one(void **state)
@@ -236,6 +253,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_what_is_read),
                 cmocka_unit_test(test_what_is_refused_leaves_nothing),
+                cmocka_unit_test(test_unknown_escapes_are_told),
                 cmocka_unit_test(test_assignments_add_up_until_an_empty_one),
                 cmocka_unit_test(test_variables),
                 cmocka_unit_test(test_limits),

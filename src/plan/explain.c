@@ -429,8 +429,12 @@ static void text_folders(const struct view *v)
         for (size_t i = 0; i < v->p->folder_count; i++) {
                 const struct plan_folder *f = &v->p->folders[i];
                 CLEAN_FREE char *path = folder_path(v, f);
-                CLEAN_FREE char *words = xprintf("%s, mode %04o%s%s", folder_rows[f->kind].kind, (unsigned)f->mode,
-                                                 is_private_folder(v, f) ? ", below private/" : "",
+                CLEAN_TEXT struct text links = { 0 };
+                text_add(&links, "");
+                for (size_t k = 0; k < f->links.count; k++)
+                        text_addf(&links, "%s%s", k ? ", " : ", linked as ", f->links.items[k]);
+                CLEAN_FREE char *words = xprintf("%s, mode %04o%s%s%s%s", folder_rows[f->kind].kind, (unsigned)f->mode,
+                                                 f->read_only ? ", read-only" : "", is_private_folder(v, f) ? ", below private/" : "", links.data,
                                                  f->kind != PLAN_RUNTIME_FOLDER ? "" : v->p->runtime_folders_kept ? ", stays at the end" : ", removed at the end");
                 line(v, "folders", path, words, f->origin);
         }
@@ -501,7 +505,7 @@ void explain_text(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 text_unit,         text_identity, text_namespaces, text_mounts,  text_capabilities, text_calls,
-                text_restrictions, text_limits,   explain_resources_text, text_folders, text_process, explain_process_text, text_seal,         text_notes,
+                text_restrictions, text_limits,   explain_resources_text, explain_network_text, text_folders, text_process, explain_process_text, text_seal,         text_notes,
                 text_open,
         };
         /* Of a container the configuration says what a unit's directives and defaults say of a run. */
@@ -752,6 +756,8 @@ static void json_folders(const struct view *v)
                 json_string(t, "kind", folder_rows[f->kind].kind);
                 json_string(t, "mode", mode);
                 json_bool(t, "private", is_private_folder(v, f));
+                json_bool(t, "read_only", f->read_only);
+                json_strings(t, "links", &f->links);
                 json_string(t, "origin", f->origin);
                 text_add(t, "}");
         }
@@ -810,7 +816,7 @@ void explain_json(const struct plan *p, const struct explain_host *host, struct 
 {
         static void (*const sections[])(const struct view *) = {
                 json_unit,   json_identity,     json_namespaces, json_mounts,  json_capabilities, json_privileges,
-                json_calls,  json_restrictions, json_limits,     explain_resources_json, json_folders, json_process, explain_process_json, json_seal,
+                json_calls,  json_restrictions, json_limits,     explain_resources_json, explain_network_json, json_folders, json_process, explain_process_json, json_seal,
                 json_open,   explain_container_json,
         };
         const struct view v = { p, host, t };

@@ -9,3 +9,6 @@ void explain_process_json(const struct view *v);
 /* explain_resources.c */
 void explain_resources_text(const struct view *v);
 void explain_resources_json(const struct view *v);
+/* explain_network.c */
+void explain_network_text(const struct view *v);
+void explain_network_json(const struct view *v);

@@ -275,6 +275,7 @@ static void environment_and_streams(void **state)
         assert_line(LINES("StandardOutput=append:/x"), "process standard output append /x StandardOutput=append:/x\n"
                                                        "process standard error where standard output goes StandardOutput=append:/x\n");
         assert_line(LINES("StandardInput=null"), "process standard input nowhere StandardInput=null\n");
+        assert_line(LINES("StateDirectory=a:b a:c:ro"), "folders /var/lib/a state, mode 0755, read-only, linked as b, c StateDirectory=a:b a:c:ro\n");
         assert_line(LINES("RuntimeDirectory=a", "RuntimeDirectoryMode=0700", "RuntimeDirectoryPreserve=yes"),
                     "folders /run/a runtime, mode 0700, stays at the end RuntimeDirectory=a, RuntimeDirectoryMode=0700, RuntimeDirectoryPreserve=yes\n");
         assert_json(LINES("PassEnvironment=A B"), "\"environment_sources\":{\"pass\":{\"value\":[\"A\",\"B\"],\"origin\":\"PassEnvironment=A B\"}}");

@@ -60,18 +60,58 @@ bool plan_is_sealed(const struct plan *p)
         return p->seal != PLAN_SEAL_OFF && p->namespaces;
 }
 
-static int compare_mounts(const void *a, const void *b)
+int plan_seal_parse(const char *word, enum plan_seal *ret)
 {
-        const struct plan_mount *x = a, *y = b;
-        /* Byte order with '/' first, so that a folder comes before all below it. */
-        const char *p = x->path, *q = y->path;
+        static const char *const words[] = { [PLAN_SEAL_AUTO] = "auto", [PLAN_SEAL_LANDLOCK] = "landlock", [PLAN_SEAL_USERNS] = "userns",
+                                             [PLAN_SEAL_OFF] = "off" };
+        for (size_t i = 0; i < ELEMENTS(words); i++)
+                if (text_equal(word, words[i])) {
+                        *ret = (enum plan_seal)i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+/* Byte order with '/' first, so that a folder comes before all below it. */
+static int compare_paths(const char *p, const char *q)
+{
         while (*p && *p == *q)
                 p++, q++;
         unsigned char c = (unsigned char)*p, d = (unsigned char)*q;
-        if (c == d)
-                return (int)x->kind - (int)y->kind;
         c = c == '/' ? 1 : c, d = d == '/' ? 1 : d;
         return c - d;
+}
+
+static int compare_mounts(const void *a, const void *b)
+{
+        const struct plan_mount *x = a, *y = b;
+        int r = compare_paths(x->path, y->path);
+        return r ? r : (int)x->kind - (int)y->kind;
+}
+
+static int compare_folders(const void *a, const void *b)
+{
+        const struct plan_folder *x = a, *y = b;
+        return x->kind != y->kind ? (int)x->kind - (int)y->kind : compare_paths(x->name, y->name);
+}
+
+static bool lies_in(const char *name, const char *above)
+{
+        size_t n = strlen(above);
+        return !strncmp(name, above, n) && name[n] == '/';
+}
+
+void plan_arrange_folders(struct plan *p)
+{
+        if (p->folder_count)
+                qsort(p->folders, p->folder_count, sizeof *p->folders, compare_folders);
+        for (size_t i = 0; i < p->folder_count; i++) {
+                struct plan_folder *f = &p->folders[i];
+                f->above = NULL;
+                for (size_t k = i; k-- > 0 && !f->above;)
+                        if (p->folders[k].kind == f->kind && lies_in(f->name, p->folders[k].name))
+                                f->above = &p->folders[k];
+        }
 }
 
 static bool is_access(enum plan_mount_kind k)
@@ -196,12 +236,25 @@ void plan_process_done(struct plan_process *p)
         strings_clear(&p->search_path);
 }
 
+void plan_make_trial(struct plan *p, bool without_folders)
+{
+        p->remove_ipc = false;
+        p->runtime_folders_kept = true;
+        if (!without_folders)
+                return;
+        for (size_t i = 0; i < p->folder_count; i++)
+                free(p->folders[i].name);
+        p->folder_count = 0;
+        free(p->working_directory);
+        p->working_directory = NULL;
+}
+
 void plan_done(struct plan *p)
 {
         for (size_t i = 0; i < p->mount_count; i++)
                 drop_mount(&p->mounts[i]);
         for (size_t i = 0; i < p->folder_count; i++)
-                free(p->folders[i].name);
+                free(p->folders[i].name), strings_clear(&p->folders[i].links);
         for (size_t i = 0; i < p->redundant_count; i++)
                 drop_mount(&p->redundant[i]);
         free(p->redundant);
@@ -216,6 +269,8 @@ void plan_done(struct plan *p)
         free(p->program);
         plan_process_done(&p->process);
         plan_resources_done(&p->resources);
+        plan_network_done(&p->network);
+        strings_clear(&p->file_systems.names);
         if (p->container) {
                 plan_container_done(p->container);
                 free(p->container);

@@ -15,7 +15,9 @@
 
 #include "base/text.h"
 #include "plan/container.h"
+#include "plan/file_systems.h"
 #include "plan/filter.h"
+#include "plan/network.h"
 #include "plan/process.h"
 #include "plan/resources.h"
 #include "plan/restriction.h"
@@ -68,6 +70,9 @@ struct plan_folder {
         enum plan_folder_kind kind;
         char *name; /* relative */
         mode_t mode;
+        struct strings links; /* relative: symbolic links that lead to it */
+        bool read_only;
+        const struct plan_folder *above; /* the nearest folder of the same kind that it lies in, or NULL */
         const char *origin;
 };
 
@@ -150,6 +155,8 @@ struct plan {
         mode_t umask;
         struct plan_process process;
         struct plan_resources resources;
+        struct plan_network network;
+        struct plan_file_systems file_systems;
         enum plan_seal seal;
 
         struct plan_container *container; /* owned; NULL: the host's tree and a unit's directives alone */
@@ -167,11 +174,21 @@ struct plan_mount *plan_add_mount(struct plan *p, enum plan_mount_kind kind, con
 void plan_add_denial(struct plan *p, const char *calls, int error, const char *origin);
 void plan_need_namespace(struct plan *p, uint64_t flag, const char *origin);
 void plan_drop_capability(struct plan *p, unsigned capability, const char *origin);
+/* Sorts the folders by kind and path, parents first, and says of each what it lies in. */
+void plan_arrange_folders(struct plan *p);
 /* Sorts the mounts, parents first, and leaves of each path only what has an effect. */
 void plan_normalize_mounts(struct plan *p);
 /* Whether the payload needs a mount namespace of its own. */
 bool plan_has_mounts(const struct plan *p);
 /* Whether the seal applies: there is something that a payload could undo. */
 bool plan_is_sealed(const struct plan *p);
+/* "auto", "landlock", "userns", "off": 0 or -EINVAL. */
+int plan_seal_parse(const char *word, enum plan_seal *ret);
+#define PLAN_SEAL_WORDS "auto, landlock, userns or off"
+/*
+ * For a process that only tries what the plan lets it do: nothing of its user's is removed at the end, and folders of the run are kept.
+ * without_folders: they are not even made, nor entered.
+ */
+void plan_make_trial(struct plan *p, bool without_folders);
 void plan_done(struct plan *p);
 #define CLEAN_PLAN CLEAN(plan_done)

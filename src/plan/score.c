@@ -305,7 +305,8 @@ static bool applies(const struct score_settings *s, const struct check *c)
 static void judge(const struct score_settings *s, const struct check *c, struct score_row *row)
 {
         int badness = applies(s, c) ? c->assess(s, c) : NOT_APPLICABLE;
-        *row = (struct score_row){ .check = c->name, .directive = c->directive };
+        *row = (struct score_row){ .check = c->name, .directive = c->directive,
+                                    .capabilities = c->assess == assess_capabilities ? c->parameter : 0 };
         if (badness == NOT_APPLICABLE) {
                 row->description = c->condition == UNLESS_ROOT ? "does not matter for root" : "does not apply to early services";
                 return;
@@ -320,7 +321,15 @@ static void judge(const struct score_settings *s, const struct check *c, struct 
         row->weight = c->weight[SCORE_VERSION_252];
 }
 
-static void sum_up(struct score *s)
+const char *score_rating(unsigned exposure)
+{
+        size_t i = 0;
+        while (exposure < ratings[i].least)
+                i++;
+        return ratings[i].name;
+}
+
+void score_sum_up(struct score *s)
 {
         uint64_t total = 0, reached = 0;
         for (size_t i = 0; i < s->count; i++) {
@@ -333,10 +342,7 @@ static void sum_up(struct score *s)
                 r->exposure_tenths = r->applies ? divide_up(divide_up((uint64_t)r->badness * r->weight * 100, r->range), total) : 0;
         }
         s->exposure = divide_up(reached * 100, total);
-        size_t i = 0;
-        while (s->exposure < ratings[i].least)
-                i++;
-        s->rating = ratings[i].name;
+        s->rating = score_rating(s->exposure);
 }
 
 /* ---- names ---- */
@@ -351,40 +357,6 @@ static char *with_instance(const char *name)
 static bool is_service(const char *name)
 {
         return text_ends(name, ".service") && *name != '.' && *name != '@' && strlen(name) <= 255 && !strchr(name, '/');
-}
-
-static void add_folder(struct strings *ret, char *name)
-{
-        if (strings_has(ret, name))
-                free(name);
-        else
-                strings_take(ret, name);
-}
-
-void score_drop_in_folders(const char *name, struct strings *ret)
-{
-        static const char suffix[] = ".service";
-        CLEAN_FREE char *whole = with_instance(name);
-        size_t length = strlen(whole);
-        if (!is_service(name))
-                return;
-        CLEAN_FREE char *stem = xstrndup(whole, length - (sizeof suffix - 1));
-        char *at = strchr(stem, '@');
-        CLEAN_FREE char *instance = xstrdup(at ? at : "");
-        if (at)
-                *at = 0;
-        for (size_t n = strlen(stem); n > 0;) {
-                if (*instance) {
-                        add_folder(ret, xprintf("%.*s%s%s.d", (int)n, stem, instance, suffix));
-                        add_folder(ret, xprintf("%.*s@%s.d", (int)n, stem, suffix));
-                }
-                if (!*instance || n < strlen(stem))
-                        add_folder(ret, xprintf("%.*s%s.d", (int)n, stem, suffix));
-                /* On to the dash before. */
-                for (n--; n > 0 && stem[n - 1] != '-'; n--)
-                        continue;
-        }
-        add_folder(ret, xprintf("%s.d", suffix + 1));
 }
 
 int score_unit(const struct unit_file *u, const char *name, bool lenient, struct score *ret, struct error *e)
@@ -403,7 +375,7 @@ int score_unit(const struct unit_file *u, const char *name, bool lenient, struct
         for (size_t i = 0; i < ELEMENTS(checks); i++)
                 if (checks[i].weight[SCORE_VERSION_252])
                         judge(&s, &checks[i], &score.rows[score.count++]);
-        sum_up(&score);
+        score_sum_up(&score);
         *ret = score;
         score = (struct score){ 0 };
         return 0;

@@ -21,6 +21,7 @@ struct score_row {
         unsigned badness, range;  /* 0 is good, range the worst */
         unsigned weight;
         unsigned exposure_tenths; /* its part of the whole, rounded up */
+        uint64_t capabilities;    /* that the check is about; 0: none */
 };
 
 struct score {
@@ -40,8 +41,7 @@ int score_unit(const struct unit_file *u, const char *name, bool lenient, struct
 void score_done(struct score *s);
 #define CLEAN_SCORE CLEAN(score_done)
 
-/*
- * The folders that hold drop-ins of a unit, without the path: "a-b.service.d", "a-.service.d", "service.d".  Of files of one
- * name the first counts; all are read in the order of their names.
- */
-void score_drop_in_folders(const char *name, struct strings *ret);
+/* Makes the number, its rating and each row's part of it from the rows' badness. */
+void score_sum_up(struct score *s);
+/* The word for an exposure from 0 to 100. */
+const char *score_rating(unsigned exposure);

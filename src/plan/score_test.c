@@ -280,34 +280,11 @@ static void test_names(void **state)
         }
 }
 
-static void test_folders_of_drop_ins(void **state)
-{
-        static const struct {
-                const char *name, *folders;
-        } rows[] = {
-                { "a.service", "a.service.d service.d" },
-                { "a-b-c.service", "a-b-c.service.d a-b-.service.d a-.service.d service.d" },
-                { "a@.service", "a@i.service.d a@.service.d service.d" },
-                { "a-b@x.service", "a-b@x.service.d a-b@.service.d a-@x.service.d a-@.service.d a-.service.d service.d" },
-                { "a.socket", "" },
-        };
-        (void)state;
-        for (size_t i = 0; i < ELEMENTS(rows); i++) {
-                CLEAN_STRINGS struct strings folders = { 0 };
-                CLEAN_TEXT struct text t = { 0 };
-                score_drop_in_folders(rows[i].name, &folders);
-                text_add(&t, "");
-                for (size_t k = 0; k < folders.count; k++)
-                        text_addf(&t, "%s%s", k ? " " : "", folders.items[k]);
-                assert_string_equal(t.data, rows[i].folders);
-        }
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_numbers),         cmocka_unit_test(test_a_perfect_service), cmocka_unit_test(test_how_lines_add_up),
-                cmocka_unit_test(test_what_is_refused), cmocka_unit_test(test_names),             cmocka_unit_test(test_folders_of_drop_ins),
+                cmocka_unit_test(test_what_is_refused), cmocka_unit_test(test_names),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -222,7 +222,11 @@ bool exit_set_has(const struct exit_set *s, bool signal, int number)
 
 static int read_commands(const struct assignment *a, struct error *e)
 {
-        int r = exec_lines_assign(a->field, a->value, a->facts, e);
+        struct exec_lines *l = a->field;
+        int r = exec_lines_assign(l, a->value, a->facts, e);
+        for (size_t i = 0; i < l->notes.count; i++)
+                strings_take(&a->s->notes, xprintf("%s=: %s", a->row->name, l->notes.items[i]));
+        strings_clear(&l->notes);
         return r < 0 ? error_while(e, "reading %s=", a->row->name) : 0;
 }
 
@@ -375,7 +379,12 @@ static int refuse(const struct unit_line *l, bool lenient, struct service *s, co
 static int read_line(const struct unit_line *l, const struct facts *facts, bool lenient, struct service *s, const char *place, struct error *e)
 {
         struct error why = { 0 };
+        const size_t notes = s->notes.count;
         int r = service_assign(s, l->section, l->name, l->value, facts, &why);
+        for (size_t i = notes; i < s->notes.count; i++) {
+                CLEAN_FREE char *without = s->notes.items[i];
+                s->notes.items[i] = xprintf("%s: %s", place, without);
+        }
         if (r > 0 || (r == 0 && is_others(l)))
                 return 0;
         if (r == 0)

@@ -59,7 +59,7 @@ struct service {
         char *pid_file;        /* absolute, or NULL */
         char *description;     /* or NULL */
         struct strings sockets;
-        struct strings notes;  /* what was passed over, if lenient */
+        struct strings notes;  /* what was passed over, if lenient; unknown escapes in commands */
 };
 
 /*

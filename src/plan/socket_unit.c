@@ -269,15 +269,16 @@ static int check_values(struct socket_unit *s, struct error *e)
         return 0;
 }
 
+static const struct socket_unit defaults = {
+        .options = { .backlog = UINT32_MAX, .mode = 0666, .directory_mode = 0755, .priority = LISTEN_UNSET, .receive_buffer = LISTEN_UNSET, .send_buffer = LISTEN_UNSET,
+                     .ip_tos = LISTEN_UNSET, .ip_ttl = LISTEN_UNSET, .mark = LISTEN_UNSET, .keep_alive_probes = LISTEN_UNSET, .pipe_size = LISTEN_UNSET,
+                     .queue_messages = LISTEN_UNSET, .queue_message_size = LISTEN_UNSET, .uid = (uid_t)-1, .gid = (gid_t)-1 },
+        .max_connections = 64, .timeout_usec = UINT64_MAX, .trigger_limit_interval_usec = 2000000, .trigger_limit_burst = LISTEN_UNSET, .send_sigkill = true,
+};
+
 int socket_unit_parse(const struct unit_file *f, const struct unit_name *name, const struct facts *facts, bool lenient, struct strings *notes,
                       struct socket_unit *ret, struct error *e)
 {
-        static const struct socket_unit defaults = {
-                .options = { .backlog = UINT32_MAX, .mode = 0666, .directory_mode = 0755, .priority = LISTEN_UNSET, .receive_buffer = LISTEN_UNSET, .send_buffer = LISTEN_UNSET,
-                             .ip_tos = LISTEN_UNSET, .ip_ttl = LISTEN_UNSET, .mark = LISTEN_UNSET, .keep_alive_probes = LISTEN_UNSET, .pipe_size = LISTEN_UNSET,
-                             .queue_messages = LISTEN_UNSET, .queue_message_size = LISTEN_UNSET, .uid = (uid_t)-1, .gid = (gid_t)-1 },
-                .max_connections = 64, .timeout_usec = UINT64_MAX, .trigger_limit_interval_usec = 2000000, .trigger_limit_burst = LISTEN_UNSET, .send_sigkill = true,
-        };
         CLEAN_SOCKET_UNIT struct socket_unit s = defaults;
         const struct section_reading r = { &s, &defaults, facts, NULL };
         int k = section_read(f, "Socket", rows, ELEMENTS(rows), &r, lenient, notes, e);
@@ -290,6 +291,13 @@ int socket_unit_parse(const struct unit_file *f, const struct unit_name *name, c
         *ret = s;
         s = (struct socket_unit){ 0 };
         return 0;
+}
+
+int socket_unit_check(const struct unit_line *l, const struct facts *facts, struct error *e)
+{
+        CLEAN_SOCKET_UNIT struct socket_unit s = defaults;
+        const struct section_reading r = { &s, &defaults, facts, NULL };
+        return section_read_line(l, rows, ELEMENTS(rows), &r, e);
 }
 
 void socket_unit_done(struct socket_unit *s)

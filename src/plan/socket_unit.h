@@ -35,5 +35,7 @@ struct socket_unit {
 /* Ids of errors: "socket.address", "socket.empty", "socket.service", "socket.value", "socket.limit"; those of plan/unit_section.h and exec_line.h. */
 int socket_unit_parse(const struct unit_file *f, const struct unit_name *name, const struct facts *facts, bool lenient, struct strings *notes,
                       struct socket_unit *ret, struct error *e);
+/* Whether one line of [Socket] can be read. */
+int socket_unit_check(const struct unit_line *l, const struct facts *facts, struct error *e);
 void socket_unit_done(struct socket_unit *s);
 #define CLEAN_SOCKET_UNIT CLEAN(socket_unit_done)

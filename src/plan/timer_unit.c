@@ -76,10 +76,11 @@ static int check_unit(struct timer_unit *t, const struct unit_name *name, struct
         return 0;
 }
 
+static const struct timer_unit defaults = { .accuracy_usec = 60000000, .remain_after_elapse = true };
+
 int timer_unit_parse(const struct unit_file *f, const struct unit_name *name, const struct facts *facts, const struct zone_source *zones, bool lenient,
                      struct strings *notes, struct timer_unit *ret, struct error *e)
 {
-        static const struct timer_unit defaults = { .accuracy_usec = 60000000, .remain_after_elapse = true };
         CLEAN_TIMER_UNIT struct timer_unit t = defaults;
         /* The source is only read. */
         const struct section_reading r = { &t, &defaults, facts, (void *)(uintptr_t)zones };
@@ -93,6 +94,13 @@ int timer_unit_parse(const struct unit_file *f, const struct unit_name *name, co
         *ret = t;
         t = (struct timer_unit){ 0 };
         return 0;
+}
+
+int timer_unit_check(const struct unit_line *l, const struct facts *facts, const struct zone_source *zones, struct error *e)
+{
+        CLEAN_TIMER_UNIT struct timer_unit t = defaults;
+        const struct section_reading r = { &t, &defaults, facts, (void *)(uintptr_t)zones };
+        return section_read_line(l, rows, ELEMENTS(rows), &r, e);
 }
 
 void timer_unit_done(struct timer_unit *t)

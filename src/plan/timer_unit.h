@@ -37,6 +37,8 @@ struct timer_unit {
  */
 int timer_unit_parse(const struct unit_file *f, const struct unit_name *name, const struct facts *facts, const struct zone_source *zones, bool lenient,
                      struct strings *notes, struct timer_unit *ret, struct error *e);
+/* Whether one line of [Timer] can be read. */
+int timer_unit_check(const struct unit_line *l, const struct facts *facts, const struct zone_source *zones, struct error *e);
 void timer_unit_done(struct timer_unit *t);
 #define CLEAN_TIMER_UNIT CLEAN(timer_unit_done)
 

@@ -323,7 +323,7 @@ static void test_limits(void **state)
 
 /* ---- random graphs against a model that knows no better than to try everything ---- */
 
-enum { N = 9, ROUNDS = 6000 };
+enum { N = 9, ROUNDS = 1500 };
 
 struct model {
         bool edge[GRAPH_EDGE_KINDS][N][N], there[N], in[N], strong[N];

@@ -124,7 +124,7 @@ int section_refused(const struct section_reading *r, const struct section_row *r
         return error_set(e, EOPNOTSUPP, "directive.unsupported", "Bulkhead does not carry out %s=", row->name);
 }
 
-static int read_line(const struct unit_line *l, const struct section_row *rows, size_t count, const struct section_reading *r, struct error *e)
+int section_read_line(const struct unit_line *l, const struct section_row *rows, size_t count, const struct section_reading *r, struct error *e)
 {
         for (size_t i = 0; i < count; i++)
                 if (text_equal(l->name, rows[i].name))
@@ -140,7 +140,7 @@ int section_read(const struct unit_file *f, const char *section, const struct se
         const struct unit_line *l;
         for (size_t at = 0; (l = unit_file_next(f, section, NULL, &at)) != NULL;) {
                 struct error own = { 0 };
-                if (read_line(l, rows, count, r, &own) == 0)
+                if (section_read_line(l, rows, count, r, &own) == 0)
                         continue;
                 CLEAN_FREE char *place = unit_file_place(f, l);
                 if (!lenient || text_equal(own.id, "directive.unsupported")) {

@@ -34,6 +34,9 @@ struct section_row {
 int section_read(const struct unit_file *f, const char *section, const struct section_row *rows, size_t count, const struct section_reading *r, bool lenient,
                  struct strings *notes, struct error *e);
 
+/* The same of one line, without a line "while". */
+int section_read_line(const struct unit_line *l, const struct section_row *rows, size_t count, const struct section_reading *r, struct error *e);
+
 /* Readers, with the type of the member; id "directive.value". */
 section_reader section_bool;    /* bool */
 section_reader section_span;    /* uint64_t, microseconds; infinity is UINT64_MAX */

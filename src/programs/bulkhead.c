@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "os/probe.h"
 
 static const struct command {
         const char *name;
@@ -57,6 +58,8 @@ int main(int argc, char **argv)
         }
         if (text_equal(argv[1], "__complete")) /* for the shells: not in the list */
                 return cmd_complete(argc - 1, argv + 1);
+        if (text_equal(argv[1], PROBE_COMMAND)) /* for "score --measured", inside the sandbox */
+                return probe_main(argc - 1, argv + 1);
         for (size_t i = 0; i < ELEMENTS(commands); i++)
                 if (text_equal(argv[1], commands[i].name)) {
                         CLEAN_FREE char *name = xprintf("bulkhead %s", argv[1]);

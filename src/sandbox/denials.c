@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sandbox/denials.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -22,10 +20,11 @@
 #include "os/seccomp.h"
 #include "plan/bpf_judge.h"
 #include "sandbox/caller.h"
+#include "sandbox/denials_network.h"
 
 enum { ROWS_MAX = 256, LISTENER_FD = 3, SOCKET_FD = 4, REPORT_FD = 5 };
 
-enum access_kind { ACCESS_WRITE, ACCESS_FLAGS, ACCESS_HOW, ACCESS_EXEC, ACCESS_SEAL, ACCESS_CONNECT };
+enum access_kind { ACCESS_WRITE, ACCESS_FLAGS, ACCESS_HOW, ACCESS_EXEC, ACCESS_SEAL, ACCESS_CONNECT, ACCESS_BIND };
 
 /* Where a call names its path: argument numbers; folder -1 means the working directory. */
 static const struct watched {
@@ -44,6 +43,7 @@ static const struct watched {
         { "fchownat", 1, 0, -1, ACCESS_WRITE },   { "utimensat", 1, 0, -1, ACCESS_WRITE },  { "setxattr", 0, -1, -1, ACCESS_WRITE },
         { "execve", 0, -1, -1, ACCESS_EXEC },     { "execveat", 1, 0, -1, ACCESS_EXEC },    { "mount", 1, -1, -1, ACCESS_SEAL },
         { "umount2", 0, -1, -1, ACCESS_SEAL },    { "pivot_root", 0, -1, -1, ACCESS_SEAL }, { "connect", 1, -1, 2, ACCESS_CONNECT },
+        { "bind", 1, -1, 2, ACCESS_BIND },
         /* The calls that the seal refuses as a whole; while observed, the observer refuses them in its place. */
         { "umount", 0, -1, -1, ACCESS_SEAL },     { "move_mount", 3, 2, -1, ACCESS_SEAL },  { "mount_setattr", 1, 0, -1, ACCESS_SEAL },
         { "fspick", 1, 0, -1, ACCESS_SEAL },      { "fsopen", -1, -1, -1, ACCESS_SEAL },    { "fsmount", -1, -1, -1, ACCESS_SEAL },
@@ -186,31 +186,19 @@ static bool call_writes(const struct watched *w, const struct seccomp_call *call
         return w->kind == ACCESS_WRITE;
 }
 
-static void observe_connect(struct observer *o, const struct seccomp_call *call)
+static void observe_address(struct observer *o, const struct watched *w, const struct seccomp_call *call)
 {
-        const struct plan *p = o->s->plan;
-        struct sockaddr_storage address = { 0 };
-        char text[INET6_ADDRSTRLEN] = "", object[INET6_ADDRSTRLEN + 8];
-        size_t n, size = call->args[2] < sizeof address ? (size_t)call->args[2] : sizeof address;
-        if (!(p->namespaces & CLONE_NEWNET) || !size || !caller_read(call->pid, call->args[1], &address, size, &n))
-                return;
-        const struct sockaddr_in *in = (const void *)&address;
-        const struct sockaddr_in6 *in6 = (const void *)&address;
-        if (address.ss_family == AF_INET && ntohl(in->sin_addr.s_addr) >> 24 != 127)
-                (void)inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
-        else if (address.ss_family == AF_INET6 && !IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr))
-                (void)inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
-        if (!text[0])
-                return;
-        (void)snprintf(object, sizeof object, "%s:%u", text, ntohs(in->sin_port));
-        record(o, "connect", object, p->namespace_origin[plan_namespace_slot(CLONE_NEWNET)]);
+        char object[DENIALS_OBJECT_MAX];
+        const char *origin = w->kind == ACCESS_BIND ? denials_bind(o->s->plan, call, object) : denials_connect(o->s->plan, call, object);
+        if (origin)
+                record(o, w->name, object, origin);
 }
 
 static void observe_path(struct observer *o, const struct watched *w, const struct seccomp_call *call)
 {
         char path[PATH_MAX], real[PATH_MAX];
-        if (w->kind == ACCESS_CONNECT) {
-                observe_connect(o, call);
+        if (w->kind == ACCESS_CONNECT || w->kind == ACCESS_BIND) {
+                observe_address(o, w, call);
                 return;
         }
         int folder = w->folder >= 0 ? (int)call->args[w->folder] : AT_FDCWD;

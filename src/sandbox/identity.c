@@ -80,7 +80,7 @@ static int try_uid(const struct sandbox *s, const char *folder, uid_t uid, const
 /* The owners of the state folders that are there come first, then the hash, then chance. */
 static int allocate(struct sandbox *s, const char *name, struct error *e)
 {
-        static const char *const bases[] = { NULL, "/var/lib/private", "/var/cache/private", "/var/log/private", NULL };
+        static const char *const bases[] = { "/run/private", "/var/lib/private", "/var/cache/private", "/var/log/private", NULL };
         CLEAN_FREE char *folder = xprintf("%s/dynamic-uid", s->host->shared_folder);
         if (mkdir(folder, 0755) < 0 && errno != EEXIST)
                 return error_errno(e, errno, "identity.dynamic", "mkdir(%s)", folder);

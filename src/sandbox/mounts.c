@@ -162,24 +162,51 @@ static int attach_dev(const struct plan *p, const struct content *contents, size
         return r < 0 ? failed(e, m, r, "building") : 0;
 }
 
+/* Words that are the mount's own, as mount(8) has them; all others are the file system's. The last of two that exclude each other holds. */
+static const struct flag_word {
+        const char *word;
+        uint64_t set, clear;
+} flag_words[] = {
+        { "ro", MOUNT_ATTR_RDONLY, 0 },
+        { "rw", 0, MOUNT_ATTR_RDONLY },
+        { "nosuid", MOUNT_ATTR_NOSUID, 0 },
+        { "suid", 0, MOUNT_ATTR_NOSUID },
+        { "nodev", MOUNT_ATTR_NODEV, 0 },
+        { "dev", 0, MOUNT_ATTR_NODEV },
+        { "noexec", MOUNT_ATTR_NOEXEC, 0 },
+        { "exec", 0, MOUNT_ATTR_NOEXEC },
+        { "nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0 },
+        { "symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW },
+        { "nodiratime", MOUNT_ATTR_NODIRATIME, 0 },
+        { "diratime", 0, MOUNT_ATTR_NODIRATIME },
+        /* How times of access are kept is one choice of three. */
+        { "strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME },
+        { "noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME },
+        { "relatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME },
+        { "nostrictatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME },
+        { "atime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME },
+        { "norelatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME },
+        { "defaults", 0, 0 },
+};
+
+static const struct flag_word *find_flag(const char *word)
+{
+        for (size_t i = 0; i < ELEMENTS(flag_words); i++)
+                if (text_equal(word, flag_words[i].word))
+                        return &flag_words[i];
+        return NULL;
+}
+
 static int split_options(const char *text, struct strings *words, struct mount_option *options, size_t max, uint64_t *attributes)
 {
-        static const struct {
-                const char *word;
-                uint64_t attribute;
-        } flags[] = { { "ro", MOUNT_ATTR_RDONLY }, { "nosuid", MOUNT_ATTR_NOSUID }, { "nodev", MOUNT_ATTR_NODEV },
-                      { "noexec", MOUNT_ATTR_NOEXEC }, { "strictatime", MOUNT_ATTR_STRICTATIME }, { "rw", 0 } };
         size_t n = 0;
         for (const char *p = text; *p; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ',')) {
                 strings_take(words, xstrndup(p, strcspn(p, ",")));
                 char *word = words->items[words->count - 1], *eq = strchr(word, '=');
-                bool is_flag = false;
-                for (size_t i = 0; i < ELEMENTS(flags); i++)
-                        if (text_equal(word, flags[i].word)) {
-                                *attributes |= flags[i].attribute;
-                                is_flag = true;
-                        }
-                if (is_flag || !*word)
+                const struct flag_word *flag = find_flag(word);
+                if (flag)
+                        *attributes = (*attributes & ~flag->clear) | flag->set;
+                if (flag || !*word)
                         continue;
                 if (n + 1 >= max)
                         return -E2BIG;
@@ -194,9 +221,9 @@ static int split_options(const char *text, struct strings *words, struct mount_o
 static int new_tmpfs(struct plan_mount *m)
 {
         CLEAN_STRINGS struct strings words = { 0 };
-        struct mount_option options[16];
+        struct mount_option options[24];
         uint64_t attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_STRICTATIME;
-        CLEAN_FREE char *text = xprintf("mode=0755,size=10%%,%s", m->source ? m->source : "");
+        CLEAN_FREE char *text = xprintf("mode=0755,size=10%%,nr_inodes=400k,%s", m->source ? m->source : "");
         int r = split_options(text, &words, options, ELEMENTS(options), &attributes);
         if (r < 0)
                 return r;

@@ -114,6 +114,9 @@ static int check(const char *path)
 
 int child_find_program(struct child *c, struct error *e)
 {
+        /* By this name filters let it be executed that allow execve alone, as all do. */
+        if (c->s->program_fd > 0)
+                return snprintf(c->program, sizeof c->program, "/proc/self/fd/%d", c->s->program_fd) > 0 ? 0 : -EIO;
         const char *name = c->s->plan->program ? c->s->plan->program : c->s->plan->argv.items[0];
         if (strchr(name, '/')) {
                 if (snprintf(c->program, sizeof c->program, "%s", name) >= (int)sizeof c->program)

@@ -24,7 +24,9 @@
 #include "sandbox/denials.h"
 #include "sandbox/environment.h"
 #include "sandbox/filter_cache.h"
+#include "sandbox/folders.h"
 #include "sandbox/identity.h"
+#include "sandbox/network.h"
 #include "sandbox/resources.h"
 #include "sandbox/streams.h"
 
@@ -81,165 +83,6 @@ static int make_tmp_folders(struct sandbox *s, struct error *e)
         int r = s->plan->tmp == PLAN_TMP_HOST_FOLDERS ? make_tmp_folder(s, 0, e) : 0;
         if (r == 0 && s->tmp_source[0] && access("/var/tmp", F_OK) == 0)
                 r = make_tmp_folder(s, 1, e);
-        return r;
-}
-
-struct folder_kind {
-        const char *directive, *variable, *base, *user_base;
-        int exit_status;
-        bool owned, removed;
-};
-
-static const struct folder_kind folder_kinds[PLAN_FOLDER_KINDS] = {
-        [PLAN_RUNTIME_FOLDER] = { "RuntimeDirectory", "RUNTIME_DIRECTORY", "/run", "XDG_RUNTIME_DIR", STATUS_RUNTIME_DIRECTORY, true, true },
-        [PLAN_STATE_FOLDER] = { "StateDirectory", "STATE_DIRECTORY", "/var/lib", ".local/state", STATUS_STATE_DIRECTORY, true, false },
-        [PLAN_CACHE_FOLDER] = { "CacheDirectory", "CACHE_DIRECTORY", "/var/cache", ".cache", STATUS_CACHE_DIRECTORY, true, false },
-        [PLAN_LOGS_FOLDER] = { "LogsDirectory", "LOGS_DIRECTORY", "/var/log", ".local/state/log", STATUS_LOGS_DIRECTORY, true, false },
-        [PLAN_CONFIGURATION_FOLDER] = { "ConfigurationDirectory", "CONFIGURATION_DIRECTORY", "/etc", ".config", STATUS_CONFIGURATION_DIRECTORY, false, false },
-};
-
-static char *folder_base(const struct sandbox *s, const struct folder_kind *k)
-{
-        if (!s->plan->user_mode)
-                return xstrdup(k->base);
-        if (k->removed)
-                return xstrdup(getenv(k->user_base) ? getenv(k->user_base) : s->host->shared_folder);
-        return xprintf("%s/%s", s->account.home, k->user_base);
-}
-
-/* Owner of the folder and all below, only when the top is wrong; never through a link. */
-static int own_tree(int fd, uid_t uid, gid_t gid, int depth);
-
-static int own_entry(int fd, const char *name, uid_t uid, gid_t gid, int depth)
-{
-        if (fchownat(fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-                return -errno;
-        CLEAN_FD int child = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        return child < 0 ? 0 : own_tree(child, uid, gid, depth + 1);
-}
-
-static int own_tree(int fd, uid_t uid, gid_t gid, int depth)
-{
-        CLEAN_STRINGS struct strings names = { 0 };
-        int r = depth > 256 ? -ELOOP : file_list(fd, &names);
-        for (size_t i = 0; r == 0 && i < names.count; i++)
-                r = own_entry(fd, names.items[i], uid, gid, depth);
-        return r;
-}
-
-static int own_folder(const char *path, uid_t uid, gid_t gid, mode_t mode)
-{
-        CLEAN_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        struct stat st;
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return -errno;
-        if (st.st_uid != uid || st.st_gid != gid) {
-                int r = own_tree(fd, uid, gid, 0);
-                if (r < 0 || fchown(fd, uid, gid) < 0)
-                        return r < 0 ? r : -errno;
-        }
-        return fchmod(fd, mode) < 0 ? -errno : 0;
-}
-
-/* A dynamic user's folders live below private/, so that ids which are used again find nothing of others. */
-static int make_private_folder(struct sandbox *s, const struct plan_folder *f, const char *base, char **ret_path)
-{
-        CLEAN_FREE char *private = xprintf("%s/private", base), *public = xprintf("%s/%s", base, f->name);
-        CLEAN_FREE char *path = xprintf("%s/%s", private, f->name), *target = xprintf("private/%s", f->name);
-        struct stat st;
-        if ((mkdir(private, 0700) < 0 && errno != EEXIST) || chmod(private, 0700) < 0)
-                return -errno;
-        /* A folder of a static user moves over. */
-        if (lstat(public, &st) == 0 && S_ISDIR(st.st_mode) && rename(public, path) < 0)
-                return -errno;
-        int r = file_make_folders(path, 0755, NULL);
-        if (r < 0)
-                return r;
-        if (!strchr(f->name, '/') && symlink(target, public) < 0 && errno != EEXIST)
-                return -errno;
-        struct plan_mount *m = plan_add_mount(s->plan, PLAN_TMPFS, private, f->origin);
-        m->source = xstrdup("mode=0755,size=64k");
-        m = plan_add_mount(s->plan, PLAN_BIND, path, f->origin);
-        m->source = xstrdup(path);
-        m->recursive = true;
-        *ret_path = TAKE_PTR(path);
-        return 0;
-}
-
-/*
- * A folder that goes with the run, unless it was there before.  It is made under a name that the undo believes, and
- * noted as ours under its own before it gets that: at no moment could it be left behind.
- */
-static int make_removed_folder(struct sandbox *s, const char *base, const char *path)
-{
-        CLEAN_FREE char *fresh = xprintf("%s/systemd-private-%s", base, s->host->invocation_id);
-        CLEAN_FREE char *parent = xstrndup(path, (size_t)(strrchr(path, '/') - path));
-        if (access(path, F_OK) == 0)
-                return 0;
-        int r = file_make_folders(parent, 0755, NULL);
-        if (r == 0)
-                r = s->host->note(s->host->context, "tree", fresh);
-        if (r == 0 && mkdir(fresh, 0755) < 0)
-                r = -errno;
-        if (r == 0)
-                r = s->host->made(s->host->context, fresh, path);
-        if (r == 0)
-                r = s->host->note(s->host->context, s->plan->runtime_folders_outlast ? "runtime" : "tree", path);
-        if (r == 0 && rename(fresh, path) < 0)
-                r = -errno;
-        return r;
-}
-
-static int make_folder(struct sandbox *s, const struct plan_folder *f, char **ret_path)
-{
-        const struct folder_kind *k = &folder_kinds[f->kind];
-        bool removed = k->removed && !s->plan->runtime_folders_kept;
-        bool private = s->plan->dynamic_user && s->uid_lock_fd >= 0 && k->owned && !removed;
-        CLEAN_FREE char *base = folder_base(s, k), *path = NULL;
-        int r = 0;
-        if (private)
-                r = make_private_folder(s, f, base, &path);
-        else {
-                path = xprintf("%s/%s", base, f->name);
-                bool was_there = access(path, F_OK) == 0;
-                r = removed ? make_removed_folder(s, base, path) : file_make_folders(path, 0755, NULL);
-                /* What configures the payload is not its own: what is there keeps its mode. */
-                if (r == 0 && !k->owned && !was_there && chmod(path, f->mode) < 0)
-                        r = -errno;
-                if (r == 0 && plan_has_mounts(s->plan))
-                        plan_add_mount(s->plan, PLAN_READ_WRITE, path, f->origin);
-        }
-        if (r == 0 && k->owned)
-                r = own_folder(path, s->account.uid, s->account.gid, f->mode);
-        if (r == 0)
-                *ret_path = TAKE_PTR(path);
-        return r;
-}
-
-static int make_folders(struct sandbox *s, struct error *e)
-{
-        struct strings of[PLAN_FOLDER_KINDS] = { 0 };
-        int r = 0;
-        for (size_t i = 0; r == 0 && i < s->plan->folder_count; i++) {
-                const struct plan_folder *f = &s->plan->folders[i];
-                char *path = NULL;
-                r = make_folder(s, f, &path);
-                if (r < 0) {
-                        error_errno(e, r, "folder.failed", "making the folder %s", f->name);
-                        error_status(e, folder_kinds[f->kind].exit_status);
-                        error_while(e, "applying %s", f->origin);
-                } else
-                        strings_take(&of[f->kind], path);
-        }
-        for (int k = 0; k < PLAN_FOLDER_KINDS; k++) {
-                CLEAN_TEXT struct text joined = { 0 };
-                for (size_t i = 0; i < of[k].count; i++)
-                        text_addf(&joined, "%s%s", i ? ":" : "", of[k].items[i]);
-                if (joined.length)
-                        strings_take(&s->folder_variables, xprintf("%s=%s", folder_kinds[k].variable, joined.data));
-                strings_clear(&of[k]);
-        }
-        plan_normalize_mounts(s->plan);
         return r;
 }
 
@@ -348,6 +191,27 @@ static int note_cgroup(void *context, const char *path)
         return host->note(host->context, "cgroup", path);
 }
 
+/* With the programs that the plan needs; leniently without them. */
+static int make_group(struct sandbox *s, const struct cgroup_wish *wish, bool asked, struct error *e)
+{
+        struct cgroup_wish with = *wish;
+        struct error own = { 0 };
+        int r = 0;
+        if (s->programs.count) {
+                with.v2_origin = s->programs.items[0].origin;
+                r = cgroup_make(&with, &s->cgroup, &own);
+                if (r == 0)
+                        return network_attach_programs(s, e);
+                if (!s->plan->lenient) {
+                        if (e)
+                                *e = own;
+                        return r;
+                }
+                network_leave_out(s, r);
+        }
+        return asked ? cgroup_make(wish, &s->cgroup, e) : 0;
+}
+
 static int make_cgroup(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
@@ -360,8 +224,11 @@ static int make_cgroup(struct sandbox *s, struct error *e)
         CLEAN_FREE char *path = xprintf("bulkhead/%.200s-%.8s", p->unit, s->host->invocation_id);
         const struct cgroup_wish wish = { .path = path, .track = track, .v2_at_top = geteuid() == 0, .resources = &r, .devices = devices,
                                           .note = note_cgroup, .context = (void *)s->host };
-        if (k == 0 && (resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track))
-                k = cgroup_make(&wish, &s->cgroup, e);
+        bool asked = resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track;
+        if (k == 0)
+                k = network_make_programs(s, e);
+        if (k == 0)
+                k = make_group(s, &wish, asked, e);
         cgroup_resources_done(&r);
         return k;
 }
@@ -397,7 +264,7 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
         bool must_bound = p->bounding != capability_all() && !(s->held >> CAP_SETPCAP & 1);
         s->users_first = !s->privileged && (p->namespaces || p->users != PLAN_USERS_HOST || must_bound);
         static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, make_tmp_folders,
-                                                                          make_folders, make_cgroup,      build_filters };
+                                                                          folders_prepare, make_cgroup,      build_filters };
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
                 int r = steps[i](s, e);
                 if (r < 0)
@@ -438,9 +305,11 @@ static int write_maps(const struct sandbox *s, pid_t pid, bool full)
         return r;
 }
 
-/* 'u' for the plan's maps, 'f' for the seal's; the rest are containers' (container.h). */
+/* 'u' for the plan's maps, 'f' for the seal's, 'p' for the group with programs; the rest are containers' (container.h). */
 static int serve_one(const struct sandbox *s, char request, pid_t pid, struct error *e)
 {
+        if (!s->plan->container && request == 'p')
+                return network_enter_last_group(s, pid, e);
         if (!s->plan->container)
                 return write_maps(s, pid, request == 'f');
         return request == CONTAINER_MAPS ? container_write_maps(s, pid, e) : s->host->serve(s->host->context, request, pid, e);
@@ -589,6 +458,7 @@ int sandbox_spawn(struct sandbox *s, const struct sandbox_io *io, struct sandbox
                 return e ? e->code : -EIO;
         int requests = p->container ? container_requests(s)
                        : s->users_first ? 0 : (p->users != PLAN_USERS_HOST && !s->maps_itself) + seal_needs_maps(s);
+        requests += !p->container && s->last_group_fd >= 0;
 
         /* A container's child also hears from us (take_listener). */
         if ((p->container ? socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) : pipe2(status, O_CLOEXEC)) < 0)
@@ -711,6 +581,8 @@ void sandbox_done(struct sandbox *s)
         strings_clear(&s->folder_variables);
         strings_clear(&s->notes);
         cgroup_done(&s->cgroup);
+        cgroup_programs_done(&s->programs);
+        fd_close(s->last_group_fd);
         for (size_t i = 0; i < s->filter_count; i++)
                 filter_program_clear(&s->filters[i]);
         filter_program_clear(&s->report_filter);

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "os/account.h"
 #include "os/cgroup.h"
+#include "os/cgroup_network.h"
 #include "plan/plan.h"
 #include "plan/profile.h"
 #include "sandbox/status.h"
@@ -70,9 +71,12 @@ struct sandbox {
         char *tmp_source[2];
         char *stand_ins;
         struct cgroup cgroup;
+        struct cgroup_programs programs; /* for the group, until they are tied to it */
+        int last_group_fd; /* cgroup.procs of the group that is entered before exec (network.h), or -EBADF */
         struct filter_program filters[SANDBOX_FILTERS_MAX];
         size_t filter_count;
         bool filters_need_privilege;
+        int program_fd; /* executed in place of what the plan's command names, or -EBADF; borrowed */
         int stream_fds[PLAN_STREAMS]; /* files in the place of the streams of sandbox_io, from spawning on; or -EBADF */
         int report_fd;
         pid_t observer_pid; /* or 0 */
@@ -94,8 +98,8 @@ struct sandbox {
         int late_pid_fd;  /* the process namespace that the child is born into when all else is done; -EBADF: born in its own */
 };
 #define SANDBOX_INIT                                                                                         \
-        { .uid_lock_fd = -EBADF, .shared_net_fd = -EBADF, .shared_ipc_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
-          .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF, .stream_fds = { -EBADF, -EBADF, -EBADF } }
+        { .uid_lock_fd = -EBADF, .last_group_fd = -EBADF, .shared_net_fd = -EBADF, .shared_ipc_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
+          .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF, .program_fd = -EBADF, .stream_fds = { -EBADF, -EBADF, -EBADF } }
 
 struct sandbox_child {
         pid_t pid;

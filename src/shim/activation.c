@@ -75,7 +75,10 @@ int activation_read(struct activation *a, struct service *service, struct error 
         service_done(service);
         *service = fresh;
         r = check_conditions(&file, &a->facts.facts, a->lenient, e);
-        return r == 0 ? activation_compile(&file, &a->facts.facts, a->lenient, &a->settings, &a->plan, e) : r;
+        if (r == 0)
+                r = activation_compile(&file, &a->facts.facts, a->lenient, &a->settings, &a->plan, e);
+        a->plan.seal = a->seal;
+        return r;
 }
 
 /* ---- preparing ---- */

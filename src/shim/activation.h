@@ -15,6 +15,7 @@ struct activation {
         const char *root_path;     /* of the state, borrowed */
         const char *name;          /* of the unit: specifiers go by it; borrowed */
         bool user_mode, lenient;
+        enum plan_seal seal;
         char invocation_id[33];
         struct host_facts facts;
         struct settings settings;

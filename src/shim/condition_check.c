@@ -170,6 +170,17 @@ static bool kernel_command_line(const char *v)
         return false;
 }
 
+/* Without the blanks at its ends. */
+static char *trimmed(const char *word)
+{
+        static const char blanks[] = " \t\n\r";
+        word += strspn(word, blanks);
+        size_t n = strlen(word);
+        while (n && strchr(blanks, word[n - 1]))
+                n--;
+        return xstrndup(word, n);
+}
+
 /* Several comparisons: all must hold. A sign that stands alone belongs to the word behind it. */
 static bool compare_all(const char *have, const char *v)
 {
@@ -178,7 +189,8 @@ static bool compare_all(const char *have, const char *v)
                 return false;
         for (size_t i = 0; i < words.count; i++) {
                 bool alone = words.items[i][strspn(words.items[i], "<>=!")] == 0 && i + 1 < words.count;
-                CLEAN_FREE char *want = alone ? xprintf("%s%s", words.items[i], words.items[i + 1]) : xstrdup(words.items[i]);
+                CLEAN_FREE char *whole = alone ? xprintf("%s%s", words.items[i], words.items[i + 1]) : xstrdup(words.items[i]);
+                CLEAN_FREE char *want = trimmed(whole);
                 i += alone;
                 if (!condition_compare_version(have, want))
                         return false;

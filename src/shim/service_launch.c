@@ -225,7 +225,7 @@ static _Noreturn void become_supervisor(const struct service_launch *l, const st
                                      .unit = run->unit, .names = l->listen_count ? l->listen_names : NULL, .environment = l->variables,
                                      .folders = c->sockets.count ? NULL : c->folders,
                                      .listen_count = l->listen_count, .room = l->listen_count + stored, .user_mode = l->user_mode,
-                                     .lenient = l->lenient, .collect = l->collect };
+                                     .lenient = l->lenient, .collect = l->collect, .seal = l->seal };
         (void)setsid();
         strings_add(&c->variables, "BULKHEAD=service"); /* so that there is an end of the list */
         int report = fcntl(report_fd, F_DUPFD_CLOEXEC, 3 + (int)o.room + 64);

@@ -628,7 +628,7 @@ static void loop(struct supervisor *s)
 static const struct option_row rows[] = {
         ROW("--dir", dir_fd, OPTION_FD), ROW("--lock", lock_fd, OPTION_FD), ROW("--sock", sock_fd, OPTION_FD),
         ROW("--root", root_path, OPTION_TEXT), ROW("--unit", unit, OPTION_TEXT), ROW("--names", names, OPTION_TEXT),
-        ROW("--environment", environment, OPTION_TEXT), ROW("--folders", folders, OPTION_TEXT), ROW("--listen", listen_count, OPTION_COUNT), ROW("--room", room, OPTION_COUNT),
+        ROW("--environment", environment, OPTION_TEXT), ROW("--seal", seal, OPTION_TEXT), ROW("--folders", folders, OPTION_TEXT), ROW("--listen", listen_count, OPTION_COUNT), ROW("--room", room, OPTION_COUNT),
         ROW("--user", user_mode, OPTION_FLAG), ROW("--lenient", lenient, OPTION_FLAG), ROW("--collect", collect, OPTION_FLAG),
 };
 
@@ -640,6 +640,9 @@ int service_options_parse(int argc, char **argv, struct service_options *ret, st
                 return r;
         if (o.dir_fd < 0 || o.lock_fd < 0 || o.sock_fd < 0 || !o.root_path || !o.unit)
                 return error_set(e, EINVAL, "shim.option", "--dir, --lock, --sock, --root and --unit are needed");
+        enum plan_seal ignored;
+        if (o.seal && plan_seal_parse(o.seal, &ignored) < 0)
+                return error_set(e, EINVAL, "shim.option", "--seal takes %s", PLAN_SEAL_WORDS);
         *ret = o;
         return 0;
 }
@@ -695,6 +698,8 @@ int service_supervise(const struct service_options *o, struct error *e)
         s.run.unit = xstrdup(o->unit);
         s.activation = (struct activation){ .run = &s.run, .root_path = o->root_path, .name = s.run.unit, .user_mode = o->user_mode,
                                             .lenient = o->lenient };
+        if (o->seal)
+                (void)plan_seal_parse(o->seal, &s.activation.seal);
         close_others(o);
         int r = set_up(&s, e);
         if (r < 0)

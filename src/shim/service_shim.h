@@ -10,6 +10,7 @@
  *   [--folders PATHS]               sockets and timers: where their service is looked for, between colons
  *   [--environment TEXT]            NAME=VALUE for each command, one a line
  *   [--user] [--lenient] [--collect]
+ *   [--seal MODE]                   auto, landlock, userns or off
  */
 #pragma once
 
@@ -17,7 +18,7 @@
 
 struct service_options {
         int dir_fd, lock_fd, sock_fd;
-        const char *root_path, *unit, *names, *environment, *folders;
+        const char *root_path, *unit, *names, *environment, *folders, *seal;
         unsigned listen_count, room;
         bool user_mode, lenient, collect;
 };

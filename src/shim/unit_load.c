@@ -27,59 +27,6 @@ struct search {
 
 /* ---- the folders ---- */
 
-static const char *const system_folders[] = { "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
-                                              "/lib/systemd/system" };
-
-static void add_user_folder(struct strings *l, const char *variable, const char *below_home, const char *rest)
-{
-        const char *top = getenv(variable), *home = getenv("HOME");
-        if (top && *top == '/')
-                strings_take(l, xprintf("%s%s", top, rest));
-        else if (below_home && home && *home == '/')
-                strings_take(l, xprintf("%s%s%s", home, below_home, rest));
-}
-
-static void add_usual_folders(bool user_mode, struct strings *l)
-{
-        if (!user_mode) {
-                for (size_t i = 0; i < ELEMENTS(system_folders); i++)
-                        strings_add(l, system_folders[i]);
-                return;
-        }
-        add_user_folder(l, "XDG_CONFIG_HOME", "/.config", "/systemd/user");
-        strings_add(l, "/etc/systemd/user");
-        add_user_folder(l, "XDG_RUNTIME_DIR", NULL, "/systemd/user");
-        strings_add(l, "/run/systemd/user");
-        add_user_folder(l, "XDG_DATA_HOME", "/.local/share", "/systemd/user");
-        strings_add(l, "/usr/local/share/systemd/user");
-        strings_add(l, "/usr/share/systemd/user");
-        strings_add(l, "/usr/local/lib/systemd/user");
-        strings_add(l, "/usr/lib/systemd/user");
-}
-
-int unit_folders(const char *given, bool user_mode, struct strings *ret, struct error *e)
-{
-        const char *s = given;
-        CLEAN_STRINGS struct strings l = { 0 };
-        for (; s && *s;) {
-                size_t n = strcspn(s, ":");
-                if (*s != '/' || l.count == UNIT_FOLDERS_MAX) {
-                        error_set(e, EINVAL, "unit.search-path", *s != '/' ? "the search path of units names a folder that is not absolute: \"%.80s\""
-                                                                           : "the search path of units has too many folders, from \"%.80s\" on", s);
-                        return -EINVAL;
-                }
-                strings_take(&l, xstrndup(s, n));
-                s += n;
-                if (*s && !*++s)
-                        add_usual_folders(user_mode, &l);
-        }
-        if (!l.count)
-                add_usual_folders(user_mode, &l);
-        *ret = l;
-        l = (struct strings){ 0 };
-        return 0;
-}
-
 static const struct folder *find_folder(const struct search *s, const struct stat *st)
 {
         for (size_t i = 0; i < s->count; i++)

@@ -41,6 +41,7 @@ int unit_folders(const char *given, bool user_mode, struct strings *ret, struct 
 
 /*
  * Loads a unit by its name, or by the path of its file if there is a slash in it; the file's folder then comes before all others.
+ * With no folders, what stands beside the file is all that counts.
  * lenient: a drop-in that cannot be opened is a note. Ids: "unit.file-name", "unit.missing", "unit.masked", "unit.cycle", "unit.link",
  * "unit.read", "unit.limit".
  */

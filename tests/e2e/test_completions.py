@@ -13,6 +13,7 @@ CASES = [("bulkhead run -p MemoryM", "MemoryMax="), ("bulkhead run --work", "--w
          ("bulkhead unit ver", "verify"), ("bulkhead unit show --prop", "--property"),
          ("bulkhead unit cat ssh-odd-na", "ssh-odd-name.service"), ("bulkhead run --like ssh-odd-na", "ssh-odd-name.service"),
          ("bulkhead run -p ProtectSys", "ProtectSystem="), ("bulkhead explain --js", "--json"), ("bulkhead score --thr", "--threshold"), ("bulkhead sco", "score"),
+         ("bulkhead run --profile tru", "trusted"), ("bulkhead score --meas", "--measured"),
          ("bulkhead-oci chec", "checkpoint"), ("bulkhead-oci create --console", "--console-socket"), ("bulkhead-oci exec --proc", "--process")]
 BASH = """. {folder}/{program}.bash
 COMP_WORDS=({line}) COMP_LINE="{line}" COMP_POINT={length} COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))

@@ -83,6 +83,10 @@ CONNECT = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(chr(
 
 SOCKET = "python3 -c 'import socket as s, sys; s.socket(*[getattr(s, a) for a in sys.argv[1:]])'"
 
+SEND = "python3 -c 'import socket as s; s.socket(s.AF_INET, s.SOCK_DGRAM).sendto(bytes(1), (\"127.0.0.1\", 9))'"
+BIND = ("python3 -c 'import socket as s, sys; k = s.socket(getattr(s, sys.argv[1])); k.setsockopt(s.SOL_SOCKET, s.SO_REUSEADDR, 1); "
+        "k.bind((sys.argv[2], int(sys.argv[3])))'")
+
 # (directives, without them, a script): with the directives the script fails, without it works.
 STOPS = [
     ("ReadOnlyPaths={d}/keep", "", "echo y >>{d}/keep/f"),
@@ -227,6 +231,16 @@ ROOT_STOPS = [
     ("DevicePolicy=closed", "DevicePolicy=closed\nDeviceAllow=/dev/kmsg", "mknod {d}/kmsg-{abstract} c 1 11 && : <{d}/kmsg-{abstract}"),
     ("DevicePolicy=strict", "DevicePolicy=closed", ": </dev/zero"),
     ("DeviceAllow=/dev/zero", "DeviceAllow=/dev/kmsg r", "head -c0 /dev/kmsg"),
+    ("IPAddressDeny=any", "IPAddressDeny=any\nIPAddressAllow=localhost", SEND),
+    ("IPAddressDeny=localhost", "IPAddressDeny=link-local", SEND),
+    ("IPAddressDeny=127.0.0.1", "IPAddressDeny=127.0.0.2", SEND),
+    ("IPAddressAllow=10.0.0.0/8\nIPAddressDeny=127.0.0.0/8", "IPAddressAllow=127.0.0.1\nIPAddressDeny=127.0.0.1", SEND),
+    ("RestrictNetworkInterfaces=~lo", "RestrictNetworkInterfaces=lo", SEND),
+    ("SocketBindDeny=any", "", BIND + " AF_INET 127.0.0.1 0"),
+    ("SocketBindDeny=any\nSocketBindAllow=udp", "SocketBindDeny=any\nSocketBindAllow=tcp", BIND + " AF_INET 127.0.0.1 0"),
+    ("SocketBindDeny=ipv6", "SocketBindDeny=ipv4", BIND + " AF_INET6 ::1 0"),
+    ("SocketBindDeny=tcp:61000-61999", "SocketBindDeny=tcp:62000-62999", BIND + " AF_INET 127.0.0.1 61421"),
+    ("BindNetworkInterface=lo", "", "python3 -c 'import socket; assert not socket.socket().getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16)'"),
     ("CPUQuota=20%", "", "{probe} spin 600 | grep -qE ':([3-9][0-9][0-9])'"),
 ]
 
@@ -470,7 +484,8 @@ def test_dynamic_user_folders(box, directive):
 
 REFUSED = ["DynamicUser=yes", "User=daemon", "User=root", "Group=daemon", "SupplementaryGroups=daemon", "PrivateUsers=identity", "PrivateUsers=full",
            "MemoryMax=50M", "TasksMax=10", "CPUQuota=20%", "BindPaths=/etc:/mnt/bulkhead-new", "ReadOnlyPaths=/root/below", "StateDirectory=x",
-           "CacheDirectory=x", "LogsDirectory=x", "ConfigurationDirectory=x"]
+           "CacheDirectory=x", "LogsDirectory=x", "ConfigurationDirectory=x", "IPAddressDeny=any", "SocketBindDeny=any", "RestrictNetworkInterfaces=lo",
+           "BindNetworkInterface=lo", "RestrictFileSystems=~proc"]
 
 
 def traces(box, unit):

@@ -217,6 +217,7 @@ class Model:
 
     add_LimitNOFILE = add_LimitMEMLOCK = add_Nice = add_CPUAffinity = add_IgnoreSIGPIPE = add_PassEnvironment = add_nothing
     add_UnsetEnvironment = add_CPUWeight = add_nothing
+    add_IPAddressDeny = add_SocketBindDeny = add_RestrictNetworkInterfaces = add_BindNetworkInterface = add_nothing
     add_PrivateNetwork = add_PrivateIPC = add_PrivatePIDs = add_PrivateMounts = add_ProtectHostname = add_NoNewPrivileges = add_nothing
     add_ProtectKernelModules = add_ProtectClock = add_RestrictNamespaces = add_RestrictAddressFamilies = add_MemoryDenyWriteExecute = add_nothing
     add_KeyringMode = add_RestrictRealtime = add_LockPersonality = add_SystemCallArchitectures = add_nothing
@@ -390,7 +391,8 @@ def draw(rng, root):
         # These must change nothing about paths.
         "LimitNOFILE": lambda: ["64"], "LimitMEMLOCK": lambda: ["0"], "Nice": lambda: ["19"], "CPUAffinity": lambda: ["0-8191"],
         "IgnoreSIGPIPE": lambda: ["no"], "PassEnvironment": lambda: ["TERM"], "UnsetEnvironment": lambda: ["TERM"], "CPUWeight": lambda: ["50"],
-        "DevicePolicy": lambda: ["closed"],
+        "DevicePolicy": lambda: ["closed"], "IPAddressDeny": lambda: ["any"], "SocketBindDeny": lambda: ["tcp:80"],
+        "RestrictNetworkInterfaces": lambda: [rng.choice(("lo", "~lo"))], "BindNetworkInterface": lambda: ["lo"],
     }
     weights = [4 if draws[k] in (paths, binds) or k == "TemporaryFileSystem" else 2 if k.startswith("P") else 1 for k in draws]
     names = rng.choices(list(draws), weights, k=2)

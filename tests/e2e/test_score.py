@@ -187,12 +187,12 @@ def test_an_invalid_value_is_an_error_unless_lenient(tmp_path):
     assert 'PrivateNetwork= has "perhaps", which is neither yes nor no' in p.stderr and "a.service:3" in p.stderr and "score.value" in p.stderr
     p = score("--lenient", "a.service", "b.service", folder=tmp_path)
     assert p.returncode == 0 and p.stdout == "a.service: 9.6 UNSAFE\nb.service: 9.6 UNSAFE\n"
-    assert p.stderr == 'bulkhead: note: a.service:3: PrivateNetwork= has "perhaps", which is neither yes nor no\n'
+    assert p.stderr == 'bulkhead: note: ./a.service:3: PrivateNetwork= has "perhaps", which is neither yes nor no\n'
 
 
 def test_what_is_no_service_is_said(tmp_path):
     write(tmp_path, {"a.socket": "[Socket]\n", "masked.service": "-> /dev/null", "bad.service": "PrivateNetwork=yes\n"})
-    for name, identity in (("a.socket", "score.kind"), ("masked.service", "score.masked"), ("gone.service", "score.read"), ("bad.service", "unit.syntax")):
+    for name, identity in (("a.socket", "score.kind"), ("masked.service", "unit.masked"), ("gone.service", "unit.missing"), ("bad.service", "unit.syntax")):
         p = score(name, folder=tmp_path)
         assert p.returncode == 2 and p.stdout == "" and identity in p.stderr, name
     assert score(folder=tmp_path).returncode not in (0, 1, 2)

@@ -552,6 +552,12 @@ GOOD = ["ExecStartPre=-/nonexistent/program", "RootDirectory=/nonexistent\nExecS
         "[Unit]\nConditionPathExists=/nonexistent/x\n[Service]\nExecStartPre=/nonexistent/x"]
 
 
+def test_verify_notes_unknown_escapes(tree):
+    tree.write("etc/a.service", SERVICE + "ExecStartPre=/bin/sed -e 's/\\-//'\n")
+    status, _, err = tree.unit("verify", "a")
+    assert status == 0 and err.count("note:") == 1 and 'a.service:' in err and '"s/\\-//" has escapes that are unknown' in err, err
+
+
 @pytest.mark.parametrize("lines", GOOD)
 def test_verify_passes(tree, lines):
     tree.write("etc/a.service", f"{SERVICE}{lines}\n")
@@ -612,3 +618,29 @@ def test_words_of_the_command():
         assert call([binary(), "unit", verb])[0] != 0
         assert call([binary(), "unit", verb, "--nonsense", "a"])[0] != 0
     assert call([binary(), "unit", "show", "a", "b"])[0] != 0
+
+
+# ---- where units are looked for ----
+
+USER_ORDER = ("config/systemd/user.control", "run/systemd/user.control", "run/systemd/transient", "run/systemd/generator.early", "config/systemd/user",
+              "run/systemd/user", "run/systemd/generator", "data/systemd/user", "run/systemd/generator.late")
+
+
+@pytest.mark.parametrize("at", range(len(USER_ORDER) - 1))
+def test_folders_of_control_and_generators_have_their_weight(tmp_path, at):
+    for place in USER_ORDER[at:]:
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "bulkhead-order.service").write_text(f"[Service]\nExecStart=/bin/{place.replace('/', '-')}\n")
+    env = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config"), "XDG_RUNTIME_DIR": str(tmp_path / "run"), "XDG_DATA_HOME": str(tmp_path / "data")}
+    env.pop("BULKHEAD_UNIT_PATH", None)
+    p = subprocess.run([binary(), "unit", "cat", "--user", "bulkhead-order"], env=env, capture_output=True, text=True, check=False)
+    assert p.returncode == 0 and p.stdout.startswith(f"# {tmp_path}/{USER_ORDER[at]}/"), p.stderr
+
+
+def test_system_folders_have_the_order_of_systemd(tmp_path):
+    env = {k: v for k, v in os.environ.items() if k != "BULKHEAD_UNIT_PATH"}
+    p = subprocess.run([binary(), "unit", "cat", "--system", "bulkhead-is-nowhere"], env=env, capture_output=True, text=True, check=False)
+    looked = p.stderr.split("looked in: ")[1]
+    order = [f for f in ("/etc/systemd/system.control", "/run/systemd/transient", "/run/systemd/generator.early", "/etc/systemd/system", "/run/systemd/system",
+                         "/run/systemd/generator", "/usr/lib/systemd/system", "/run/systemd/generator.late") if os.path.isdir(f)]
+    assert [looked.index(f) for f in order] == sorted(looked.index(f) for f in order)

@@ -23,6 +23,30 @@ static void check_error(const struct error *e)
                 abort();
 }
 
+/* The lists that become programs: the first of the prefixes in their settled form, by the address that each begins with. */
+static void check_network(const struct plan_network *n)
+{
+        struct cgroup_prefixes settled;
+        cgroup_prefixes_settle(&n->addresses, &settled);
+        if (settled.count > n->addresses.count)
+                abort();
+        for (size_t i = 0; i < settled.count && i < 64; i++) {
+                const struct cgroup_prefix *p = &settled.items[i];
+                bool longer = i + 1 < settled.count && settled.items[i + 1].v6 == p->v6 && !memcmp(settled.items[i + 1].address, p->address, 16);
+                if (p->bits > (p->v6 ? 128 : 32) || !p->origin)
+                        abort();
+                if (!longer && p->allow != !cgroup_prefixes_denying(&n->addresses, p->v6, p->address))
+                        abort();
+        }
+        cgroup_prefixes_done(&settled);
+        for (size_t i = 0; i < n->binds.count; i++)
+                if (n->binds.items[i].first > n->binds.items[i].last || !n->binds.items[i].origin)
+                        abort();
+        for (size_t i = 0; i < n->interfaces.count; i++)
+                if (!*n->interfaces.items[i] || strlen(n->interfaces.items[i]) > 15 || strchr(n->interfaces.items[i], '/'))
+                        abort();
+}
+
 /* What the executor relies on. */
 static void check_plan(const struct plan *p)
 {
@@ -40,6 +64,7 @@ static void check_plan(const struct plan *p)
         }
         if (p->mount_count && !plan_has_mounts(p))
                 abort();
+        check_network(&p->network);
 }
 
 static void explain(const struct plan *p)
