@@ -9,7 +9,7 @@ _bulkhead() {
     }
     command=${words[1]-}
     if [ "$cword" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "run explain score ps logs stop kill inspect attach unit boot-units init --help --version" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "run explain learn score ps logs stop kill inspect attach unit boot-units init --help --version" -- "$cur")
         return
     fi
     local options=""
@@ -49,6 +49,36 @@ _bulkhead() {
         options="-p --property --like --profile -t --pty -P --pipe -S --shell --wait -G --collect -q --quiet -u --unit --description --uid
             --gid -E --setenv -d --same-dir --working-directory --expand-environment --user --system --lenient --report-denials --seal --help"
         [ "$command" = run ] || options="$options --json"
+        if [[ $cur != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+            return
+        fi ;;
+    learn)
+        # What follows the command's own words is another program's.
+        for ((i = 2; i < cword; i++)); do
+            case ${words[i]} in
+            --)
+                i=$((i + 1))
+                break ;;
+            -p | --property | --unit | --runs | --for | --exercise | --merge | --output) i=$((i + 1)) ;;
+            -*) ;;
+            *) break ;;
+            esac
+        done
+        if [ "$i" -lt "$cword" ] || [ "${words[i - 1]}" = -- ]; then
+            if declare -F _command_offset >/dev/null; then _command_offset "$i"; else mapfile -t COMPREPLY < <(compgen -c -- "$cur"); fi
+            return
+        fi
+        case $prev in
+        -p | --property)
+            mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete directives 2>/dev/null | cut -f1)" -- "$cur")
+            [[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace
+            return ;;
+        --unit) mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete unit-files 2>/dev/null)" -- "$cur"); return ;;
+        --merge | --output) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        --runs | --for | --exercise) return ;;
+        esac
+        options="--unit -p --property --runs --for --exercise --merge --verify= --output -j --json -q --quiet --user --system --lenient --help"
         if [[ $cur != -* ]]; then
             mapfile -t COMPREPLY < <(compgen -c -- "$cur")
             return

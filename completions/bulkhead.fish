@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion for bulkhead
 
-set -l commands run explain score ps logs stop kill inspect attach unit boot-units init
+set -l commands run explain learn score ps logs stop kill inspect attach unit boot-units init
 
 complete -c bulkhead -f
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a run -d 'Run a command in a sandbox'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a explain -d 'Show in words what run would do'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a learn -d 'Write the tightest directives under which a command still works'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a score -d 'Show how exposed the service of a unit file would be'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a ps -d 'List runs'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a logs -d 'Show the output of a run'
@@ -42,6 +43,22 @@ complete -c bulkhead -n "$run" -l report-denials -d 'Say which directive stopped
 complete -c bulkhead -n "__fish_seen_subcommand_from explain" -l json -d 'Print JSON'
 complete -c bulkhead -n "$run" -l seal -x -a 'auto landlock userns off' -d 'How the sandbox is kept shut'
 complete -c bulkhead -n "$run" -a '(__fish_complete_command)'
+
+set -l learn "__fish_seen_subcommand_from learn"
+complete -c bulkhead -n "$learn" -l unit -x -a '(bulkhead __complete unit-files 2>/dev/null)' -d "Learn from the service of a unit's file"
+complete -c bulkhead -n "$learn" -s p -l property -x -a '(bulkhead __complete directives 2>/dev/null)' -d 'A directive that holds while it is watched'
+complete -c bulkhead -n "$learn" -l runs -x -d 'Watch it so many times'
+complete -c bulkhead -n "$learn" -l for -x -d 'End it after these seconds'
+complete -c bulkhead -n "$learn" -l exercise -x -d 'Run this client while it is up'
+complete -c bulkhead -n "$learn" -l merge -r -F -d 'Add what is seen to these observations'
+complete -c bulkhead -n "$learn" -l verify -a 'yes no' -d 'Run it under the result'
+complete -c bulkhead -n "$learn" -l output -r -F -d 'Write the drop-in to this file'
+complete -c bulkhead -n "$learn" -s j -l json -d 'Print JSON'
+complete -c bulkhead -n "$learn" -s q -l quiet -d 'Say nothing but errors'
+complete -c bulkhead -n "$learn" -l user -d 'As a service of an ordinary user'
+complete -c bulkhead -n "$learn" -l system -d 'As a service of the system'
+complete -c bulkhead -n "$learn" -l lenient -d 'Ignore with a note what is invalid'
+complete -c bulkhead -n "$learn" -a '(__fish_complete_command)'
 
 complete -c bulkhead -n "__fish_seen_subcommand_from score" -s j -l json -d 'Print JSON'
 complete -c bulkhead -n "__fish_seen_subcommand_from score" -l threshold -x -d 'End with status 1 above this, 0 to 100'

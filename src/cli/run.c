@@ -470,7 +470,7 @@ static int start(struct run_options *o, struct plan *p, struct error *e)
         if (o->report && pipe2(report, O_CLOEXEC) < 0)
                 return fail(o, e);
         o->report_fd = report[0];
-        const struct sandbox_host host = { .report_fd = report[1], .run_folder = folder, .shared_folder = root_path, .invocation_id = invocation_id,
+        const struct sandbox_host host = { .report_fd = report[1], .observe_fd = o->observe_fd, .run_folder = folder, .shared_folder = root_path, .invocation_id = invocation_id,
                                            .track = true, .note = note_undo, .made = made_undo, .context = &run };
         /* The record comes before what it must account for: whoever finds us dead knows whom to look for. */
         if (run_save_state(run.dir_fd, &st, e) < 0 ||

@@ -10,6 +10,7 @@ struct run_options {
         const char *unit, *description, *like, *profile;
         char *unit_name;
         int report_fd; /* the report of denials arrives here */
+        int observe_fd; /* of learn: the observer is at the other end; 0: none */
         bool trial;     /* the run is to leave a service of the same folders and user alone */
         int program_fd; /* executed in place of the file that the command names; 0: none */
         bool pty, pipe, shell, wait, collect, quiet, same_dir, expand, user_mode, lenient, json, report;

@@ -14,6 +14,7 @@ static const struct command {
 } commands[] = {
         { "run", cmd_run, "Run a command in a sandbox" },
         { "explain", cmd_explain, "Show in words what run would do" },
+        { "learn", cmd_learn, "Write the tightest directives under which a command still works" },
         { "score", cmd_score, "Show how exposed the service of a unit file would be" },
         { "ps", cmd_ps, "List runs" },
         { "logs", cmd_logs, "Show the output of a run" },

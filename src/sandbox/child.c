@@ -34,6 +34,7 @@
 #include "sandbox/denials.h"
 #include "sandbox/hooks.h"
 #include "sandbox/labels.h"
+#include "sandbox/observe.h"
 #include "sandbox/root.h"
 #include "sandbox/streams.h"
 #include "sandbox/terminal.h"
@@ -459,6 +460,11 @@ static int stage_program(struct child *c, struct error *e)
         return is_container(c) && !c->s->plan->argv.count ? 0 : child_find_program(c, e); /* stage_wait refuses it */
 }
 
+static int stage_observer(struct child *c, struct error *e)
+{
+        return c->s->host && c->s->host->observe_fd > 0 ? observe_meet(c->s->host->observe_fd, e) : 0;
+}
+
 static int stage_seal(struct child *c, struct error *e)
 {
         const struct plan *p = c->s->plan;
@@ -556,6 +562,7 @@ static const struct stage {
         { "giving up privileges", STATUS_NO_NEW_PRIVILEGES, stage_privileges },
         { "finding the program", STATUS_EXEC, stage_program },
         { "waiting for the start", STATUS_EXEC, stage_wait },
+        { "waiting for the observer", STATUS_EXEC, stage_observer },
         { "sealing", STATUS_NAMESPACE, stage_seal },
         { "setting limits", STATUS_LIMITS, child_set_limits },
         { "entering the last control group", STATUS_CGROUP, stage_last_group },

@@ -16,10 +16,10 @@
 #include "base/path.h"
 #include "os/descriptor.h"
 #include "os/file.h"
-#include "os/path.h"
 #include "os/process.h"
 #include "os/seccomp.h"
 #include "plan/bpf_judge.h"
+#include "sandbox/caller.h"
 #include "sandbox/denials_network.h"
 
 enum { ROWS_MAX = 256, LISTENER_FD = 3, SOCKET_FD = 4, REPORT_FD = 5 };
@@ -146,62 +146,6 @@ int denials_hand_over(struct sandbox *s, int socket, struct error *e)
 
 /* ---- observing ---- */
 
-bool denials_read_memory(pid_t pid, uint64_t address, void *ret, size_t size, size_t *ret_size)
-{
-        char path[40];
-        (void)snprintf(path, sizeof path, "/proc/%d/mem", pid);
-        CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : pread(fd, ret, size, (off_t)address);
-        if (n <= 0 && fd >= 0) {
-                /* A string near the end of its page: stop at the page. */
-                size_t rest = 4096 - address % 4096;
-                n = rest < size ? pread(fd, ret, rest, (off_t)address) : -1;
-        }
-        *ret_size = n > 0 ? (size_t)n : 0;
-        return n > 0;
-}
-
-static bool read_string(pid_t pid, uint64_t address, char ret[PATH_MAX])
-{
-        size_t n;
-        if (!denials_read_memory(pid, address, ret, PATH_MAX - 1, &n))
-                return false;
-        ret[n] = 0;
-        return ret[0] != 0;
-}
-
-/* The absolute path that a call means, inside the payload's root. Links are followed; the last part may be missing. */
-static bool resolve(pid_t pid, int folder, const char *path, char ret[PATH_MAX])
-{
-        char link[64], base[PATH_MAX] = "";
-        if (*path != '/') {
-                if (folder == AT_FDCWD)
-                        (void)snprintf(link, sizeof link, "/proc/%d/cwd", pid);
-                else
-                        (void)snprintf(link, sizeof link, "/proc/%d/fd/%d", pid, folder);
-                ssize_t n = readlink(link, base, sizeof base - 1);
-                if (n <= 0 || base[0] != '/')
-                        return false;
-                base[n] = 0;
-        }
-        CLEAN_FREE char *whole = xprintf("%s/%s", base, path);
-        (void)snprintf(link, sizeof link, "/proc/%d/root", pid);
-        CLEAN_FD int root = open(link, O_PATH | O_DIRECTORY | O_CLOEXEC), proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (root < 0 || proc < 0)
-                return false;
-        CLEAN_FD int fd = path_open_in(root, whole, 0);
-        if (fd >= 0)
-                return path_of(proc, fd, ret, PATH_MAX) == 0;
-        char *slash = strrchr(whole, '/');
-        CLEAN_FREE char *name = xstrdup(slash + 1);
-        slash[slash == whole] = 0;
-        CLEAN_FD int parent = path_open_in(root, whole, 0);
-        char above[PATH_MAX];
-        if (parent < 0 || path_of(proc, parent, above, sizeof above) < 0)
-                return false;
-        return snprintf(ret, PATH_MAX, "%s/%s", text_equal(above, "/") ? "" : above, name) < PATH_MAX;
-}
-
 static void record(struct observer *o, const char *call, const char *object, const char *origin)
 {
         for (size_t i = 0; i < o->count; i++)
@@ -235,7 +179,7 @@ static bool call_writes(const struct watched *w, const struct seccomp_call *call
 {
         uint64_t flags = w->flags >= 0 ? call->args[w->flags] : 0;
         size_t n;
-        if (w->kind == ACCESS_HOW && !denials_read_memory(call->pid, call->args[w->flags], &flags, sizeof flags, &n))
+        if (w->kind == ACCESS_HOW && !caller_read(call->pid, call->args[w->flags], &flags, sizeof flags, &n))
                 return false;
         if (w->kind == ACCESS_FLAGS || w->kind == ACCESS_HOW)
                 return (flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC);
@@ -258,7 +202,7 @@ static void observe_path(struct observer *o, const struct watched *w, const stru
                 return;
         }
         int folder = w->folder >= 0 ? (int)call->args[w->folder] : AT_FDCWD;
-        if (!read_string(call->pid, call->args[w->path], path) || !resolve(call->pid, folder, path, real))
+        if (!caller_read_string(call->pid, call->args[w->path], path) || !caller_resolve(call->pid, folder, path, false, real))
                 return;
         const struct plan_mount *m = deciding_mount(o->s->plan, real);
         /* Nodes that are there open for writing; others are missing because of the directive, and cannot be made. */
@@ -275,7 +219,7 @@ static void record_sealed(struct observer *o, const struct watched *w, const str
         static const char seal[] = "the seal";
         char path[PATH_MAX], real[PATH_MAX];
         int folder = w->folder >= 0 ? (int)call->args[w->folder] : AT_FDCWD;
-        bool known = w->path >= 0 && read_string(call->pid, call->args[w->path], path) && resolve(call->pid, folder, path, real);
+        bool known = w->path >= 0 && caller_read_string(call->pid, call->args[w->path], path) && caller_resolve(call->pid, folder, path, false, real);
         record(o, w->name, known ? real : "...", seal);
 }
 

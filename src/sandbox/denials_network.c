@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "os/process.h"
+#include "sandbox/caller.h"
 
 /* An address of IP that a call names: as it is shown, and as rules see it. */
 struct named {
@@ -20,7 +21,7 @@ static bool read_address(const struct seccomp_call *call, struct named *ret)
 {
         struct sockaddr_storage address = { 0 };
         size_t n, size = call->args[2] < sizeof address ? (size_t)call->args[2] : sizeof address;
-        if (!size || !denials_read_memory(call->pid, call->args[1], &address, size, &n))
+        if (!size || !caller_read(call->pid, call->args[1], &address, size, &n))
                 return false;
         const struct sockaddr_in *in = (const void *)&address;
         const struct sockaddr_in6 *in6 = (const void *)&address;

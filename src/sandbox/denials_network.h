@@ -10,5 +10,3 @@ enum { DENIALS_OBJECT_MAX = 64 };
 /* The origin, and the address in *ret_object; NULL where the plan does not stop it, or where that cannot be known. */
 const char *denials_connect(const struct plan *p, const struct seccomp_call *call, char ret_object[DENIALS_OBJECT_MAX]);
 const char *denials_bind(const struct plan *p, const struct seccomp_call *call, char ret_object[DENIALS_OBJECT_MAX]);
-/* denials.c: reads from a process; a page at least. */
-bool denials_read_memory(pid_t pid, uint64_t address, void *ret, size_t size, size_t *ret_size);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The manual and the completions know every directive, every command and every option of "run"."""
+"""The manual and the completions know every directive, every command and every option of "run" and "learn"."""
 import pathlib
 import re
 import sys
@@ -42,6 +42,12 @@ for long, short, argument in options:
     need("completions/bulkhead.bash", rf"--{long}\b", f"--{long}")
     need("completions/_bulkhead", rf"--{long}\b", f"--{long}")
     need("completions/bulkhead.fish", rf"-l {long}\b", f"--{long}")
+learn = re.findall(r'\{ "([\w-]+)", (?:\'\w\'|KEY_\w+), (?:NULL|"[^"]*"), ', table("src/cli/learn.c", "static const struct argp_option options[]"))
+assert len(learn) > 8, "the options of learn were not found"
+for long in learn:
+    need("man/bulkhead-learn.1.scd", rf"[*]--{long}[*]", f"--{long}")
+    for name, pattern in (("completions/bulkhead.bash", rf"--{long}\b"), ("completions/_bulkhead", rf"--{long}\b"), ("completions/bulkhead.fish", rf"-l {long}\b")):
+        need(name, pattern, f"--{long}")
 for c in commands:
     need("man/bulkhead.1.scd", rf"^\*{c}\*$", c)
     for name in ("completions/bulkhead.bash", "completions/_bulkhead", "completions/bulkhead.fish"):
