@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "os/file.h"
+#include "plan/run_profile.h"
 #include "plan/unit_words.h"
 #include "shim/condition_check.h"
 #include "shim/undo.h"
@@ -23,12 +24,12 @@ static int assign(const struct unit_file *u, const struct unit_line *l, const st
         return error_while(e, "reading %s", place);
 }
 
-int activation_compile(const struct unit_file *u, const struct facts *facts, bool lenient, struct settings *settings, struct plan *plan,
+int activation_compile(const struct unit_file *u, const struct facts *facts, const char *profile, bool lenient, struct settings *settings, struct plan *plan,
                        struct error *e)
 {
         const struct unit_line *l;
-        int r = 0;
         settings->lenient = lenient;
+        int r = run_profile_assign(profile, facts, settings, e);
         for (size_t at = 0; r == 0 && (l = unit_file_next(u, "Service", NULL, &at));)
                 if (directive_is_known(l->name))
                         r = assign(u, l, facts, settings, e);
@@ -76,7 +77,7 @@ int activation_read(struct activation *a, struct service *service, struct error 
         *service = fresh;
         r = check_conditions(&file, &a->facts.facts, a->lenient, e);
         if (r == 0)
-                r = activation_compile(&file, &a->facts.facts, a->lenient, &a->settings, &a->plan, e);
+                r = activation_compile(&file, &a->facts.facts, a->profile, a->lenient, &a->settings, &a->plan, e);
         a->plan.seal = a->seal;
         return r;
 }
