@@ -152,12 +152,14 @@ void activation_rest(struct activation *a)
                 sandbox_rest(&a->sandbox);
 }
 
-void activation_close(struct activation *a, bool restarts)
+void activation_close(struct activation *a, bool restarts, bool spares)
 {
         if (!a->open)
                 return;
         a->open = false;
         sandbox_done(&a->sandbox); /* the lock of a dynamic user among it: the undo takes it away only if nobody holds it */
+        if (spares)
+                (void)run_undo_spare(a->run->dir_fd);
         (void)(restarts ? run_undo_for_restart(a->run->dir_fd) : run_undo_all(a->run->dir_fd));
         free(a->notify_path);
         a->notify_path = NULL;

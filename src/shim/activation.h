@@ -42,8 +42,11 @@ int activation_spawn(struct activation *a, const struct exec_line *line, const s
                      struct sandbox_child *ret, struct error *e);
 /* Until the next command there is none: lets go of what can be had again. */
 void activation_rest(struct activation *a);
-/* Lets go of everything and undoes it; restarts: but for runtime folders that are kept for the next. */
-void activation_close(struct activation *a, bool restarts);
+/*
+ * Lets go of everything and undoes it; restarts: but for runtime folders that are kept for the next; spares: but for processes that are left in its
+ * control group.
+ */
+void activation_close(struct activation *a, bool restarts, bool spares);
 /* Compiles a unit's directives alone, for a check before anything is made. */
 int activation_compile(const struct unit_file *u, const struct facts *facts, const char *profile, bool lenient, struct settings *settings, struct plan *plan,
                        struct error *e);

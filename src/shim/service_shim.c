@@ -210,7 +210,7 @@ static void op_close(void *context, bool restarts)
         service_notify_close(&s->notify, restarts);
         if (!restarts && s->error.id[0] == 0 && s->machine.result != RESULT_SUCCESS && s->machine.result != RESULT_CONDITION)
                 describe_failure(s);
-        activation_close(&s->activation, restarts);
+        activation_close(&s->activation, restarts, s->service.kill_mode == KILL_MODE_PROCESS);
 }
 
 /* ---- commands ---- */
