@@ -184,17 +184,6 @@ static int ask_stop(const struct life *l, const char *word, struct starting *ret
         return 0;
 }
 
-static void wait_gone(const struct life *l, const char *word)
-{
-        char unit[UNIT_NAME_MAX + 1];
-        bool live = true;
-        for (int i = 0; live && name_of(l, word, unit, NULL) == 0; i++) {
-                CLEAN_FD int dir_fd = open_live(l, unit, &live, NULL);
-                if (live)
-                        (void)poll(NULL, 0, i < 50 ? 1 : 10);
-        }
-}
-
 int unit_cmd_stop(int argc, char **argv)
 {
         CLEAN_LIFE struct life l = LIFE_INIT;
@@ -212,7 +201,7 @@ int unit_cmd_stop(int argc, char **argv)
                 if (all[i].fd >= 0 && !l.o.no_wait && client_wait_stopped(all[i].fd, &e) < 0)
                         status = target_fail("stop", l.o.names.items[i], &e);
                 else if (all[i].fd >= 0 && !l.o.no_wait)
-                        wait_gone(&l, l.o.names.items[i]);
+                        client_wait_gone(all[i].fd);
                 fd_close(all[i].fd);
         }
         return status;
