@@ -706,7 +706,7 @@ def test_filters_hold_for_commands_that_come_later(s):
 
 # ---- sudden death ----
 
-LIVES = ["ExecStart=ACT child=ignore,stay child=apart,stay stay",
+LIVES = ["TimeoutStopSec=100ms\nExecStart=ACT child=ignore,stay child=apart,stay stay",
          "Type=notify\nPrivateTmp=yes\nDynamicUser=yes\nReadWritePaths=DATA\nExecStart=ACT notify=READY=1 stay",
          "Type=forking\nPrivateNetwork=yes\nExecStart=ACT daemon stay",
          "Type=oneshot\nRemainAfterExit=yes\nRuntimeDirectory={unit}\nExecStart=ACT exit=0",
