@@ -84,7 +84,7 @@ int directive_read_search_path(const struct reader *r, const char *value, struct
                 return 0;
         }
         for (char *part; k == 0 && (part = strsep(&rest, ":"));) {
-                k = *part == '/' ? directive_read_text(&single, part, check_file, e)
+                k = *part == '/' || *part == '%' ? directive_read_text(&single, part, check_file, e)
                                  : directive_bad_value(e, value, "absolute paths of folders, parted by colons");
                 if (k == 0)
                         strings_add(&paths, one.text);

@@ -2,6 +2,7 @@
 #include "sandbox/credentials.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <fnmatch.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -281,8 +282,11 @@ static int set(struct loading *l, const struct plan_credential *wish, struct err
 /* Who has mounts of its own sees none of what a service manager keeps for other units. Ours are in no tree but the payload's. */
 static void hide_others(struct plan *p)
 {
-        if (plan_has_mounts(p) && !p->user_mode && !p->credentials.folder)
-                plan_add_mount(p, PLAN_INACCESSIBLE, "/run/credentials", "default: credentials of other units")->optional = true;
+        const char *asked = p->namespace_origin[plan_namespace_slot(CLONE_NEWNS)];
+        if (!plan_has_mounts(p) || p->user_mode || p->credentials.folder)
+                return;
+        const char *origin = plan_keep(p, xprintf("%s: credentials of other units", asked ? asked : "default"));
+        plan_add_mount(p, PLAN_INACCESSIBLE, "/run/credentials", origin)->optional = true;
 }
 
 int credentials_load(struct sandbox *s, struct error *e)
