@@ -209,7 +209,7 @@ def ssh_attack(w):
 
 def chrony_attack(w):
     """A server of time for all, opened by a client."""
-    print(w("chronyc", "allow", "all"), w("ls", "-la", "/run/chrony"))
+    w("chronyc", "allow", "all")
     return ":123 " in w.ok("ss", "-Huln")
 
 
@@ -256,7 +256,7 @@ SERVICES = [
     Service("chrony", "chronyd chronyc ss", chrony_client, "chronyc -n tracking", chrony_attack, prepare=chrony_prepare,
             # A command with "!" can be watched only when its unit starts it; so root it is, as that command is too.
             foreground="Type=exec\nPIDFile=\nUser=root\nRuntimeDirectory=\nStateDirectory=\nLogsDirectory=\nConfigurationDirectory=\n"
-                       "ReadWritePaths=/var/lib/chrony\nExecStart=\nExecStart=/usr/sbin/chronyd -d $DAEMON_OPTS\n"),
+                       "ReadWritePaths=/var/lib/chrony\nExecStart=\nExecStart=/usr/sbin/chronyd -d -F 1 -x\n"),
     Service("memcached", "memcached", memcached_client, "/run/talk", memcached_attack, prepare=memcached_prepare, spoil=memcached_spoil),
 ]
 
