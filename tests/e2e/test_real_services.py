@@ -135,7 +135,7 @@ SSH = ["ssh", "-F", "none", "-i", "/etc/ssh/test_key", "-o", "StrictHostKeyCheck
 
 
 def ssh_client(w):
-    return w.ok(*SSH, "root@127.0.0.1", "echo inside").strip() == "inside"
+    return w.ok(*SSH, "guest-of-test@127.0.0.1", "echo inside").strip() == "inside"
 
 
 def chrony_client(w):
@@ -159,9 +159,10 @@ def memcached_client(w):
 # ---- what has to be there before a service starts ----
 
 def ssh_prepare(w):
-    """A key that is let in as root; nothing is read from anybody's home."""
+    """A user, and a key that lets in; nothing is read from anybody's home."""
+    w.ok("useradd", "-M", "-d", "/", "-s", "/bin/sh", "guest-of-test")
     w.ok("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/etc/ssh/test_key")
-    w.write("/etc/ssh/sshd_config.d/test.conf", "AuthorizedKeysFile /etc/ssh/test_key.pub\nPermitRootLogin prohibit-password\n")
+    w.write("/etc/ssh/sshd_config.d/test.conf", "AuthorizedKeysFile /etc/ssh/test_key.pub\n")
 
 
 def chrony_prepare(w):
@@ -203,7 +204,7 @@ def postgres_attack(w):
 def ssh_attack(w):
     """A port on the server, opened for whoever logged in."""
     script = 'exec "$@" "exec curl -m 5 -s telnet://127.0.0.1:8022 </dev/null"'
-    r = w("sh", "-c", script, "sh", *SSH, "-o", "ExitOnForwardFailure=yes", "-R", "8022:127.0.0.1:22", "root@127.0.0.1")
+    r = w("sh", "-c", script, "sh", *SSH, "-o", "ExitOnForwardFailure=yes", "-R", "8022:127.0.0.1:22", "guest-of-test@127.0.0.1")
     return "SSH-2.0" in r.stdout
 
 
@@ -251,7 +252,7 @@ SERVICES = [
             foreground="Type=exec\nPIDFile=\nUser=postgres\nRuntimeDirectory=postgresql\nExecStop=\nKillSignal=SIGINT\nExecStart=\n"
                        "ExecStart=/usr/lib/postgresql/15/bin/postgres -D /var/lib/postgresql/15/main"
                        " -c config_file=/etc/postgresql/15/main/postgresql.conf\n"),
-    Service("ssh", "/usr/sbin/sshd ssh", ssh_client, " ".join(SSH) + " root@127.0.0.1 'echo inside'", ssh_attack, prepare=ssh_prepare,
+    Service("ssh", "/usr/sbin/sshd ssh", ssh_client, " ".join(SSH) + " guest-of-test@127.0.0.1 'echo inside'", ssh_attack, prepare=ssh_prepare,
             foreground="Type=exec\n"),
     Service("chrony", "chronyd chronyc ss", chrony_client, "chronyc -n tracking", chrony_attack, prepare=chrony_prepare,
             # A command with "!" can be watched only when its unit starts it; so root it is, as that command is too.
