@@ -112,8 +112,10 @@ _bulkhead() {
     inspect) options="--help" ;;
     attach) options="-n --no-stdin --help" ;;
     boot-units | init)
-        case $prev in --at-end) mapfile -t COMPREPLY < <(compgen -W "exit poweroff reboot halt" -- "$cur"); return ;; esac
-        options="--lenient -q --quiet --json --help"
+        case $prev in --at-end) mapfile -t COMPREPLY < <(compgen -W "exit poweroff reboot halt" -- "$cur"); return ;;
+        --profile) mapfile -t COMPREPLY < <(compgen -W "strict default trusted" -- "$cur"); return ;;
+        esac
+        options="--lenient -q --quiet --json --profile --help"
         if [ "$command" = init ]; then options="$options --at-end"; else options="$options --detach --user --system"; fi
         if [[ $cur != -* ]]; then
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
@@ -129,12 +131,14 @@ _bulkhead() {
             mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete directives 2>/dev/null | cut -d= -f1)" -- "$cur")
             return ;;
         --unit-path) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+        --profile) mapfile -t COMPREPLY < <(compgen -W "strict default trusted" -- "$cur"); return ;;
         --seal) mapfile -t COMPREPLY < <(compgen -W "auto landlock userns off" -- "$cur"); return ;;
         esac
         options="--unit-path --user --system --lenient --help"
         case ${words[2]} in
-        start | run) options="$options -q --quiet --no-block --seal" ;;
-        stop | restart) options="$options -q --quiet --no-block" ;;
+        start | run) options="$options -q --quiet --no-block --seal --profile" ;;
+        restart) options="$options -q --quiet --no-block --profile" ;;
+        stop) options="$options -q --quiet --no-block" ;;
         reload) options="--unit-path --user --system --help" ;;
         status) options="--unit-path --user --system -j --json --help" ;;
         show) options="$options -p --property -j --json" ;;

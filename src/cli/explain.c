@@ -8,6 +8,15 @@
 #include "os/landlock.h"
 #include "plan/explain.h"
 
+/* "explain web.service" and "explain ./web.service" are of that unit: no command is called so. */
+static void take_unit(struct run_options *o)
+{
+        if (o->like || o->argv.count != 1 || !text_ends(o->argv.items[0], ".service"))
+                return;
+        o->like = o->unit_word = TAKE_PTR(o->argv.items[0]);
+        strings_clear(&o->argv);
+}
+
 int cmd_explain(int argc, char **argv)
 {
         CLEAN(run_options_done) struct run_options o = { 0 };
@@ -16,6 +25,7 @@ int cmd_explain(int argc, char **argv)
         struct error e = { 0 };
         if (run_options_parse(&o, argc, argv, "Show in words what run would do with the same options, and who asked for it") < 0)
                 return 1;
+        take_unit(&o);
         if (run_options_compile(&o, &p, &e) < 0) {
                 error_print(stderr, "bulkhead", "cannot explain this plan", &e);
                 return e.exit_status ? e.exit_status : 1;

@@ -498,6 +498,7 @@ void run_options_done(struct run_options *o)
         strings_clear(&o->variables);
         strings_clear(&o->argv);
         free(o->unit_name);
+        free(o->unit_word);
 }
 
 /* Finds a bare name in the caller's PATH, as systemd-run does. */

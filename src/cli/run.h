@@ -8,7 +8,7 @@ struct run_options {
         const char *verb; /* for errors: "start" or "explain" */
         struct strings properties, variables, argv;
         const char *unit, *description, *like, *profile;
-        char *unit_name;
+        char *unit_name, *unit_word; /* unit_word: what like points to, where it is ours */
         int report_fd; /* the report of denials arrives here */
         int observe_fd; /* of learn: the observer is at the other end; 0: none */
         bool trial;     /* the run is to leave a service of the same folders and user alone */

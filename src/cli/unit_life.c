@@ -19,6 +19,7 @@
 static const struct argp_option life_options[] = { LIFE_OPTIONS, { 0 } };
 static const struct argp_option start_options[] = {
         LIFE_OPTIONS,
+        { "profile", KEY_PROFILE, "NAME", 0, "strict, default or trusted: lines that come before the units' own", 1 },
         { "seal", KEY_SEAL, "MODE", 0, "auto, landlock, userns or off", 1 },
         { 0 },
 };
@@ -55,7 +56,7 @@ static bool life_parse(struct life *l, const struct argp_option *options, const 
 static struct service_launch launch_of(const struct life *l)
 {
         return (struct service_launch){ .root_fd = l->root_fd, .root_path = l->root_path, .user_mode = l->o.user_mode, .lenient = l->o.lenient,
-                                        .seal = l->o.seal, .folders = &l->o.folders, .program = getenv("BULKHEAD_SERVICE") };
+                                        .seal = l->o.seal, .profile = l->o.profile, .folders = &l->o.folders, .program = getenv("BULKHEAD_SERVICE") };
 }
 
 static void print_notes(const struct life *l, const struct strings *notes)
@@ -108,7 +109,7 @@ int unit_cmd_start(int argc, char **argv)
                 return 1;
         struct start_progress p = { .shown.quiet = l.o.quiet };
         const struct manager_options o = { .root_fd = l.root_fd, .root_path = l.root_path, .user_mode = l.o.user_mode, .lenient = l.o.lenient,
-                                           .folders = &l.o.folders, .requested = &l.o.names, .only_requested = true, .seal = l.o.seal,
+                                           .folders = &l.o.folders, .requested = &l.o.names, .only_requested = true, .seal = l.o.seal, .profile = l.o.profile,
                                            .program = getenv("BULKHEAD_SERVICE"), .event = on_start, .context = &p };
         if (manager_open(&o, &m, &e) < 0)
                 return target_fail("start", l.o.names.items[0], &e);
@@ -183,17 +184,6 @@ static int ask_stop(const struct life *l, const char *word, struct starting *ret
         return 0;
 }
 
-static void wait_gone(const struct life *l, const char *word)
-{
-        char unit[UNIT_NAME_MAX + 1];
-        bool live = true;
-        for (int i = 0; live && name_of(l, word, unit, NULL) == 0; i++) {
-                CLEAN_FD int dir_fd = open_live(l, unit, &live, NULL);
-                if (live)
-                        (void)poll(NULL, 0, i < 50 ? 1 : 10);
-        }
-}
-
 int unit_cmd_stop(int argc, char **argv)
 {
         CLEAN_LIFE struct life l = LIFE_INIT;
@@ -211,7 +201,7 @@ int unit_cmd_stop(int argc, char **argv)
                 if (all[i].fd >= 0 && !l.o.no_wait && client_wait_stopped(all[i].fd, &e) < 0)
                         status = target_fail("stop", l.o.names.items[i], &e);
                 else if (all[i].fd >= 0 && !l.o.no_wait)
-                        wait_gone(&l, l.o.names.items[i]);
+                        client_wait_gone(all[i].fd);
                 fd_close(all[i].fd);
         }
         return status;

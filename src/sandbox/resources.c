@@ -165,7 +165,7 @@ static int add_drivers(const struct making *m, const struct plan_device_rule *d)
                 else if (mine && sscanf(line, "%u %63s", &number, name) == 2 && fnmatch(pattern, name, 0) == 0)
                         cgroup_add_rule(m->r, &(struct cgroup_device_rule){ true, character ? 'c' : 'b', number, -1, d->access });
         }
-        if (m->r->rule_count == before && d->origin)
+        if (m->r->rule_count == before && d->origin) /* what another directive adds is not asked for by name */
                 strings_take(m->notes, xprintf("%s: this host has no such driver", d->origin));
         return 0;
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "os/file.h"
+#include "plan/run_profile.h"
 #include "plan/unit_words.h"
 #include "shim/condition_check.h"
 #include "shim/undo.h"
@@ -23,12 +24,12 @@ static int assign(const struct unit_file *u, const struct unit_line *l, const st
         return error_while(e, "reading %s", place);
 }
 
-int activation_compile(const struct unit_file *u, const struct facts *facts, bool lenient, struct settings *settings, struct plan *plan,
+int activation_compile(const struct unit_file *u, const struct facts *facts, const char *profile, bool lenient, struct settings *settings, struct plan *plan,
                        struct error *e)
 {
         const struct unit_line *l;
-        int r = 0;
         settings->lenient = lenient;
+        int r = run_profile_assign(profile, facts, settings, e);
         for (size_t at = 0; r == 0 && (l = unit_file_next(u, "Service", NULL, &at));)
                 if (directive_is_known(l->name))
                         r = assign(u, l, facts, settings, e);
@@ -76,7 +77,7 @@ int activation_read(struct activation *a, struct service *service, struct error 
         *service = fresh;
         r = check_conditions(&file, &a->facts.facts, a->lenient, e);
         if (r == 0)
-                r = activation_compile(&file, &a->facts.facts, a->lenient, &a->settings, &a->plan, e);
+                r = activation_compile(&file, &a->facts.facts, a->profile, a->lenient, &a->settings, &a->plan, e);
         a->plan.seal = a->seal;
         return r;
 }
@@ -151,12 +152,14 @@ void activation_rest(struct activation *a)
                 sandbox_rest(&a->sandbox);
 }
 
-void activation_close(struct activation *a, bool restarts)
+void activation_close(struct activation *a, bool restarts, bool spares)
 {
         if (!a->open)
                 return;
         a->open = false;
         sandbox_done(&a->sandbox); /* the lock of a dynamic user among it: the undo takes it away only if nobody holds it */
+        if (spares)
+                (void)run_undo_spare(a->run->dir_fd);
         (void)(restarts ? run_undo_for_restart(a->run->dir_fd) : run_undo_all(a->run->dir_fd));
         free(a->notify_path);
         a->notify_path = NULL;

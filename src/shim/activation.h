@@ -16,6 +16,7 @@ struct activation {
         const char *name;          /* of the unit: specifiers go by it; borrowed */
         bool user_mode, lenient;
         enum plan_seal seal;
+        const char *profile;       /* whose lines come before the unit's (plan/run_profile.h), or NULL */
         char invocation_id[33];
         struct host_facts facts;
         struct settings settings;
@@ -41,8 +42,11 @@ int activation_spawn(struct activation *a, const struct exec_line *line, const s
                      struct sandbox_child *ret, struct error *e);
 /* Until the next command there is none: lets go of what can be had again. */
 void activation_rest(struct activation *a);
-/* Lets go of everything and undoes it; restarts: but for runtime folders that are kept for the next. */
-void activation_close(struct activation *a, bool restarts);
+/*
+ * Lets go of everything and undoes it; restarts: but for runtime folders that are kept for the next; spares: but for processes that are left in its
+ * control group.
+ */
+void activation_close(struct activation *a, bool restarts, bool spares);
 /* Compiles a unit's directives alone, for a check before anything is made. */
-int activation_compile(const struct unit_file *u, const struct facts *facts, bool lenient, struct settings *settings, struct plan *plan,
+int activation_compile(const struct unit_file *u, const struct facts *facts, const char *profile, bool lenient, struct settings *settings, struct plan *plan,
                        struct error *e);

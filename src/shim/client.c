@@ -410,3 +410,11 @@ int client_hear(int fd, struct client_news *ret)
                 ret->kind = CLIENT_NEWS_EXITED, ret->exit = s.exit;
         return 0;
 }
+
+void client_wait_gone(int fd)
+{
+        char byte;
+        ssize_t n;
+        while ((n = recv(fd, &byte, 1, MSG_TRUNC)) > 0 || (n < 0 && errno == EINTR))
+                ;
+}

@@ -28,6 +28,11 @@ int client_connect(int run_dir_fd, struct error *e);
 int client_hello(int fd, const struct client_options *o, struct error *e);
 /* Follows the run to its end after client_hello. A client_end, or -errno with the set-up child's own error. */
 int client_attach(int fd, const struct client_options *o, struct wire_exited *ret, struct error *e);
+/*
+ * Waits until the supervisor itself is gone, and so has let go of its lock: descriptors are closed in their order, and ours comes after that.
+ * Another, started since by a socket or by somebody, is not waited for.
+ */
+void client_wait_gone(int fd);
 /* Waits for the end, with no hello before it. */
 int client_wait(int fd, struct wire_exited *ret, struct error *e);
 /* Waits until exec succeeded, or the service is up (0), or the set-up failed (its error), as a detached start does. o: for notes, or NULL. */

@@ -16,7 +16,7 @@ struct manager_options {
         int root_fd;                 /* of the state */
         const char *root_path;
         bool user_mode, lenient;
-        const char *seal;            /* as in struct service_launch */
+        const char *seal, *profile;      /* as in struct service_launch */
         const struct strings *folders;   /* where units are looked for */
         const struct strings *requested; /* names, or paths of files */
         bool only_requested;             /* all else counts as there; else what is in the folders is pulled in */

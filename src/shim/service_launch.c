@@ -76,7 +76,7 @@ static int check_service(const struct service_launch *l, const struct unit *u, c
         CLEAN_SERVICE struct service service = { 0 };
         int r = service_read(file, facts, l->lenient, &service, e);
         if (r == 0)
-                r = activation_compile(file, facts, l->lenient, &settings, &plan, e);
+                r = activation_compile(file, facts, l->profile, l->lenient, &settings, &plan, e);
         if (r < 0)
                 return r;
         take_notes(notes, &service.notes);
@@ -226,7 +226,8 @@ static _Noreturn void become_supervisor(const struct service_launch *l, const st
                                      .unit = run->unit, .names = l->listen_count ? l->listen_names : NULL, .environment = l->variables,
                                      .folders = c->sockets.count ? NULL : c->folders,
                                      .listen_count = l->listen_count, .room = l->listen_count + stored, .user_mode = l->user_mode,
-                                     .lenient = l->lenient, .collect = l->collect, .seal = l->seal };
+                                     .lenient = l->lenient, .collect = l->collect, .seal = l->seal,
+                                     .profile = l->profile };
         (void)setsid();
         strings_add(&c->variables, "BULKHEAD=service"); /* so that there is an end of the list */
         int report = fcntl(report_fd, F_DUPFD_CLOEXEC, 3 + (int)o.room + 64);

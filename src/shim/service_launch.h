@@ -15,6 +15,7 @@ struct service_launch {
         const char *listen_names;
         const char *variables;       /* NAME=VALUE lines for each command, or NULL */
         bool output;                 /* the caller wants to hear all output, from the first byte on */
+        const char *profile;         /* whose lines come before the unit's (plan/run_profile.h), or NULL */
         const char *seal;            /* "auto", "landlock", "userns", "off"; NULL: auto */
         const char *program;         /* of the supervisor, or NULL: found beside this program */
 };

@@ -210,7 +210,7 @@ static void op_close(void *context, bool restarts)
         service_notify_close(&s->notify, restarts);
         if (!restarts && s->error.id[0] == 0 && s->machine.result != RESULT_SUCCESS && s->machine.result != RESULT_CONDITION)
                 describe_failure(s);
-        activation_close(&s->activation, restarts);
+        activation_close(&s->activation, restarts, s->service.kill_mode == KILL_MODE_PROCESS);
 }
 
 /* ---- commands ---- */
@@ -753,7 +753,7 @@ static void loop(struct supervisor *s)
 static const struct option_row rows[] = {
         ROW("--dir", dir_fd, OPTION_FD), ROW("--lock", lock_fd, OPTION_FD), ROW("--sock", sock_fd, OPTION_FD),
         ROW("--root", root_path, OPTION_TEXT), ROW("--unit", unit, OPTION_TEXT), ROW("--names", names, OPTION_TEXT),
-        ROW("--environment", environment, OPTION_TEXT), ROW("--seal", seal, OPTION_TEXT), ROW("--folders", folders, OPTION_TEXT), ROW("--listen", listen_count, OPTION_COUNT), ROW("--room", room, OPTION_COUNT),
+        ROW("--environment", environment, OPTION_TEXT), ROW("--seal", seal, OPTION_TEXT), ROW("--profile", profile, OPTION_TEXT), ROW("--folders", folders, OPTION_TEXT), ROW("--listen", listen_count, OPTION_COUNT), ROW("--room", room, OPTION_COUNT),
         ROW("--user", user_mode, OPTION_FLAG), ROW("--lenient", lenient, OPTION_FLAG), ROW("--collect", collect, OPTION_FLAG),
 };
 
@@ -823,6 +823,7 @@ int service_supervise(const struct service_options *o, struct error *e)
         s.run.unit = xstrdup(o->unit);
         s.activation = (struct activation){ .run = &s.run, .root_path = o->root_path, .name = s.run.unit, .user_mode = o->user_mode,
                                             .lenient = o->lenient };
+        s.activation.profile = o->profile;
         if (o->seal)
                 (void)plan_seal_parse(o->seal, &s.activation.seal);
         close_others(o);

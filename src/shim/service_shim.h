@@ -11,6 +11,7 @@
  *   [--environment TEXT]            NAME=VALUE for each command, one a line
  *   [--user] [--lenient] [--collect]
  *   [--seal MODE]                   auto, landlock, userns or off
+ *   [--profile NAME]                a profile, whose lines come before the unit's
  */
 #pragma once
 
@@ -18,7 +19,7 @@
 
 struct service_options {
         int dir_fd, lock_fd, sock_fd;
-        const char *root_path, *unit, *names, *environment, *folders, *seal;
+        const char *root_path, *unit, *names, *environment, *folders, *seal, *profile;
         unsigned listen_count, room;
         bool user_mode, lenient, collect;
 };

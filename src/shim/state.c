@@ -455,6 +455,8 @@ static int reconcile_locked(int dir_fd)
         s.phase = RUN_FAILED;
         s.ended_usec = state_now_usec();
         (void)snprintf(s.result, sizeof s.result, "supervisor-killed");
+        if (s.sub[0])
+                (void)snprintf(s.sub, sizeof s.sub, "failed");
         return run_record_end(dir_fd, &s);
 }
 

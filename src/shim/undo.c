@@ -343,6 +343,11 @@ static int undo_line(const struct strings *lines, int dir_fd, const char *line)
         const char *path;
         if ((path = line_path(line, "cgroup")))
                 return cgroup_is_ours(path) ? remove_cgroup(path) : -EPERM;
+        if ((path = line_path(line, "left"))) {
+                if (cgroup_is_ours(path))
+                        (void)rmdir(path);
+                return 0;
+        }
         if ((path = line_path(line, "tree")) || (path = line_path(line, "runtime"))) {
                 if (access(path, F_OK) < 0 && errno == ENOENT)
                         return 0;
@@ -389,18 +394,37 @@ static int undo_lines(const struct strings *lines, int dir_fd, const struct stri
         return result;
 }
 
+/* Groups that were left to processes which are still in them. */
+static void lines_of_left(const struct strings *lines, struct strings *ret)
+{
+        for (size_t i = 0; i < lines->count; i++) {
+                const char *path = line_path(lines->items[i], "left");
+                if (path && cgroup_is_ours(path) && access(path, F_OK) == 0)
+                        strings_add(ret, lines->items[i]);
+        }
+}
+
+static int replace_lines(int dir_fd, const struct strings *lines)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        for (size_t i = 0; i < lines->count; i++)
+                text_addf(&t, "%s\n", lines->items[i]);
+        if (t.length)
+                return file_replace(dir_fd, "undo", t.data, t.length, 0600);
+        return unlinkat(dir_fd, "undo", 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 int run_undo_all(int dir_fd)
 {
-        CLEAN_STRINGS struct strings lines = { 0 };
+        CLEAN_STRINGS struct strings lines = { 0 }, left = { 0 };
         int result = read_lines(dir_fd, &lines);
         if (lines.count == 0)
                 return result;
-        int r = undo_lines(&lines, dir_fd, &(struct strings){ 0 });
+        int r = undo_lines(&lines, dir_fd, &left);
         if (result == 0)
                 result = r;
-        if (result == 0 && unlinkat(dir_fd, "undo", 0) < 0 && errno != ENOENT)
-                result = -errno;
-        return result;
+        lines_of_left(&lines, &left);
+        return result == 0 ? replace_lines(dir_fd, &left) : result;
 }
 
 /* The lines of folders that stay, and those that say that they are ours. */
@@ -420,7 +444,6 @@ static void lines_that_stay(const struct strings *lines, struct strings *ret)
 int run_undo_for_restart(int dir_fd)
 {
         CLEAN_STRINGS struct strings lines = { 0 }, kept = { 0 };
-        CLEAN_TEXT struct text t = { 0 };
         int result = read_lines(dir_fd, &lines);
         if (result < 0)
                 return result;
@@ -428,8 +451,18 @@ int run_undo_for_restart(int dir_fd)
         if (!kept.count)
                 return run_undo_all(dir_fd);
         result = undo_lines(&lines, dir_fd, &kept);
-        for (size_t i = 0; i < kept.count; i++)
-                text_addf(&t, "%s\n", kept.items[i]);
-        int r = result == 0 ? file_replace(dir_fd, "undo", t.data, t.length, 0600) : 0;
-        return result == 0 ? r : result;
+        lines_of_left(&lines, &kept);
+        return result == 0 ? replace_lines(dir_fd, &kept) : result;
+}
+
+int run_undo_spare(int dir_fd)
+{
+        CLEAN_STRINGS struct strings lines = { 0 }, spared = { 0 };
+        int r = read_lines(dir_fd, &lines);
+        for (size_t i = 0; i < lines.count; i++) {
+                const char *path = line_path(lines.items[i], "cgroup");
+                bool busy = path && cgroup_is_ours(path) && rmdir(path) < 0 && errno == EBUSY;
+                strings_take(&spared, busy ? xprintf("left %s", path) : xstrdup(lines.items[i]));
+        }
+        return r < 0 || !lines.count ? r : replace_lines(dir_fd, &spared);
 }

@@ -9,6 +9,7 @@
  *   lock PATH             unlink unless somebody holds it with flock: it may have found a new owner since
  *   ipc /UID              remove the user id's objects of inter-process communication
  *   cgroup PATH           kill all in it, remove it
+ *   left PATH             a control group that was left to its processes (run_undo_spare): remove it if it is empty
  *   made DEV:INODE PATH   this very object was made for the run (run_undo_made)
  *
  * A line is believed only when the path carries our marker: below the state root, a component that starts with
@@ -26,6 +27,8 @@ int run_undo_made(int dir_fd, const char *at, const char *path);
 int run_undo_all(int dir_fd);
 /* The same, but what stays until the run is over stays, on the list as well. */
 int run_undo_for_restart(int dir_fd);
+/* Leaves control groups with processes in them to these: KillMode=process. What comes later only removes them, once they are empty. 0 or -errno. */
+int run_undo_spare(int dir_fd);
 
 /* Sends a signal to all processes in the run's cgroups but one; how many got it. */
 int run_signal_cgroups(int dir_fd, int signal, pid_t except);

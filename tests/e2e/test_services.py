@@ -406,10 +406,27 @@ def test_mixed_asks_the_main_process_and_kills_the_rest(s):
     s.assert_clean()
 
 
-@pytest.mark.parametrize("mode", ["process", "none"])
-def test_process_and_none_leave_nothing_to_us(s, mode):
+def test_process_leaves_the_others_alone(s):
+    """As sessions outlive the restart of their server."""
+    u, pids = family(s, "process")
+    main = pids.pop("main")
+    s.ok("unit", "restart", u)
+    again = dict(line.split() for line in (s.line(), s.line(), s.line()))
+    assert not alive(main) and all(map(alive, pids.values()))
+    stopped(s, u)
+    assert not alive(int(again["main"]))
+    rest = [*pids.values(), *(int(v) for k, v in again.items() if k != "main")]
+    assert len(rest) == 4 and all(map(alive, rest))
+    for pid in rest:
+        kill(pid)
+    assert eventually(lambda: not any(map(alive, rest)))
+    s("stop", u)
+    s.assert_clean()
+
+
+def test_none_leaves_nothing_to_us(s):
     """Bulkhead's difference from systemd: who is not ended by the rules is ended with the control group, since nobody is left to look after it."""
-    u, pids = family(s, mode)
+    u, pids = family(s, "none")
     stopped(s, u)
     assert not any(map(alive, pids.values()))
     s.assert_clean()
@@ -689,7 +706,7 @@ def test_filters_hold_for_commands_that_come_later(s):
 
 # ---- sudden death ----
 
-LIVES = ["ExecStart=ACT child=ignore,stay child=apart,stay stay",
+LIVES = ["TimeoutStopSec=100ms\nExecStart=ACT child=ignore,stay child=apart,stay stay",
          "Type=notify\nPrivateTmp=yes\nDynamicUser=yes\nReadWritePaths=DATA\nExecStart=ACT notify=READY=1 stay",
          "Type=forking\nPrivateNetwork=yes\nExecStart=ACT daemon stay",
          "Type=oneshot\nRemainAfterExit=yes\nRuntimeDirectory={unit}\nExecStart=ACT exit=0",
