@@ -236,7 +236,7 @@ class Service:
     spoil: object = nothing
     # For hosts where root may not raise limits: systemd goes on with less there.
     weak_host: str = ""
-    # Instead of going into the background: learn watches until the first process ends.
+    # Not in the background, as learn watches until the first process ends; not notify, as nobody hears it while it is watched.
     foreground: str = ""
 
 
