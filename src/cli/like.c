@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "plan/unit_words.h"
+#include "sandbox/environment.h"
 
 /* ---- reading ---- */
 
@@ -91,9 +92,23 @@ static int no_command(const struct like *l, const char *what, struct error *e)
         return -EINVAL;
 }
 
+/* What the command line may name: what the payload will have of its unit, with a NULL behind. What files leave out is told when it runs. */
+static int variables_for(const struct plan *p, struct strings *ret, struct error *e)
+{
+        CLEAN_STRINGS struct strings notes = { 0 };
+        environment_pass(ret, &p->process);
+        for (size_t i = 0; i < p->environment.count; i++)
+                environment_set(ret, p->environment.items[i]);
+        int r = environment_add_files(ret, p, &notes, e);
+        environment_unset(ret, &p->process);
+        strings_take(ret, NULL);
+        return r;
+}
+
 int like_command(const struct like *l, const struct facts *facts, struct plan *p, struct strings *argv, struct error *e)
 {
         CLEAN_EXEC_LINES struct exec_lines lines = { 0 };
+        CLEAN_STRINGS struct strings variables = { 0 };
         const struct unit_line *line;
         for (size_t at = 0; (line = unit_file_next(&l->file, l->section, "ExecStart", &at));) {
                 int r = exec_lines_assign(&lines, line->value, facts, e);
@@ -107,10 +122,9 @@ int like_command(const struct like *l, const struct facts *facts, struct plan *p
         const struct exec_line *x = &lines.items[0];
         if (x->flags & (EXEC_PRIVILEGED | EXEC_KEEP_USER | EXEC_SHELL))
                 return no_command(l, "is to run outside of a part of the sandbox", e);
-        strings_add(&p->environment, ""); /* so that there is an end */
-        free(p->environment.items[--p->environment.count]);
-        p->environment.items[p->environment.count] = NULL;
-        int r = exec_line_expand(x, (const char *const *)p->environment.items, argv, NULL, e);
+        int r = variables_for(p, &variables, e);
+        if (r == 0)
+                r = exec_line_expand(x, (const char *const *)variables.items, argv, NULL, e);
         if (r == 0 && strchr(x->program, '/'))
                 p->program = xstrdup(x->program);
         else if (r == 0 && x->flags & EXEC_OWN_NAME)

@@ -65,6 +65,16 @@ def test_an_instance_fills_the_template(box, units):
     assert good(box, "web@80", "/bin/sh", "-c", "echo $PORT") == "80\n"
 
 
+def test_the_command_has_the_variables_of_the_unit_and_of_its_files(box, units):
+    (box.data / "variables").write_text('OPTIONS="-a -b"\nGONE=1\nPORT=81\n')
+    units("web.service", "ExecStart=/bin/echo $OPTIONS ${PORT} $GONE end", "Environment=PORT=80", f"EnvironmentFile={box.data}/variables",
+          "EnvironmentFile=-/nonexistent/file", "UnsetEnvironment=GONE")
+    assert good(box, "web") == "-a -b 81 end\n"
+    units("bad.service", "ExecStart=/bin/echo $OPTIONS", "EnvironmentFile=/nonexistent/file")
+    r = like(box, "bad")
+    assert r.status != 0 and "environment.file" in r.err and r.out == "", r
+
+
 def test_how_a_service_lives_is_passed_over(box, units):
     units("web.service", "Type=notify", "Restart=always", "ExecStartPre=/bin/false", "ExecReload=/bin/kill -HUP $MAINPID", "KillMode=process",
           "TimeoutStopSec=5", "PIDFile=/run/web.pid", "StandardOutput=journal", "SyslogIdentifier=web", "Slice=system.slice", "MemoryAccounting=yes",
