@@ -357,7 +357,7 @@ static _Noreturn void become_shim(const struct run_options *o, struct sandbox *s
         if (r == 0) {
                 struct shim_options so = SHIM_OPTIONS_INIT;
                 so.dir_fd = run->dir_fd, so.lock_fd = run->lock_fd, so.sock_fd = run->sock_fd;
-                so.status_fd = child.status_fd, so.pidfd = child.pidfd, so.pid = child.pid;
+                so.status_fd = child.status_fd, so.pidfd = child.pidfd, so.pid = child.pid, so.observer = s->observer_pid;
                 so.pty_fd = x.ours_pty, so.out_fd = x.ours_out, so.err_fd = x.ours_err;
                 so.hold_fd = s->uid_lock_fd; /* the user id is ours as long as this is open */
                 so.collect = o->collect, so.unit = o->unit_name;

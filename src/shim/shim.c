@@ -21,7 +21,7 @@
 #include "shim/state.h"
 #include "shim/undo.h"
 
-enum { HANGUP_RETRY_MS = 200, REAP_ROUNDS = 500 };
+enum { HANGUP_RETRY_MS = 200, REAP_ROUNDS = 500, OBSERVER_ROUNDS = 300 };
 
 /* What the loop watches for us. */
 enum { SOURCE_STATUS = HUB_OWN, SOURCE_OUT, SOURCE_ERR, SOURCE_STDIN };
@@ -131,7 +131,7 @@ static void reap(struct shim *s)
         }
 }
 
-/* Whatever is left becomes our child, being orphaned, and dies, until there is none. */
+/* Whatever is left becomes our child, being orphaned, and dies, until there is none. The observer ends by itself, after all others. */
 static void kill_rest(struct shim *s)
 {
         if (s->o.kill_main_only)
@@ -139,8 +139,10 @@ static void kill_rest(struct shim *s)
         run_kill_cgroups(s->o.dir_fd);
         for (int i = 0; i < REAP_ROUNDS; i++) {
                 reap(s);
-                if (run_signal_descendants(getpid(), SIGKILL, 0) == 0 && waitpid(-1, NULL, WNOHANG) < 0)
+                if (run_signal_descendants(getpid(), SIGKILL, s->o.observer) == 0 && waitpid(-1, NULL, WNOHANG) < 0)
                         return;
+                if (i == OBSERVER_ROUNDS)
+                        s->o.observer = 0; /* it had its time to report */
                 (void)poll(NULL, 0, i < 20 ? 1 : 10);
         }
 }

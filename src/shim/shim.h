@@ -5,6 +5,7 @@
  *
  *   --dir FD --lock FD [--sock FD] --status FD --pidfd FD --pid N   of struct run; of the payload
  *   [--pty FD | --out FD --err FD] [--stdin FD] [--hold FD]   our ends of the payload's terminal or pipes
+ *   [--observer N]                of a child that ends by itself once all others are gone
  *   [--collect] [--unit NAME] [--stop-timeout-ms N] [--kill-mode control-group|process]
  */
 #pragma once
@@ -20,6 +21,7 @@ struct shim_options {
         int pty_fd, out_fd, err_fd, stdin_fd; /* negative: none */
         int hold_fd; /* kept open and nothing more: a lock that ends with the run; negative: none */
         pid_t pid;
+        pid_t observer; /* a child that reports denials once all others are gone, and then ends; 0: none */
         bool collect, kill_main_only;
         const char *unit, *kill_mode; /* kill_mode: NULL, or as the option has it */
         uint32_t stop_timeout_ms;

@@ -8,7 +8,7 @@ static const struct option_row rows[] = {
         ROW("--dir", dir_fd, OPTION_FD), ROW("--lock", lock_fd, OPTION_FD), ROW("--sock", sock_fd, OPTION_FD),
         ROW("--status", status_fd, OPTION_FD), ROW("--pidfd", pidfd, OPTION_FD), ROW("--pty", pty_fd, OPTION_FD),
         ROW("--out", out_fd, OPTION_FD), ROW("--err", err_fd, OPTION_FD), ROW("--stdin", stdin_fd, OPTION_FD),
-        ROW("--hold", hold_fd, OPTION_FD), ROW("--pid", pid, OPTION_PID), ROW("--stop-timeout-ms", stop_timeout_ms, OPTION_MS),
+        ROW("--hold", hold_fd, OPTION_FD), ROW("--pid", pid, OPTION_PID), ROW("--observer", observer, OPTION_PID), ROW("--stop-timeout-ms", stop_timeout_ms, OPTION_MS),
         ROW("--collect", collect, OPTION_FLAG), ROW("--unit", unit, OPTION_TEXT), ROW("--kill-mode", kill_mode, OPTION_TEXT),
 };
 
