@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <unistd.h>
+
 #include "shim/trigger.h"
 
 /* By the type of the unit. */
@@ -13,8 +15,9 @@ int main(int argc, char **argv)
 {
         struct error e = { 0 };
         struct service_options o;
+        /* Nothing is left to do at the exit, and somebody may be waiting for the lock that goes with it. */
         if (service_options_parse(argc, argv, &o, &e) == 0 && supervise(&o, &e) == 0)
-                return 0;
+                _exit(0);
         error_print(stderr, "bulkhead-service", "cannot supervise the unit", &e);
         return 1;
 }

@@ -326,7 +326,7 @@ int service_launch(const struct service_launch *l, const struct unit *u, struct 
         return launch(&with, u, &c, e);
 }
 
-enum { START_TRIES = 100, START_PAUSE_MS = 10 };
+enum { START_TRIES = 1000, START_PAUSE_MS = 10 };
 
 /* Whether a supervisor of services is there, which understands what is asked. */
 static bool is_service(int dir_fd)
