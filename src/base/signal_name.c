@@ -44,3 +44,8 @@ const char *signal_name(int number, char buffer[16])
         (void)snprintf(buffer, 16, "RTMIN+%d", number - SIGRTMIN);
         return buffer;
 }
+
+bool signal_ends_cleanly(int number)
+{
+        return number == SIGHUP || number == SIGINT || number == SIGTERM || number == SIGPIPE;
+}

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "base/exit_status.h"
+#include "base/signal_name.h"
 #include "cli/commands.h"
 #include "shim/facts.h"
 #include "cli/like.h"
@@ -245,16 +246,11 @@ static void fill_state(struct run_state *st, const struct run_options *o, const 
                 strings_add(&st->properties, o->properties.items[i]);
 }
 
-static bool is_clean_signal(int n)
-{
-        return n == SIGHUP || n == SIGINT || n == SIGTERM || n == SIGPIPE;
-}
-
 static int wait_status_to_exit(int status)
 {
         if (WIFEXITED(status))
                 return WEXITSTATUS(status);
-        return is_clean_signal(WTERMSIG(status)) ? 0 : 255;
+        return signal_ends_cleanly(WTERMSIG(status)) ? 0 : 255;
 }
 
 /* What the observer says once the last process of the run is gone. */
@@ -388,7 +384,7 @@ static int exited_to_exit(const struct wire_exited *x)
                 return x->status;
         if (x->code == WIRE_CODE_NONE)
                 return 1;
-        return is_clean_signal(x->status) ? 0 : 255;
+        return signal_ends_cleanly(x->status) ? 0 : 255;
 }
 
 static void print_note(void *data, const char *text)

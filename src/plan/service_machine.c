@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/signal_name.h"
+
 /* ---- words ---- */
 
 static const struct {
@@ -95,11 +97,6 @@ static const struct exec_line *line_of(const struct machine *m, enum service_lis
         return &m->service->lines[list].items[index];
 }
 
-static bool is_clean_signal(int n)
-{
-        return n == SIGHUP || n == SIGINT || n == SIGTERM || n == SIGPIPE;
-}
-
 /* How the end of a command counts. Of what was started to stay, these signals are a clean end as well; a dumped core never is. */
 static enum service_result judge(const struct machine *m, struct process_exit x, enum service_list list)
 {
@@ -109,7 +106,7 @@ static enum service_result judge(const struct machine *m, struct process_exit x,
                 return x.status == 0 || exit_set_has(good, false, x.status) ? RESULT_SUCCESS : RESULT_EXIT_CODE;
         if (x.code == EXIT_CODE_DUMPED)
                 return RESULT_CORE_DUMP;
-        return (daemon && is_clean_signal(x.status)) || exit_set_has(good, true, x.status) ? RESULT_SUCCESS : RESULT_SIGNAL;
+        return (daemon && signal_ends_cleanly(x.status)) || exit_set_has(good, true, x.status) ? RESULT_SUCCESS : RESULT_SIGNAL;
 }
 
 /* ---- the ends ---- */
@@ -620,6 +617,15 @@ void machine_main_exited(struct machine *m, struct process_exit x)
 
 /* ---- what happens: control processes ---- */
 
+/* The start goes on behind the look for the main process, which its commands or those of ExecStartPost= have made. */
+static void go_on(struct machine *m)
+{
+        if (m->state == STATE_START)
+                enter_start_post(m);
+        else
+                enter_running(m, RESULT_SUCCESS);
+}
+
 /* The start command of a forking service has ended well: which one is the main process? Its PID file may be the work of ExecStartPost=. */
 static void look_for_main(struct machine *m)
 {
@@ -638,10 +644,7 @@ static void look_for_main(struct machine *m)
         }
         if (r > 0)
                 m->main_known = m->main_alive = true;
-        if (m->state == STATE_START)
-                enter_start_post(m);
-        else
-                enter_running(m, RESULT_SUCCESS);
+        go_on(m);
 }
 
 void machine_main_found(struct machine *m)
@@ -650,10 +653,7 @@ void machine_main_found(struct machine *m)
                 return;
         m->waits_for_main = false;
         m->main_known = m->main_alive = true;
-        if (m->state == STATE_START)
-                enter_start_post(m);
-        else
-                enter_running(m, RESULT_SUCCESS);
+        go_on(m);
 }
 
 static void list_ended(struct machine *m, enum service_result r)

@@ -679,13 +679,6 @@ static void record(struct supervisor *s, struct wire_exited *x)
         (void)run_record_end(s->run.dir_fd, &st);
 }
 
-static void remove_folder(struct supervisor *s)
-{
-        CLEAN_FD int runs_fd = openat(s->run.dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (runs_fd >= 0)
-                (void)file_remove_tree(runs_fd, s->run.unit);
-}
-
 static void finish(struct supervisor *s)
 {
         struct wire_exited x;
@@ -697,7 +690,7 @@ static void finish(struct supervisor *s)
         hub_hear_late(&s->hub);
         drain(s);
         if (s->o.collect)
-                remove_folder(s);
+                run_remove_own(s->run.dir_fd, s->run.unit);
         if (failed && !s->told)
                 hub_send_all(&s->hub, WIRE_FAILED, &s->error, sizeof s->error);
         hub_send_all(&s->hub, WIRE_EXITED, &x, sizeof x);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <termios.h>
 
+#include "base/signal_name.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "sandbox/status.h"
@@ -211,12 +212,6 @@ static void act_kill(struct shim *s)
                 run_kill_cgroups(s->o.dir_fd);
 }
 
-/* systemd counts these signals as a clean end of a service. */
-static bool is_clean_signal(int sig)
-{
-        return sig == SIGTERM || sig == SIGHUP || sig == SIGINT || sig == SIGPIPE;
-}
-
 static void describe_exit(struct shim *s)
 {
         int w = s->wait_status;
@@ -229,7 +224,7 @@ static void describe_exit(struct shim *s)
         } else {
                 s->exit.code = WCOREDUMP(w) ? WIRE_CODE_DUMPED : WIRE_CODE_KILLED;
                 s->exit.status = WTERMSIG(w);
-                result = WCOREDUMP(w) ? "core-dump" : is_clean_signal(WTERMSIG(w)) ? "success" : "signal";
+                result = WCOREDUMP(w) ? "core-dump" : signal_ends_cleanly(WTERMSIG(w)) ? "success" : "signal";
         }
         if (s->timed_out)
                 result = "timeout";
@@ -272,15 +267,9 @@ static void drain(struct shim *s)
 
 static void remove_folder(struct shim *s)
 {
-        CLEAN_FD int runs_fd = openat(s->o.dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         CLEAN_RUN_STATE struct run_state st = { 0 };
-        const char *unit = s->o.unit;
-        if (!unit && run_load_state(s->o.dir_fd, &st, NULL) == 0)
-                unit = st.unit;
-        struct stat mine, there;
-        if (runs_fd >= 0 && unit && unit_name_valid(unit) && fstat(s->o.dir_fd, &mine) == 0 &&
-            fstatat(runs_fd, unit, &there, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_ino == there.st_ino)
-                (void)file_remove_tree(runs_fd, unit);
+        if (s->o.unit || run_load_state(s->o.dir_fd, &st, NULL) == 0)
+                run_remove_own(s->o.dir_fd, s->o.unit ? s->o.unit : st.unit);
 }
 
 static void act_finish(struct shim *s)

@@ -614,6 +614,15 @@ void run_abandon(struct run *run)
         run_close(run);
 }
 
+void run_remove_own(int dir_fd, const char *unit)
+{
+        CLEAN_FD int runs_fd = open_folder(dir_fd, "..");
+        struct stat mine, there;
+        if (runs_fd >= 0 && unit && unit_name_valid(unit) && fstat(dir_fd, &mine) == 0 &&
+            fstatat(runs_fd, unit, &there, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_ino == there.st_ino)
+                (void)file_remove_tree(runs_fd, unit);
+}
+
 int run_remove(int root_fd, const char *unit)
 {
         CLEAN_FD int dir_fd = run_open(root_fd, unit, NULL);

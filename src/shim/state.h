@@ -85,6 +85,8 @@ bool run_is_live(int dir_fd);
 int run_reconcile(int root_fd, const char *unit);
 /* Loads the state, after reconciling it if the supervisor is gone. */
 int run_refresh(int root_fd, const char *unit, struct run_state *ret, struct error *e);
+/* The supervisor itself, at its end: deletes the folder of its run, if that still is the one under this name. */
+void run_remove_own(int dir_fd, const char *unit);
 /* Deletes the folder of an ended run. -EBUSY while it is live. */
 int run_remove(int root_fd, const char *unit);
 

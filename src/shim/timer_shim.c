@@ -79,7 +79,6 @@ static void ask(struct timer *k)
 {
         k->asks_again = false;
         k->moments.now = this_moment(k);
-        file_random_hex((char *)&k->moments.random, 0);
         k->moments.random = k->unit.fixed_random_delay
                                     ? timer_fixed_random(k->t.facts.machine_id, geteuid(), k->t.run.unit)
                                     : (clock_usec(CLOCK_MONOTONIC) * UINT64_C(0x9E3779B97F4A7C15)) ^ (uint64_t)getpid() << 32;
