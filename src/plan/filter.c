@@ -397,7 +397,7 @@ struct compiler {
         const struct filter *filter;
         uint32_t default_action; /* of the context; libseccomp refuses rules that repeat it */
         bool notify;
-        struct sock_filter front[2 * ELEMENTS(young_calls) + 8];
+        struct sock_filter front[2 * ELEMENTS(young_calls) + 8 + FILTER_IPC_GUARD];
         unsigned short front_count;
 };
 
@@ -437,6 +437,49 @@ static void emit_young(struct compiler *c, int nr, uint32_t action)
         emit(c, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action));
 }
 
+static const char *const ipc_calls[] = { "semop",  "semget", "semctl", "semtimedop", "msgsnd", "msgrcv",
+                                         "msgget", "msgctl", "shmat",  "shmdt",      "shmget", "shmctl" };
+
+bool filter_is_ipc_call(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTS(ipc_calls); i++)
+                if (strcmp(ipc_calls[i], name) == 0)
+                        return true;
+        return false;
+}
+
+void filter_ipc_guard(struct sock_filter ret[FILTER_IPC_GUARD])
+{
+        enum { IPC_NR = 117, VERSION = 0xffff0000U };
+        const struct sock_filter guard[FILTER_IPC_GUARD] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_I386, 0, 5),
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPC_NR, 0, 3),
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+                BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, VERSION, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        };
+        memcpy(ret, guard, sizeof guard);
+}
+
+static bool denies_ipc_call(const struct compiler *c)
+{
+        int nr;
+        for (size_t i = 0; i < ELEMENTS(ipc_calls); i++)
+                if (filter_call_number(ipc_calls[i], &nr) && find_rule(c->filter, nr))
+                        return true;
+        return false;
+}
+
+static void emit_ipc_guard(struct compiler *c)
+{
+        if (c->family->native != SCMP_ARCH_X86_64 || c->default_action != SCMP_ACT_ALLOW || !denies_ipc_call(c))
+                return;
+        filter_ipc_guard(c->front + c->front_count);
+        c->front_count += FILTER_IPC_GUARD;
+}
+
 static void patch_to_end(struct compiler *c, unsigned short at, bool when_true)
 {
         uint8_t distance = (uint8_t)(c->front_count - at - 1);
@@ -450,6 +493,7 @@ static void patch_to_end(struct compiler *c, unsigned short at, bool when_true)
 static void emit_front(struct compiler *c, uint32_t (*decide)(const struct compiler *, int))
 {
         const struct family *family = c->family;
+        const unsigned short start = c->front_count;
         emit(c, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)));
         emit(c, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, family->audit[0], 1, 0));
         unsigned short foreign = c->front_count;
@@ -464,8 +508,10 @@ static void emit_front(struct compiler *c, uint32_t (*decide)(const struct compi
                 if (is_young(young_calls[i].nr) && action != c->default_action)
                         emit_young(c, young_calls[i].nr, action);
         }
-        if (c->front_count == empty)
-                c->front_count = 0;
+        if (c->front_count == empty) {
+                c->front_count = start;
+                return;
+        }
         patch_to_end(c, foreign, false);
         patch_to_end(c, old, false);
 }
@@ -624,8 +670,10 @@ int filter_compile(const struct filter *f, bool notify, struct filter_program *r
         r = f->set ? add_rules(&c) : 0;
         if (r < 0)
                 return error_errno(e, r, "seccomp.compile", "adding a rule to a system call filter");
-        if (f->set)
+        if (f->set) {
+                emit_ipc_guard(&c);
                 emit_front(&c, decide_young);
+        }
         return export_program(&c, ret, e);
 }
 

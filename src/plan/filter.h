@@ -63,6 +63,16 @@ int filter_open_context(uint32_t default_action, void **ret, struct error *e);
 /* The program of a context of libseccomp (scmp_filter_ctx), behind front_count instructions of our own. */
 int filter_export(void *context, const struct sock_filter *front, size_t front_count, struct filter_program *ret, struct error *e);
 
+/*
+ * The ipc() of i386 carries twelve calls.  Its first argument is the number of one of these in the lower half and a version in the upper half,
+ * which the kernel masks and libseccomp's comparisons do not: a rule for shmat (21) would not see 0x20015.  The guard answers ENOSYS to versions;
+ * it goes in front of a program that denies such a call and allows what it does not name.
+ */
+enum { FILTER_IPC_GUARD = 7 };
+void filter_ipc_guard(struct sock_filter ret[FILTER_IPC_GUARD]);
+/* Whether ipc() carries the call of that name. */
+bool filter_is_ipc_call(const char *name);
+
 /* What f answers to a call: 0 allowed, an errno, or FILTER_KILL. */
 int filter_verdict(const struct filter *f, const char *name);
 /* Makes a call that f allows ask the listener, where f is compiled with notify. Unknown names are passed over. */

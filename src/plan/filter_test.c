@@ -270,6 +270,33 @@ static void a_deny_list_holds_on_every_architecture(void **state)
         assert_int_equal(run_behind(&p, getpid_is_denied), 0);
 }
 
+#if defined(__x86_64__)
+static bool versions_do_not_hide_a_call(void)
+{
+        bool denied = judge(AUDIT_ARCH_I386, 117, 21, 0, 0) == (SECCOMP_RET_ERRNO | EPERM); /* ipc: shmat */
+        denied = denied && judge(AUDIT_ARCH_I386, 117, 0x10015, 0, 0) == (SECCOMP_RET_ERRNO | ENOSYS);
+        denied = denied && judge(AUDIT_ARCH_I386, 117, (long)0xffff0015, 0, 0) == (SECCOMP_RET_ERRNO | ENOSYS);
+        denied = denied && judge(AUDIT_ARCH_I386, 117, 23, 0, 0) == SECCOMP_RET_ALLOW; /* ipc: shmget */
+        return denied && judge(AUDIT_ARCH_X86_64, 117, 0x10015, 0, 0) == SECCOMP_RET_ALLOW;
+}
+
+static void the_calls_behind_ipc_have_no_versions(void **state)
+{
+        (void)state;
+        CLEAN_FILTER struct filter f = { 0 };
+        CLEAN_PROGRAM struct filter_program p = { 0 }, unguarded = { 0 };
+        f.default_error = EPERM;
+        add(&f, "~shmat");
+        compile(&f, &p);
+        assert_int_equal(run_behind(&p, versions_do_not_hide_a_call), 0);
+        filter_clear(&f);
+        f.default_error = EPERM;
+        add(&f, "~uname");
+        compile(&f, &unguarded);
+        assert_true(p.count > unguarded.count); /* who denies none of them pays nothing */
+}
+#endif
+
 static bool allow_list_behaves(void)
 {
         bool ok = chdir("/") == -1 && errno == EPERM && uname_works();
@@ -433,6 +460,9 @@ int main(void)
 {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(all_groups_resolve),
+#if defined(__x86_64__)
+                cmocka_unit_test(the_calls_behind_ipc_have_no_versions),
+#endif
                 cmocka_unit_test(an_allow_list_starts_with_the_default_calls),
                 cmocka_unit_test(a_deny_list_takes_errors_and_later_plain_lines_remove),
                 cmocka_unit_test(unknown_names_are_errors_or_notes),

@@ -610,6 +610,26 @@ static size_t emit_table(struct compiler *c, const struct table *t)
         return emit_jump(c);
 }
 
+static bool restricts_ipc_call(const struct profile *p)
+{
+        for (size_t i = 0; i < p->rule_count; i++)
+                for (size_t j = 0; p->rules[i].action != p->default_action && j < p->rules[i].names.count; j++)
+                        if (filter_is_ipc_call(p->rules[i].names.items[j]))
+                                return true;
+        return false;
+}
+
+/* Where what is not named is allowed, no version of a call may go unnamed. */
+static void emit_ipc_guard(struct compiler *c)
+{
+        struct sock_filter guard[FILTER_IPC_GUARD];
+        if (default_denies(c->profile) || is_named_whole(c->profile, "ipc") || !restricts_ipc_call(c->profile))
+                return;
+        filter_ipc_guard(guard);
+        for (size_t i = 0; i < ELEMENTS(guard); i++)
+                emit(c, guard[i]);
+}
+
 /* One after another; a number that is not of a table, or an architecture that is not, goes to libseccomp's program. */
 static void emit_front(struct compiler *c)
 {
@@ -714,6 +734,7 @@ int profile_compile(const struct profile *p, struct profile_program *ret, struct
         r = merge(&c, &all);
         if (r < 0)
                 return error_errno(e, r, "seccomp.compile", "joining the tables of a system call filter");
+        emit_ipc_guard(&c);
         emit_front(&c);
         r = filter_export(all, c.front, c.front_count, &ret->filter, e);
         if (r < 0)

@@ -227,6 +227,11 @@ static void each_profile_answers_each_call_as_the_specification_says(void **stat
                 { "{" KILL_DEFAULT ",\"syscalls\":[" RULE("waitpid", "ALLOW", "") "]}", X64, 7, { 0 }, KILL },
                 { "{" KILL_DEFAULT "," ALL_X86 ",\"syscalls\":[" RULE("bind", "ALLOW", "") "]}", X86, 102, { 2 }, ALLOW },
                 { "{" KILL_DEFAULT "," ALL_X86 ",\"syscalls\":[" RULE("bind", "ALLOW", "") "]}", X86, 102, { 3 }, KILL },
+                { "{" ALLOW_DEFAULT "," ALL_X86 ",\"syscalls\":[" RULE("shmat", "ERRNO", "") "]}", X86, 117, { 21 }, ERRNO(EPERM) },
+                { "{" ALLOW_DEFAULT "," ALL_X86 ",\"syscalls\":[" RULE("shmat", "ERRNO", "") "]}", X86, 117, { 0x20015 }, ERRNO(ENOSYS) },
+                { "{" ALLOW_DEFAULT "," ALL_X86 ",\"syscalls\":[" RULE("shmat", "ERRNO", "") "]}", X86, 117, { 23 }, ALLOW },
+                { "{" ALLOW_DEFAULT "," ALL_X86 ",\"syscalls\":[" RULE("shmat", "ERRNO", "") "]}", X64, 117, { 0x20015 }, ALLOW },
+                { "{" KILL_DEFAULT "," ALL_X86 ",\"syscalls\":[" RULE("shmat", "ALLOW", "") "]}", X86, 117, { 0x20015 }, KILL },
 
                 /* calls newer than what is named; x32's numbers from 512 to 547 are old ones */
                 { "{" KILL_DEFAULT ",\"syscalls\":[" RULE("read", "ALLOW", "") "]}", X64, 322, { 0 }, KILL },

@@ -323,6 +323,16 @@ static void refuse_old_mmap(struct front *f)
         emit(f, RETURN(SECCOMP_RET_ERRNO | EPERM));
 }
 
+static void judge_memory(struct front *f, const struct restriction *r)
+{
+        if (seccomp_arch_native() != SCMP_ARCH_X86_64)
+                return;
+        filter_ipc_guard(f->code);
+        f->count = FILTER_IPC_GUARD;
+        if (!r->mask)
+                refuse_old_mmap(f);
+}
+
 /* ---- all ---- */
 
 int restriction_compile(const struct restriction *r, struct filter_program *ret, struct error *e)
@@ -335,8 +345,8 @@ int restriction_compile(const struct restriction *r, struct filter_program *ret,
         k = add_rules(context, r);
         if (k == 0 && r->kind == RESTRICTION_FAMILIES)
                 k = compile_families(r, &front);
-        else if (k == 0 && r->kind == RESTRICTION_MEMORY && !r->mask && seccomp_arch_native() == SCMP_ARCH_X86_64)
-                refuse_old_mmap(&front);
+        else if (k == 0 && r->kind == RESTRICTION_MEMORY)
+                judge_memory(&front, r);
         if (k < 0)
                 return error_errno(e, k, "seccomp.compile", "adding a rule to a system call filter");
         return filter_export(context, front.code, front.count, ret, e);

@@ -212,6 +212,8 @@ static void memory(void **state)
         assert_int_equal(answer(AUDIT_ARCH_I386, 90, 0, 0, 0), EPERM); /* mmap */
         assert_int_equal(answer(AUDIT_ARCH_I386, 125, 0, 4096, PROT_EXEC), EPERM);
         assert_int_equal(answer(AUDIT_ARCH_I386, 117, 21, 1, SHM_EXEC), EPERM); /* ipc: shmat */
+        assert_int_equal(answer(AUDIT_ARCH_I386, 117, 0x20015, 1, SHM_EXEC), ENOSYS); /* the same, with a version */
+        assert_int_equal(answer(AUDIT_ARCH_I386, 117, 21, 1, SHM_RDONLY), 0);
         assert_int_equal(answer(AUDIT_ARCH_I386, 397, 1, 0, SHM_EXEC), EPERM);
 #endif
 }

@@ -33,7 +33,7 @@ static uint64_t checksum(const char *entry, size_t size)
 static void describe_compiler(struct text *t, const char *kind)
 {
         const struct scmp_version *v = seccomp_version();
-        text_addf(t, "bulkhead %s %s 2 %u.%u.%u %x\n", BULKHEAD_VERSION, kind, v ? v->major : 0, v ? v->minor : 0, v ? v->micro : 0,
+        text_addf(t, "bulkhead %s %s 3 %u.%u.%u %x\n", BULKHEAD_VERSION, kind, v ? v->major : 0, v ? v->minor : 0, v ? v->micro : 0,
                   seccomp_arch_native());
 }
 

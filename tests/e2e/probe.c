@@ -327,6 +327,7 @@ static int call(const char *name, char *low)
                 { "setns", 308, 346, -2, 0, 0 },        { "setns_net", 308, 346, -2, 0x40000000, 0 }, { "clone3", 435, 435, 0, 0, 0 },
                 { "fifo_bad", 144, 156, -2, 1, 0 },     { "sched_setattr", 314, 351, 0, 0, 0 }, { "personality", 135, 136, 0x40000, 0, 0 },
                 { "clone_uts", 56, 120, 0x04000000, 1, 0 }, { "netlink", 41, 359, 16, 3, 0 }, { "shmat_x", 30, 397, -2, 0, 0100000 },
+                { "shmat_version", 30, 117, 0x20015, -2, 0100000 }, /* ipc(): shmat, with a version that the kernel drops */
                 { "sync", 162, 36, 0, 0, 0 },          { "umask", 95, 60, 022, 0, 0 },      { "getpgrp", 111, 65, 0, 0, 0 },
         };
         if (!strcmp(name, "mmap_wx"))

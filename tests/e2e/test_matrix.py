@@ -172,6 +172,8 @@ STOPS = [
     ("MemoryDenyWriteExecute=yes", "", "{probe} call mmap_wx | grep -q ':0[,}]'"),
     ("MemoryDenyWriteExecute=yes", "", "{probe} call mprotect_x | grep -q ':0[,}]'"),
     ("MemoryDenyWriteExecute=yes", "", "{probe} call shmat_x | grep -v ':1[,}]'"),
+    ("MemoryDenyWriteExecute=yes", "", "{probe} call 32:shmat_version | grep -q ':22[,}]'"),
+    ("SystemCallFilter=~shmat\nSystemCallErrorNumber=EPERM", "", "{probe} call 32:shmat_version | grep -q ':22[,}]'"),
     ("SystemCallFilter=~uname", "", "uname"),
     ("SystemCallFilter=~uname\nSystemCallErrorNumber=EPERM", "", "{probe} call uname | grep -q ':0'"),
     ("SystemCallFilter=~uname", "", "{probe} call 32:uname"),
