@@ -2,13 +2,9 @@
 #include "plan/directive.h"
 
 #include <ctype.h>
-#include <sched.h>
-#include <linux/capability.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/path.h"
-#include "os/capability.h"
 #include "plan/directive_internal.h"
 #include "plan/directive_other.h"
 #include "plan/specifier.h"
@@ -120,83 +116,6 @@ int directive_read_words(const struct reader *r, const char *value, directive_ch
         return 0;
 }
 
-/* "[-][+]/path": prefixes are kept in front of the normalized path. */
-static int check_path(const char *word, char **ret, struct error *e)
-{
-        CLEAN_FREE char *path = NULL;
-        const char *p = word;
-        bool optional = *p == '-';
-        p += optional;
-        p += *p == '+';
-        if (path_normalize(p, &path) < 0)
-                return directive_bad_value(e, word, "an absolute path without \"..\", shorter than 4096 bytes");
-        *ret = xprintf("%s%s%s", optional ? "-" : "", word[optional] == '+' ? "+" : "", path);
-        return 0;
-}
-
-static int read_paths(const struct reader *r, const char *value, struct error *e)
-{
-        return directive_read_words(r, value, check_path, e);
-}
-
-/* "[-]source[:destination[:rbind|norbind]]" with "\:" for a colon, kept as "[-]source\ndestination\n[n]". */
-static int check_bind(const char *word, char **ret, struct error *e)
-{
-        CLEAN_FREE char *source = NULL, *target = NULL, *copy = xstrdup(word[0] == '-' ? word + 1 : word);
-        char *part[3] = { copy, NULL, NULL };
-        unsigned n = 0;
-        char *out = copy;
-        for (const char *in = copy; *in; in++) {
-                if (*in == ':' && n < 2) {
-                        *out++ = 0;
-                        part[++n] = out;
-                } else if (*in == '\\' && in[1] == ':') {
-                        *out++ = *++in;
-                } else
-                        *out++ = *in;
-        }
-        *out = 0;
-        bool plain = part[2] && text_equal(part[2], "norbind");
-        if (path_normalize(part[0], &source) < 0 || path_normalize(part[1] && *part[1] ? part[1] : part[0], &target) < 0 ||
-            (part[2] && *part[2] && !plain && !text_equal(part[2], "rbind")) || strchr(source, '\n') || strchr(target, '\n'))
-                return directive_bad_value(e, word, "SOURCE[:DESTINATION[:rbind|norbind]] with absolute paths");
-        *ret = xprintf("%s%s\n%s\n%s", word[0] == '-' ? "-" : "", source, target, plain ? "n" : "");
-        return 0;
-}
-
-static int read_binds(const struct reader *r, const char *value, struct error *e)
-{
-        /* "\:" is check_bind's to read: the word splitter is given "\\\\:". */
-        CLEAN_TEXT struct text t = { 0 };
-        text_add(&t, "");
-        for (const char *p = value; *p; p++) {
-                if (*p == '\\' && p[1] == ':')
-                        text_add(&t, "\\");
-                text_add_bytes(&t, p, 1);
-                if (*p == '\\' && p[1])
-                        text_add_bytes(&t, ++p, 1);
-        }
-        return directive_read_words(r, t.data, check_bind, e);
-}
-
-/* "/path[:options]", kept as "path\noptions". */
-static int check_tmpfs(const char *word, char **ret, struct error *e)
-{
-        CLEAN_FREE char *path = NULL, *copy = xstrdup(word);
-        char *colon = strchr(copy, ':');
-        if (colon)
-                *colon++ = 0;
-        if (path_normalize(copy, &path) < 0 || strchr(path, '\n'))
-                return directive_bad_value(e, word, "PATH[:OPTIONS] with an absolute path");
-        *ret = xprintf("%s\n%s", path, colon ? colon : "");
-        return 0;
-}
-
-static int read_tmpfs(const struct reader *r, const char *value, struct error *e)
-{
-        return directive_read_words(r, value, check_tmpfs, e);
-}
-
 static int check_assignment(const char *word, char **ret, struct error *e)
 {
         const char *eq = strchr(word, '=');
@@ -212,28 +131,6 @@ static int check_assignment(const char *word, char **ret, struct error *e)
 static int read_environment(const struct reader *r, const char *value, struct error *e)
 {
         return directive_read_words(r, value, check_assignment, e);
-}
-
-bool directive_user_name_valid(const char *s)
-{
-        size_t n = strlen(s);
-        if (!n || n > 31 || !(isalpha((unsigned char)*s) || *s == '_'))
-                return false;
-        for (const char *p = s; *p; p++)
-                if (!isalnum((unsigned char)*p) && *p != '_' && *p != '-')
-                        return false;
-        return true;
-}
-
-static int check_user(const char *word, char **ret, struct error *e)
-{
-        uint64_t id;
-        bool digits = word[strspn(word, "0123456789")] == 0;
-        /* 65535 and 4294967295 mean "no id" to parts of the kernel. */
-        if (digits && *word ? text_parse_uint(word, UINT32_MAX - 1, &id) < 0 || id == 65535 : !directive_user_name_valid(word))
-                return directive_bad_value(e, word, "a user or group name, or an id from 0 to 4294967294 other than 65535");
-        *ret = xstrdup(word);
-        return 0;
 }
 
 int directive_read_text(const struct reader *r, const char *value, directive_check check, struct error *e)
@@ -256,16 +153,6 @@ int directive_read_text(const struct reader *r, const char *value, directive_che
         r->v->set = true;
         r->v->origin = r->origin;
         return 0;
-}
-
-static int read_user(const struct reader *r, const char *value, struct error *e)
-{
-        return directive_read_text(r, value, check_user, e);
-}
-
-static int read_users(const struct reader *r, const char *value, struct error *e)
-{
-        return directive_read_words(r, value, check_user, e);
 }
 
 static int check_working_directory(const char *word, char **ret, struct error *e)
@@ -364,65 +251,15 @@ static int read_cpu_quota(const struct reader *r, const char *value, struct erro
 }
 
 /* Both assignments made the value. */
-static const char *join_origins(struct settings *s, const char *before, const char *origin)
+const char *directive_join_origins(struct settings *s, const char *before, const char *origin)
 {
         char *joined = xprintf("%.400s, %s", before, origin);
         strings_take(&s->strings, joined);
         return joined;
 }
 
-/*
- * A capability mask.  Assignments merge as in a unit file, on the command line too: plain lines add, "~" lines
- * take away; the first line replaces the initial set; an empty line empties; a lone "~" fills.
- */
-static int read_capability_set(const struct reader *r, const char *value, uint64_t initial, struct error *e)
-{
-        CLEAN_STRINGS struct strings words = { 0 };
-        bool invert = *value == '~';
-        uint64_t mask = 0, all = r->facts->capabilities;
-        if (text_split_words(value + invert, &words) < 0)
-                return directive_bad_value(e, value, "capability names");
-        for (size_t i = 0; i < words.count; i++) {
-                unsigned n;
-                if (capability_parse(words.items[i], &n) < 0) {
-                        if (!r->all->lenient) {
-                                error_set(e, EINVAL, "directive.capability", "unknown capability \"%.80s\"", words.items[i]);
-                                error_hint(e, "names are as in capabilities(7), such as CAP_NET_BIND_SERVICE");
-                                return -EINVAL;
-                        }
-                        strings_take(&r->all->notes, xprintf("%s: unknown capability %s ignored", r->origin, words.items[i]));
-                        continue;
-                }
-                mask |= UINT64_C(1) << n;
-        }
-        uint64_t had = r->v->set ? r->v->number : initial;
-        bool first = !r->v->set || had == initial;
-        const char *before = words.count && !first ? r->v->origin : NULL;
-        if (!words.count)
-                directive_set_number(r, invert ? all : 0);
-        else if (invert)
-                directive_set_number(r, (first ? all : had) & ~mask);
-        else
-                directive_set_number(r, (first ? 0 : had) | (mask & all));
-        if (before)
-                r->v->origin = join_origins(r->all, before, r->origin);
-        return 0;
-}
-
-static int read_capabilities(const struct reader *r, const char *value, struct error *e)
-{
-        return read_capability_set(r, value, r->facts->capabilities, e);
-}
-
-static int read_ambient(const struct reader *r, const char *value, struct error *e)
-{
-        return read_capability_set(r, value, 0, e);
-}
-
-typedef int (*bit_finder)(const char *name, uint64_t *ret);
-
 /* The bits of all words; with lenient, of those that are known. */
-static int read_bits(const struct reader *r, const char *value, bit_finder find, const char *expected, uint64_t *ret, struct error *e)
+int directive_read_bits(const struct reader *r, const char *value, directive_bits find, const char *expected, uint64_t *ret, struct error *e)
 {
         CLEAN_STRINGS struct strings words = { 0 };
         *ret = 0;
@@ -440,476 +277,15 @@ static int read_bits(const struct reader *r, const char *value, bit_finder find,
 }
 
 /* As set_number, of a value that the one before is part of. */
-static void merge_number(const struct reader *r, bool merged, uint64_t n)
+void directive_merge_number(const struct reader *r, bool merged, uint64_t n)
 {
         const char *before = merged && r->v->set ? r->v->origin : NULL;
         directive_set_number(r, n);
         if (before)
-                r->v->origin = join_origins(r->all, before, r->origin);
-}
-
-/* The types that may be made: the first line sets, plain ones add, "~" ones take away; a boolean stands for all or none. */
-static int read_namespaces(const struct reader *r, const char *value, struct error *e)
-{
-        static const char expected[] = "a boolean, or some of cgroup, ipc, net, mnt, pid, user, uts, time, with an optional ~ before them";
-        bool none, invert = *value == '~';
-        uint64_t bits, had = r->v->set ? r->v->number : invert ? RESTRICTION_NAMESPACES_ALL : 0;
-        if (!*value) {
-                r->v->set = false;
-                return 0;
-        }
-        if (text_parse_bool(value, &none) == 0) {
-                directive_set_number(r, none ? 0 : RESTRICTION_NAMESPACES_ALL);
-                return 0;
-        }
-        int k = read_bits(r, value + invert, restriction_namespace, expected, &bits, e);
-        if (k == 0)
-                merge_number(r, true, invert ? had & ~bits : had | bits);
-        return k;
-}
-
-/* Of the number of RestrictAddressFamilies=, beside the families. */
-#define FAMILIES_ALLOWED (UINT64_C(1) << 63) /* a list of what is allowed */
-#define FAMILIES_LISTED (UINT64_C(1) << 62)  /* there was a line with families */
-
-/* The first line with families decides which kind of list it is; "none" is one of what is allowed, and empty. */
-static int read_families(const struct reader *r, const char *value, struct error *e)
-{
-        bool invert = *value == '~', none = text_equal(value, "none");
-        uint64_t bits = 0, had = r->v->set ? r->v->number : 0;
-        if (!*value) {
-                r->v->set = false;
-                return 0;
-        }
-        int k = none ? 0 : read_bits(r, value + invert, restriction_family, "address families such as AF_UNIX, with an optional ~ before them, or none", &bits, e);
-        if (k < 0)
-                return k;
-        if (none)
-                had = FAMILIES_ALLOWED;
-        else if (!(had & FAMILIES_LISTED))
-                had = FAMILIES_LISTED | (invert ? 0 : FAMILIES_ALLOWED);
-        bool adds = invert != !!(had & FAMILIES_ALLOWED);
-        merge_number(r, !none, adds ? had | bits : had & ~bits);
-        return 0;
-}
-
-static int read_architectures(const struct reader *r, const char *value, struct error *e)
-{
-        uint64_t bits;
-        if (!*value) {
-                r->v->set = false;
-                return 0;
-        }
-        int k = read_bits(r, value, restriction_architecture, "architectures such as native, x86, x86-64, x32, arm, arm64", &bits, e);
-        if (k == 0)
-                merge_number(r, true, (r->v->set ? r->v->number : 0) | bits);
-        return k;
-}
-
-static const struct {
-        const char *name;
-        unsigned bit;
-} secure_bits[] = {
-        { "noroot", 0 },         { "noroot-locked", 1 },    { "no-setuid-fixup", 2 },      { "no-setuid-fixup-locked", 3 },
-        { "keep-caps", 4 },      { "keep-caps-locked", 5 }, { "no-cap-ambient-raise", 6 }, { "no-cap-ambient-raise-locked", 7 },
-        { "exec-restrict-file", 8 }, { "exec-restrict-file-locked", 9 }, { "exec-deny-interactive", 10 }, { "exec-deny-interactive-locked", 11 },
-};
-
-static int find_secure_bit(const char *name, uint64_t *ret)
-{
-        for (size_t i = 0; i < ELEMENTS(secure_bits); i++)
-                if (text_equal(secure_bits[i].name, name)) {
-                        *ret = UINT64_C(1) << secure_bits[i].bit;
-                        return 0;
-                }
-        return -EINVAL;
-}
-
-static int read_secure_bits(const struct reader *r, const char *value, struct error *e)
-{
-        uint64_t bits;
-        if (!*value) {
-                r->v->set = false;
-                return 0;
-        }
-        int k = read_bits(r, value, find_secure_bit, "keep-caps, no-setuid-fixup, noroot, no-cap-ambient-raise, exec-restrict-file, "
-                          "exec-deny-interactive, each with -locked too", &bits, e);
-        if (k == 0)
-                merge_number(r, true, (r->v->set ? r->v->number : 0) | bits);
-        return k;
-}
-
-enum hostname_word { HOSTNAME_NO, HOSTNAME_YES, HOSTNAME_PRIVATE };
-
-/* Labels of letters, digits, "-" and "_", joined by single dots, 64 bytes at most: what the kernel holds. */
-static bool is_hostname(const char *s)
-{
-        if (!*s || strlen(s) > 64)
-                return false;
-        for (const char *p = s; *p; p++) {
-                bool inner = p > s && p[-1] != '.' && p[1] && p[1] != '.';
-                if (!isalnum((unsigned char)*p) && *p != '_' && !((*p == '-' || *p == '.') && inner))
-                        return false;
-                if (*p == '.' && p[1] == '-')
-                        return false;
-        }
-        return true;
-}
-
-/* "yes", "no" or "private"; ":name" may follow the first and the last. */
-static int read_hostname(const struct reader *r, const char *value, struct error *e)
-{
-        static const char expected[] = "a boolean or private; with a colon and a host name behind yes or private";
-        const char *colon = strchr(value, ':');
-        CLEAN_FREE char *word = colon ? xstrndup(value, (size_t)(colon - value)) : xstrdup(value), *name = NULL;
-        bool yes = false;
-        if (!*value) {
-                r->v->set = false;
-                return 0;
-        }
-        bool private = text_equal(word, "private");
-        if (!private && text_parse_bool(word, &yes) < 0)
-                return directive_bad_value(e, value, expected);
-        int k = colon ? specifier_expand(colon + 1, r->facts, &name, e) : 0;
-        if (k < 0)
-                return k;
-        if (colon && ((!yes && !private) || !is_hostname(name)))
-                return directive_bad_value(e, value, expected);
-        free(r->v->text);
-        r->v->text = TAKE_PTR(name);
-        directive_set_number(r, private ? HOSTNAME_PRIVATE : yes ? HOSTNAME_YES : HOSTNAME_NO);
-        return 0;
-}
-
-/* Filter lines are kept as they are; the compiler reads them in order. */
-static int read_filter(const struct reader *r, const char *value, struct error *e)
-{
-        (void)e;
-        if (!*value)
-                directive_reset_list(r->v);
-        else
-                directive_add_value(r, xstrdup(value));
-        return 0;
-}
-
-static int read_errno(const struct reader *r, const char *value, struct error *e)
-{
-        int n = FILTER_KILL;
-        if (*value && !text_equal(value, "kill") && errno_parse(value, &n) < 0)
-                return directive_bad_value(e, value, "an errno name or number from 1 to 4095, or kill");
-        directive_set_number(r, (uint64_t)(int64_t)n);
-        return 0;
+                r->v->origin = directive_join_origins(r->all, before, r->origin);
 }
 
 /* ---- compiling ---- */
-
-struct fixed_path {
-        const char *path;
-        enum plan_mount_kind kind;
-        bool optional;
-};
-
-static void add_fixed(struct plan *p, const struct fixed_path *rows, const char *origin)
-{
-        for (; rows->path; rows++)
-                plan_add_mount(p, rows->kind, rows->path, origin)->optional = rows->optional;
-}
-
-COMPILER(compile_read_write) { directive_add_paths(p, v, PLAN_READ_WRITE); return 0; }
-COMPILER(compile_read_only) { directive_add_paths(p, v, PLAN_READ_ONLY); return 0; }
-COMPILER(compile_inaccessible) { directive_add_paths(p, v, PLAN_INACCESSIBLE); return 0; }
-COMPILER(compile_exec) { directive_add_paths(p, v, PLAN_EXEC); return 0; }
-COMPILER(compile_no_exec) { directive_add_paths(p, v, PLAN_NOEXEC); return 0; }
-
-static void add_binds(struct plan *p, const struct setting *v, bool read_only)
-{
-        for (size_t i = 0; i < v->count; i++) {
-                const char *text = v->list[i].text, *line = strchr(text, '\n'), *end = strchr(line + 1, '\n');
-                bool optional = *text == '-';
-                CLEAN_FREE char *target = xstrndup(line + 1, (size_t)(end - line - 1));
-                struct plan_mount *m = plan_add_mount(p, PLAN_BIND, target, v->list[i].origin);
-                m->source = xstrndup(text + optional, (size_t)(line - text) - optional);
-                m->optional = optional;
-                m->read_only = read_only;
-                m->recursive = end[1] != 'n';
-        }
-}
-
-COMPILER(compile_bind) { add_binds(p, v, false); return 0; }
-COMPILER(compile_bind_read_only) { add_binds(p, v, true); return 0; }
-
-COMPILER(compile_tmpfs)
-{
-        for (size_t i = 0; i < v->count; i++) {
-                const char *line = strchr(v->list[i].text, '\n');
-                CLEAN_FREE char *path = xstrndup(v->list[i].text, (size_t)(line - v->list[i].text));
-                plan_add_mount(p, PLAN_TMPFS, path, v->list[i].origin)->source = xstrdup(line + 1);
-        }
-        return 0;
-}
-
-COMPILER(compile_protect_system)
-{
-        static const struct fixed_path usr[] = { { "/usr", PLAN_READ_ONLY, false }, { "/boot", PLAN_READ_ONLY, true },
-                                                 { "/efi", PLAN_READ_ONLY, true }, { 0 } };
-        static const struct fixed_path full[] = { { "/etc", PLAN_READ_ONLY, false }, { 0 } };
-        static const struct fixed_path strict[] = {
-                { "/", PLAN_READ_ONLY, false },
-                { "/proc", PLAN_READ_WRITE_IMPLICIT, false }, { "/sys", PLAN_READ_WRITE_IMPLICIT, false },
-                { "/dev", PLAN_READ_WRITE_IMPLICIT, false },  { "/home", PLAN_READ_WRITE_IMPLICIT, true },
-                { "/root", PLAN_READ_WRITE_IMPLICIT, true },  { "/run/user", PLAN_READ_WRITE_IMPLICIT, true }, { 0 } };
-        if (v->number == 3)
-                add_fixed(p, strict, v->origin);
-        else if (v->number)
-                add_fixed(p, usr, v->origin);
-        if (v->number == 2)
-                add_fixed(p, full, v->origin);
-        return 0;
-}
-
-COMPILER(compile_protect_home)
-{
-        static const char *const homes[] = { "/home", "/root", "/run/user" };
-        static const enum plan_mount_kind kinds[] = { 0, PLAN_INACCESSIBLE, PLAN_READ_ONLY, PLAN_TMPFS };
-        for (size_t i = 0; v->number && i < ELEMENTS(homes); i++) {
-                struct plan_mount *m = plan_add_mount(p, kinds[v->number], homes[i], v->origin);
-                m->optional = true;
-                if (m->kind == PLAN_TMPFS) {
-                        m->source = xstrdup(i == 1 ? "mode=0700,size=4m" : "mode=0755,size=4m");
-                        m->read_only = true;
-                }
-        }
-        return 0;
-}
-
-COMPILER(compile_private_tmp)
-{
-        p->tmp = (enum plan_tmp)v->number;
-        if (!v->number)
-                return 0;
-        plan_add_mount(p, PLAN_PRIVATE_TMP, "/tmp", v->origin)->source = xstrdup("tmp");
-        struct plan_mount *m = plan_add_mount(p, PLAN_PRIVATE_TMP, "/var/tmp", v->origin);
-        m->source = xstrdup("var-tmp");
-        m->optional = true; /* a minimal root may lack it */
-        return 0;
-}
-
-COMPILER(compile_private_devices)
-{
-        if (!v->number)
-                return 0;
-        plan_add_mount(p, PLAN_PRIVATE_DEV, "/dev", v->origin);
-        plan_drop_capability(p, CAP_MKNOD, v->origin);
-        plan_drop_capability(p, CAP_SYS_RAWIO, v->origin);
-        plan_add_denial(p, "@raw-io", EPERM, v->origin);
-        p->devices_closed = true;
-        p->devices_origin = v->origin;
-        return 0;
-}
-
-COMPILER(compile_private_network)
-{
-        if (!v->number || p->network_path)
-                return 0;
-        plan_need_namespace(p, CLONE_NEWNET, v->origin);
-        if (!s->of[D_PRIVATE_MOUNTS].set || s->of[D_PRIVATE_MOUNTS].number)
-                plan_add_mount(p, PLAN_SYSFS, "/sys", v->origin)->optional = true;
-        return 0;
-}
-
-COMPILER(compile_private_ipc)
-{
-        if (!v->number || p->ipc_path)
-                return 0;
-        plan_need_namespace(p, CLONE_NEWIPC, v->origin);
-        plan_add_mount(p, PLAN_MQUEUE, "/dev/mqueue", v->origin)->optional = true;
-        return 0;
-}
-
-/* Several directives want a /proc of the run's own: it is one mount, which carries all their names. */
-static void add_proc(struct plan *p, const char *origin)
-{
-        for (size_t i = 0; i < p->mount_count; i++)
-                if (p->mounts[i].kind == PLAN_PROC) {
-                        p->mounts[i].origin = plan_keep(p, xprintf("%.400s, %s", p->mounts[i].origin, origin));
-                        return;
-                }
-        plan_add_mount(p, PLAN_PROC, "/proc", origin);
-}
-
-COMPILER(compile_private_pids)
-{
-        if (!v->number)
-                return 0;
-        plan_need_namespace(p, CLONE_NEWPID, v->origin);
-        add_proc(p, v->origin);
-        return 0;
-}
-
-COMPILER(compile_protect_proc)
-{
-        p->proc_access = (enum plan_proc_access)v->number;
-        if (v->number)
-                add_proc(p, v->origin);
-        return 0;
-}
-
-COMPILER(compile_proc_subset)
-{
-        p->proc_processes_only = v->number;
-        if (v->number)
-                add_proc(p, v->origin);
-        return 0;
-}
-
-COMPILER(compile_protect_kernel_tunables)
-{
-        static const struct fixed_path rows[] = {
-                { "/proc/acpi", PLAN_READ_ONLY, true },       { "/proc/apm", PLAN_READ_ONLY, true },
-                { "/proc/asound", PLAN_READ_ONLY, true },     { "/proc/bus", PLAN_READ_ONLY, true },
-                { "/proc/fs", PLAN_READ_ONLY, true },         { "/proc/irq", PLAN_READ_ONLY, true },
-                { "/proc/kallsyms", PLAN_INACCESSIBLE, true }, { "/proc/kcore", PLAN_INACCESSIBLE, true },
-                { "/proc/latency_stats", PLAN_READ_ONLY, true }, { "/proc/mtrr", PLAN_READ_ONLY, true },
-                { "/proc/scsi", PLAN_READ_ONLY, true },       { "/proc/sys", PLAN_READ_ONLY, true },
-                { "/proc/sysrq-trigger", PLAN_READ_ONLY, true }, { "/proc/timer_stats", PLAN_READ_ONLY, true },
-                { "/sys", PLAN_READ_ONLY, false },            { "/sys/fs/bpf", PLAN_READ_ONLY, true },
-                { "/sys/fs/cgroup", PLAN_READ_WRITE_IMPLICIT, true }, /* ProtectControlGroups='s business */
-                { "/sys/fs/selinux", PLAN_READ_WRITE_IMPLICIT, true },
-                { "/sys/kernel/debug", PLAN_READ_ONLY, true }, { "/sys/kernel/tracing", PLAN_READ_ONLY, true }, { 0 } };
-        if (!v->number)
-                return 0;
-        add_fixed(p, rows, v->origin);
-        plan_add_denial(p, "_sysctl", EPERM, v->origin);
-        return 0;
-}
-
-COMPILER(compile_protect_kernel_modules)
-{
-        static const struct fixed_path rows[] = { { "/usr/lib/modules", PLAN_INACCESSIBLE, true }, { 0 } };
-        if (!v->number)
-                return 0;
-        add_fixed(p, rows, v->origin);
-        plan_drop_capability(p, CAP_SYS_MODULE, v->origin);
-        plan_add_denial(p, "@module", EPERM, v->origin);
-        return 0;
-}
-
-COMPILER(compile_protect_kernel_logs)
-{
-        static const struct fixed_path rows[] = { { "/proc/kmsg", PLAN_INACCESSIBLE, true },
-                                                  { "/dev/kmsg", PLAN_INACCESSIBLE, true }, { 0 } };
-        if (!v->number)
-                return 0;
-        add_fixed(p, rows, v->origin);
-        plan_drop_capability(p, CAP_SYSLOG, v->origin);
-        plan_add_denial(p, "syslog", EPERM, v->origin);
-        return 0;
-}
-
-COMPILER(compile_protect_clock)
-{
-        if (!v->number)
-                return 0;
-        plan_drop_capability(p, CAP_SYS_TIME, v->origin);
-        plan_drop_capability(p, CAP_WAKE_ALARM, v->origin);
-        plan_add_denial(p, "@clock", EPERM, v->origin);
-        p->clock_origin = v->origin;
-        return 0;
-}
-
-enum groups_word { GROUPS_NO, GROUPS_YES, GROUPS_PRIVATE, GROUPS_STRICT };
-
-/* A namespace of v2 groups cannot hide those of v1: there the weaker words are what can be had. */
-static enum groups_word weaken_groups(struct plan *p, enum groups_word word, const char *origin)
-{
-        static const char *const words[] = { [GROUPS_PRIVATE] = "no", [GROUPS_STRICT] = "yes" };
-        strings_take(&p->notes, xprintf("%s: this host's control groups are not v2 alone; taken as %s", origin, words[word]));
-        return word == GROUPS_STRICT ? GROUPS_YES : GROUPS_NO;
-}
-
-COMPILER(compile_protect_control_groups)
-{
-        enum groups_word word = (enum groups_word)v->number;
-        if (word >= GROUPS_PRIVATE && !facts->unified_cgroups)
-                word = weaken_groups(p, word, v->origin);
-        if (word == GROUPS_YES)
-                plan_add_mount(p, PLAN_READ_ONLY, "/sys/fs/cgroup", v->origin);
-        if (word < GROUPS_PRIVATE)
-                return 0;
-        plan_need_namespace(p, CLONE_NEWCGROUP, v->origin);
-        plan_add_mount(p, PLAN_CGROUP, "/sys/fs/cgroup", v->origin)->read_only = word == GROUPS_STRICT;
-        return 0;
-}
-
-COMPILER(compile_private_users)
-{
-        p->users = (enum plan_users)v->number;
-        p->users_origin = v->origin;
-        return 0;
-}
-
-COMPILER(compile_private_mounts)
-{
-        if (v->number)
-                plan_need_namespace(p, CLONE_NEWNS, v->origin);
-        return 0;
-}
-
-COMPILER(compile_protect_hostname)
-{
-        static const struct fixed_path rows[] = { { "/proc/sys/kernel/domainname", PLAN_READ_ONLY, true },
-                                                  { "/proc/sys/kernel/hostname", PLAN_READ_ONLY, true }, { 0 } };
-        if (v->number == HOSTNAME_NO)
-                return 0;
-        plan_need_namespace(p, CLONE_NEWUTS, v->origin);
-        p->hostname = v->text ? xstrdup(v->text) : NULL;
-        p->hostname_origin = v->origin;
-        if (v->number == HOSTNAME_PRIVATE)
-                return 0;
-        add_fixed(p, rows, v->origin);
-        plan_add_denial(p, "sethostname", EPERM, v->origin);
-        plan_add_denial(p, "setdomainname", EPERM, v->origin);
-        return 0;
-}
-
-COMPILER(compile_user)
-{
-        p->user = xstrdup(v->text);
-        p->identity_origin = v->origin;
-        return 0;
-}
-
-COMPILER(compile_group)
-{
-        p->group = xstrdup(v->text);
-        if (!p->identity_origin)
-                p->identity_origin = v->origin;
-        return 0;
-}
-
-COMPILER(compile_supplementary)
-{
-        if (!p->identity_origin)
-                p->identity_origin = v->origin;
-        for (size_t i = 0; i < v->count; i++)
-                strings_add(&p->supplementary, v->list[i].text);
-        return 0;
-}
-
-COMPILER(compile_dynamic_user)
-{
-        p->dynamic_user = v->number;
-        if (v->number)
-                p->identity_origin = v->origin;
-        return 0;
-}
-
-COMPILER(compile_capabilities)
-{
-        p->bounding &= v->number;
-        p->bounding_origin = v->origin;
-        return 0;
-}
 
 COMPILER(compile_working_directory)
 {
@@ -927,107 +303,7 @@ COMPILER(compile_environment)
 
 COMPILER(compile_umask) { p->umask = (mode_t)v->number; return 0; }
 
-COMPILER(compile_no_new_privileges)
-{
-        p->no_new_privileges = v->number;
-        p->no_new_privileges_origin = v->origin;
-        return 0;
-}
-
-COMPILER(compile_restrict_suid_sgid)
-{
-        p->restrict_suid_sgid = v->number;
-        p->restrict_suid_sgid_origin = v->origin;
-        return 0;
-}
-
-static void restrict_by(struct plan *p, enum restriction_kind kind, uint64_t mask, bool allow_list, const char *origin)
-{
-        p->restrictions[kind] = (struct plan_restriction){ true, { kind, mask, allow_list }, origin };
-}
-
-COMPILER(compile_restrict_namespaces)
-{
-        if (v->number != RESTRICTION_NAMESPACES_ALL)
-                restrict_by(p, RESTRICTION_NAMESPACES, v->number, true, v->origin);
-        return 0;
-}
-
-COMPILER(compile_restrict_realtime)
-{
-        if (v->number)
-                restrict_by(p, RESTRICTION_REALTIME, 0, false, v->origin);
-        return 0;
-}
-
-COMPILER(compile_lock_personality)
-{
-        if (v->number)
-                restrict_by(p, RESTRICTION_PERSONALITY, 0, false, v->origin);
-        return 0;
-}
-
-COMPILER(compile_restrict_families)
-{
-        bool allow_list = v->number & FAMILIES_ALLOWED;
-        uint64_t mask = v->number & ~(FAMILIES_ALLOWED | FAMILIES_LISTED);
-        if (allow_list || mask)
-                restrict_by(p, RESTRICTION_FAMILIES, mask, allow_list, v->origin);
-        return 0;
-}
-
-COMPILER(compile_architectures)
-{
-        restrict_by(p, RESTRICTION_ARCHITECTURES, v->number, true, v->origin);
-        return 0;
-}
-
-COMPILER(compile_deny_write_execute)
-{
-        if (v->number)
-                restrict_by(p, RESTRICTION_MEMORY, 0, false, v->origin);
-        return 0;
-}
-
-COMPILER(compile_ambient)
-{
-        p->ambient = v->number;
-        p->ambient_origin = v->origin;
-        return 0;
-}
-
-COMPILER(compile_secure_bits)
-{
-        p->secure_bits = (unsigned)v->number;
-        p->secure_bits_origin = v->origin;
-        return 0;
-}
-
-COMPILER(compile_keyring_mode)
-{
-        p->keyring = PLAN_KEYRING_INHERIT + (enum plan_keyring)v->number;
-        p->keyring_origin = v->origin;
-        return 0;
-}
-
 COMPILER(compile_remove_ipc) { p->remove_ipc = v->number; return 0; }
-
-COMPILER(compile_filter)
-{
-        for (size_t i = 0; i < v->count; i++) {
-                int r = filter_add(&p->filter, v->list[i].text, s->lenient, &p->notes, e);
-                if (r < 0)
-                        return error_while(e, "reading %s", v->list[i].origin);
-        }
-        const struct setting *error = &s->of[D_SYSTEM_CALL_ERROR_NUMBER];
-        p->filter.default_error = error->set ? (int)(int64_t)error->number : FILTER_KILL;
-        p->filter_origin = v->list[0].origin;
-        for (size_t i = 1; i < v->count; i++)
-                p->filter_origin = plan_keep(p, xprintf("%.400s, %s", p->filter_origin, v->list[i].origin));
-        if (error->set)
-                p->filter_origin = plan_keep(p, xprintf("%.400s, %s", p->filter_origin, error->origin));
-        return 0;
-}
 
 COMPILER(compile_memory_max) { p->memory_max_bytes = v->number; p->memory_origin = v->origin; return 0; }
 COMPILER(compile_tasks_max) { p->tasks_max = v->number; p->tasks_origin = v->origin; return 0; }
@@ -1055,31 +331,31 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_NETWORK_NAMESPACE_PATH] = { "NetworkNamespacePath", directive_read_namespace_path, NULL, directive_compile_network_path, "a network namespace that is there already" },
         [D_IPC_NAMESPACE_PATH] = { "IPCNamespacePath", directive_read_namespace_path, NULL, directive_compile_ipc_path, "an IPC namespace that is there already" },
         [D_MOUNT_FLAGS] = { "MountFlags", directive_read_exact_word, words_mount_flags, directive_compile_mount_flags, "how mounts spread" },
-        [D_DYNAMIC_USER] = { "DynamicUser", directive_read_bool, NULL, compile_dynamic_user, "run as a user that exists only while it runs" },
-        [D_USER] = { "User", read_user, NULL, compile_user, "run as this user" },
-        [D_GROUP] = { "Group", read_user, NULL, compile_group, "run with this primary group" },
-        [D_SUPPLEMENTARY_GROUPS] = { "SupplementaryGroups", read_users, NULL, compile_supplementary, "further groups" },
-        [D_CAPABILITY_BOUNDING_SET] = { "CapabilityBoundingSet", read_capabilities, NULL, compile_capabilities,
+        [D_DYNAMIC_USER] = { "DynamicUser", directive_read_bool, NULL, directive_compile_dynamic_user, "run as a user that exists only while it runs" },
+        [D_USER] = { "User", directive_read_user, NULL, directive_compile_user, "run as this user" },
+        [D_GROUP] = { "Group", directive_read_user, NULL, directive_compile_group, "run with this primary group" },
+        [D_SUPPLEMENTARY_GROUPS] = { "SupplementaryGroups", directive_read_users, NULL, directive_compile_supplementary, "further groups" },
+        [D_CAPABILITY_BOUNDING_SET] = { "CapabilityBoundingSet", directive_read_capabilities, NULL, directive_compile_capabilities,
                                         "capabilities that may ever be held" },
-        [D_PRIVATE_TMP] = { "PrivateTmp", directive_read_word, words_private_tmp, compile_private_tmp, "its own /tmp and /var/tmp" },
-        [D_PRIVATE_DEVICES] = { "PrivateDevices", directive_read_bool, NULL, compile_private_devices, "a /dev without hardware" },
-        [D_PRIVATE_NETWORK] = { "PrivateNetwork", directive_read_bool, NULL, compile_private_network, "a network with loopback only" },
-        [D_PRIVATE_IPC] = { "PrivateIPC", directive_read_bool, NULL, compile_private_ipc, "its own SysV and POSIX message queues" },
-        [D_PRIVATE_PIDS] = { "PrivatePIDs", directive_read_bool, NULL, compile_private_pids, "sees its own processes only" },
-        [D_PRIVATE_USERS] = { "PrivateUsers", directive_read_word, words_private_users, compile_private_users, "a user namespace" },
-        [D_PRIVATE_MOUNTS] = { "PrivateMounts", directive_read_bool, NULL, compile_private_mounts, "a mount namespace" },
-        [D_PROTECT_SYSTEM] = { "ProtectSystem", directive_read_word, words_protect_system, compile_protect_system,
+        [D_PRIVATE_TMP] = { "PrivateTmp", directive_read_word, words_private_tmp, directive_compile_private_tmp, "its own /tmp and /var/tmp" },
+        [D_PRIVATE_DEVICES] = { "PrivateDevices", directive_read_bool, NULL, directive_compile_private_devices, "a /dev without hardware" },
+        [D_PRIVATE_NETWORK] = { "PrivateNetwork", directive_read_bool, NULL, directive_compile_private_network, "a network with loopback only" },
+        [D_PRIVATE_IPC] = { "PrivateIPC", directive_read_bool, NULL, directive_compile_private_ipc, "its own SysV and POSIX message queues" },
+        [D_PRIVATE_PIDS] = { "PrivatePIDs", directive_read_bool, NULL, directive_compile_private_pids, "sees its own processes only" },
+        [D_PRIVATE_USERS] = { "PrivateUsers", directive_read_word, words_private_users, directive_compile_private_users, "a user namespace" },
+        [D_PRIVATE_MOUNTS] = { "PrivateMounts", directive_read_bool, NULL, directive_compile_private_mounts, "a mount namespace" },
+        [D_PROTECT_SYSTEM] = { "ProtectSystem", directive_read_word, words_protect_system, directive_compile_protect_system,
                                "the operating system read-only" },
-        [D_PROTECT_HOME] = { "ProtectHome", directive_read_word, words_protect_home, compile_protect_home, "home folders hidden or read-only" },
-        [D_PROTECT_HOSTNAME] = { "ProtectHostname", read_hostname, NULL, compile_protect_hostname, "the host name cannot be changed" },
-        [D_READ_WRITE_PATHS] = { "ReadWritePaths", read_paths, NULL, compile_read_write, "paths that stay writable" },
-        [D_READ_ONLY_PATHS] = { "ReadOnlyPaths", read_paths, NULL, compile_read_only, "paths that are read-only" },
-        [D_INACCESSIBLE_PATHS] = { "InaccessiblePaths", read_paths, NULL, compile_inaccessible, "paths that are hidden" },
-        [D_EXEC_PATHS] = { "ExecPaths", read_paths, NULL, compile_exec, "paths from which programs may run" },
-        [D_NO_EXEC_PATHS] = { "NoExecPaths", read_paths, NULL, compile_no_exec, "paths from which nothing runs" },
-        [D_BIND_PATHS] = { "BindPaths", read_binds, NULL, compile_bind, "host paths shown elsewhere" },
-        [D_BIND_READ_ONLY_PATHS] = { "BindReadOnlyPaths", read_binds, NULL, compile_bind_read_only, "the same, read-only" },
-        [D_TEMPORARY_FILE_SYSTEM] = { "TemporaryFileSystem", read_tmpfs, NULL, compile_tmpfs, "empty tmpfs mounts" },
+        [D_PROTECT_HOME] = { "ProtectHome", directive_read_word, words_protect_home, directive_compile_protect_home, "home folders hidden or read-only" },
+        [D_PROTECT_HOSTNAME] = { "ProtectHostname", directive_read_hostname, NULL, directive_compile_protect_hostname, "the host name cannot be changed" },
+        [D_READ_WRITE_PATHS] = { "ReadWritePaths", directive_read_paths, NULL, directive_compile_read_write, "paths that stay writable" },
+        [D_READ_ONLY_PATHS] = { "ReadOnlyPaths", directive_read_paths, NULL, directive_compile_read_only, "paths that are read-only" },
+        [D_INACCESSIBLE_PATHS] = { "InaccessiblePaths", directive_read_paths, NULL, directive_compile_inaccessible, "paths that are hidden" },
+        [D_EXEC_PATHS] = { "ExecPaths", directive_read_paths, NULL, directive_compile_exec, "paths from which programs may run" },
+        [D_NO_EXEC_PATHS] = { "NoExecPaths", directive_read_paths, NULL, directive_compile_no_exec, "paths from which nothing runs" },
+        [D_BIND_PATHS] = { "BindPaths", directive_read_binds, NULL, directive_compile_bind, "host paths shown elsewhere" },
+        [D_BIND_READ_ONLY_PATHS] = { "BindReadOnlyPaths", directive_read_binds, NULL, directive_compile_bind_read_only, "the same, read-only" },
+        [D_TEMPORARY_FILE_SYSTEM] = { "TemporaryFileSystem", directive_read_tmpfs, NULL, directive_compile_tmpfs, "empty tmpfs mounts" },
         [D_RUNTIME_DIRECTORY] = { "RuntimeDirectory", directive_read_folders, NULL, directive_compile_folders, "folders below /run" },
         [D_STATE_DIRECTORY] = { "StateDirectory", directive_read_folders, NULL, directive_compile_folders, "folders below /var/lib" },
         [D_CACHE_DIRECTORY] = { "CacheDirectory", directive_read_folders, NULL, directive_compile_folders, "folders below /var/cache" },
@@ -1089,35 +365,35 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_WORKING_DIRECTORY] = { "WorkingDirectory", read_working_directory, NULL, compile_working_directory, "where it starts" },
         [D_ENVIRONMENT] = { "Environment", read_environment, NULL, compile_environment, "variables" },
         [D_UMASK] = { "UMask", read_umask, NULL, compile_umask, "file mode mask" },
-        [D_NO_NEW_PRIVILEGES] = { "NoNewPrivileges", directive_read_bool, NULL, compile_no_new_privileges, "exec never gains privileges" },
-        [D_RESTRICT_SUID_SGID] = { "RestrictSUIDSGID", directive_read_bool, NULL, compile_restrict_suid_sgid, "no set-id files can be made" },
-        [D_PROTECT_KERNEL_TUNABLES] = { "ProtectKernelTunables", directive_read_bool, NULL, compile_protect_kernel_tunables,
+        [D_NO_NEW_PRIVILEGES] = { "NoNewPrivileges", directive_read_bool, NULL, directive_compile_no_new_privileges, "exec never gains privileges" },
+        [D_RESTRICT_SUID_SGID] = { "RestrictSUIDSGID", directive_read_bool, NULL, directive_compile_restrict_suid_sgid, "no set-id files can be made" },
+        [D_PROTECT_KERNEL_TUNABLES] = { "ProtectKernelTunables", directive_read_bool, NULL, directive_compile_protect_kernel_tunables,
                                         "kernel settings read-only" },
-        [D_PROTECT_KERNEL_MODULES] = { "ProtectKernelModules", directive_read_bool, NULL, compile_protect_kernel_modules,
+        [D_PROTECT_KERNEL_MODULES] = { "ProtectKernelModules", directive_read_bool, NULL, directive_compile_protect_kernel_modules,
                                        "no kernel modules can be loaded" },
-        [D_PROTECT_KERNEL_LOGS] = { "ProtectKernelLogs", directive_read_bool, NULL, compile_protect_kernel_logs, "the kernel's log hidden" },
+        [D_PROTECT_KERNEL_LOGS] = { "ProtectKernelLogs", directive_read_bool, NULL, directive_compile_protect_kernel_logs, "the kernel's log hidden" },
         [D_PROTECT_CONTROL_GROUPS] = { "ProtectControlGroups", directive_read_word, words_protect_control_groups,
-                                       compile_protect_control_groups, "control groups read-only, or its own" },
-        [D_PROTECT_CLOCK] = { "ProtectClock", directive_read_bool, NULL, compile_protect_clock, "the clock cannot be set" },
-        [D_PROTECT_PROC] = { "ProtectProc", directive_read_exact_word, words_protect_proc, compile_protect_proc, "processes of others hidden in /proc" },
-        [D_PROC_SUBSET] = { "ProcSubset", directive_read_exact_word, words_proc_subset, compile_proc_subset, "/proc with processes only" },
-        [D_RESTRICT_NAMESPACES] = { "RestrictNamespaces", read_namespaces, NULL, compile_restrict_namespaces,
+                                       directive_compile_protect_control_groups, "control groups read-only, or its own" },
+        [D_PROTECT_CLOCK] = { "ProtectClock", directive_read_bool, NULL, directive_compile_protect_clock, "the clock cannot be set" },
+        [D_PROTECT_PROC] = { "ProtectProc", directive_read_exact_word, words_protect_proc, directive_compile_protect_proc, "processes of others hidden in /proc" },
+        [D_PROC_SUBSET] = { "ProcSubset", directive_read_exact_word, words_proc_subset, directive_compile_proc_subset, "/proc with processes only" },
+        [D_RESTRICT_NAMESPACES] = { "RestrictNamespaces", directive_read_namespaces, NULL, directive_compile_restrict_namespaces,
                                     "namespaces that may be made and entered" },
-        [D_RESTRICT_REALTIME] = { "RestrictRealtime", directive_read_bool, NULL, compile_restrict_realtime, "no realtime scheduling" },
-        [D_LOCK_PERSONALITY] = { "LockPersonality", directive_read_bool, NULL, compile_lock_personality, "the execution domain stays" },
-        [D_RESTRICT_ADDRESS_FAMILIES] = { "RestrictAddressFamilies", read_families, NULL, compile_restrict_families,
+        [D_RESTRICT_REALTIME] = { "RestrictRealtime", directive_read_bool, NULL, directive_compile_restrict_realtime, "no realtime scheduling" },
+        [D_LOCK_PERSONALITY] = { "LockPersonality", directive_read_bool, NULL, directive_compile_lock_personality, "the execution domain stays" },
+        [D_RESTRICT_ADDRESS_FAMILIES] = { "RestrictAddressFamilies", directive_read_families, NULL, directive_compile_restrict_families,
                                           "kinds of sockets allowed, or with ~ denied" },
-        [D_SYSTEM_CALL_ARCHITECTURES] = { "SystemCallArchitectures", read_architectures, NULL, compile_architectures,
+        [D_SYSTEM_CALL_ARCHITECTURES] = { "SystemCallArchitectures", directive_read_architectures, NULL, directive_compile_architectures,
                                           "architectures whose system calls may be used" },
-        [D_MEMORY_DENY_WRITE_EXECUTE] = { "MemoryDenyWriteExecute", directive_read_bool, NULL, compile_deny_write_execute,
+        [D_MEMORY_DENY_WRITE_EXECUTE] = { "MemoryDenyWriteExecute", directive_read_bool, NULL, directive_compile_deny_write_execute,
                                           "no memory that is writable and executable" },
-        [D_AMBIENT_CAPABILITIES] = { "AmbientCapabilities", read_ambient, NULL, compile_ambient,
+        [D_AMBIENT_CAPABILITIES] = { "AmbientCapabilities", directive_read_ambient, NULL, directive_compile_ambient,
                                      "capabilities that an ordinary user keeps" },
-        [D_SECURE_BITS] = { "SecureBits", read_secure_bits, NULL, compile_secure_bits, "how capabilities change with users and programs" },
-        [D_KEYRING_MODE] = { "KeyringMode", directive_read_exact_word, words_keyring_mode, compile_keyring_mode, "its session keyring" },
+        [D_SECURE_BITS] = { "SecureBits", directive_read_secure_bits, NULL, directive_compile_secure_bits, "how capabilities change with users and programs" },
+        [D_KEYRING_MODE] = { "KeyringMode", directive_read_exact_word, words_keyring_mode, directive_compile_keyring_mode, "its session keyring" },
         [D_REMOVE_IPC] = { "RemoveIPC", directive_read_bool, NULL, compile_remove_ipc, "IPC objects of its user are removed at the end" },
-        [D_SYSTEM_CALL_FILTER] = { "SystemCallFilter", read_filter, NULL, compile_filter, "system calls allowed, or with ~ denied" },
-        [D_SYSTEM_CALL_ERROR_NUMBER] = { "SystemCallErrorNumber", read_errno, NULL, NULL, "what a denied call returns" },
+        [D_SYSTEM_CALL_FILTER] = { "SystemCallFilter", directive_read_filter, NULL, directive_compile_filter, "system calls allowed, or with ~ denied" },
+        [D_SYSTEM_CALL_ERROR_NUMBER] = { "SystemCallErrorNumber", directive_read_errno, NULL, NULL, "what a denied call returns" },
         [D_MEMORY_MAX] = { "MemoryMax", read_memory, NULL, compile_memory_max, "memory limit" },
         [D_TASKS_MAX] = { "TasksMax", read_tasks, NULL, compile_tasks_max, "limit of processes and threads" },
         [D_CPU_QUOTA] = { "CPUQuota", read_cpu_quota, NULL, compile_cpu_quota, "CPU time limit, in percent of one CPU" },
@@ -1216,11 +492,6 @@ const char *directive_name(unsigned i, const char **ret_summary)
         if (ret_summary)
                 *ret_summary = table[i].summary;
         return table[i].name;
-}
-
-const char *directive_secure_bit(unsigned bit)
-{
-        return bit < ELEMENTS(secure_bits) ? secure_bits[bit].name : NULL;
 }
 
 /* The row of a name, or of the nearest one for a hint. */

@@ -43,6 +43,14 @@ int directive_read_words(const struct reader *r, const char *value, directive_ch
 /* The whole value as one word, expanded and checked. */
 int directive_read_text(const struct reader *r, const char *value, directive_check check, struct error *e);
 
+typedef int (*directive_bits)(const char *name, uint64_t *ret);
+/* The bits of all words; with lenient, of those that are known. */
+int directive_read_bits(const struct reader *r, const char *value, directive_bits find, const char *expected, uint64_t *ret, struct error *e);
+/* As directive_set_number, of a value that the one before is part of. */
+void directive_merge_number(const struct reader *r, bool merged, uint64_t n);
+/* Both assignments made the value. */
+const char *directive_join_origins(struct settings *s, const char *before, const char *origin);
+
 /* What a word stands for, added to ret; false: for itself. */
 typedef bool (*directive_expand)(const char *word, struct strings *ret);
 enum { DIRECTIVE_LIST_ALLOWS, DIRECTIVE_LIST_DENIES };
@@ -64,6 +72,67 @@ static inline enum directive_id directive_of(const struct settings *s, const str
                  __attribute__((unused)) const struct facts *facts, struct plan *p, __attribute__((unused)) struct error *e)
 #define READER_OF_SIBLING(name) int name(const struct reader *r, const char *value, struct error *e)
 
+/* directive_path.c */
+READER_OF_SIBLING(directive_read_paths);
+READER_OF_SIBLING(directive_read_binds);
+READER_OF_SIBLING(directive_read_tmpfs);
+COMPILER_OF_SIBLING(directive_compile_read_write);
+COMPILER_OF_SIBLING(directive_compile_read_only);
+COMPILER_OF_SIBLING(directive_compile_inaccessible);
+COMPILER_OF_SIBLING(directive_compile_exec);
+COMPILER_OF_SIBLING(directive_compile_no_exec);
+COMPILER_OF_SIBLING(directive_compile_bind);
+COMPILER_OF_SIBLING(directive_compile_bind_read_only);
+COMPILER_OF_SIBLING(directive_compile_tmpfs);
+/* directive_privilege.c */
+READER_OF_SIBLING(directive_read_capabilities);
+READER_OF_SIBLING(directive_read_ambient);
+READER_OF_SIBLING(directive_read_secure_bits);
+COMPILER_OF_SIBLING(directive_compile_capabilities);
+COMPILER_OF_SIBLING(directive_compile_no_new_privileges);
+COMPILER_OF_SIBLING(directive_compile_ambient);
+COMPILER_OF_SIBLING(directive_compile_secure_bits);
+COMPILER_OF_SIBLING(directive_compile_keyring_mode);
+/* directive_restriction.c */
+READER_OF_SIBLING(directive_read_namespaces);
+READER_OF_SIBLING(directive_read_families);
+READER_OF_SIBLING(directive_read_architectures);
+READER_OF_SIBLING(directive_read_filter);
+READER_OF_SIBLING(directive_read_errno);
+COMPILER_OF_SIBLING(directive_compile_restrict_suid_sgid);
+COMPILER_OF_SIBLING(directive_compile_restrict_namespaces);
+COMPILER_OF_SIBLING(directive_compile_restrict_realtime);
+COMPILER_OF_SIBLING(directive_compile_lock_personality);
+COMPILER_OF_SIBLING(directive_compile_restrict_families);
+COMPILER_OF_SIBLING(directive_compile_architectures);
+COMPILER_OF_SIBLING(directive_compile_deny_write_execute);
+COMPILER_OF_SIBLING(directive_compile_filter);
+/* directive_protect.c */
+READER_OF_SIBLING(directive_read_hostname);
+COMPILER_OF_SIBLING(directive_compile_protect_system);
+COMPILER_OF_SIBLING(directive_compile_protect_home);
+COMPILER_OF_SIBLING(directive_compile_private_tmp);
+COMPILER_OF_SIBLING(directive_compile_private_devices);
+COMPILER_OF_SIBLING(directive_compile_private_network);
+COMPILER_OF_SIBLING(directive_compile_private_ipc);
+COMPILER_OF_SIBLING(directive_compile_private_pids);
+COMPILER_OF_SIBLING(directive_compile_protect_proc);
+COMPILER_OF_SIBLING(directive_compile_proc_subset);
+COMPILER_OF_SIBLING(directive_compile_protect_kernel_tunables);
+COMPILER_OF_SIBLING(directive_compile_protect_kernel_modules);
+COMPILER_OF_SIBLING(directive_compile_protect_kernel_logs);
+COMPILER_OF_SIBLING(directive_compile_protect_clock);
+COMPILER_OF_SIBLING(directive_compile_protect_control_groups);
+COMPILER_OF_SIBLING(directive_compile_private_users);
+COMPILER_OF_SIBLING(directive_compile_private_mounts);
+COMPILER_OF_SIBLING(directive_compile_protect_hostname);
+/* directive_identity.c */
+READER_OF_SIBLING(directive_read_user);
+READER_OF_SIBLING(directive_read_users);
+COMPILER_OF_SIBLING(directive_compile_user);
+COMPILER_OF_SIBLING(directive_compile_group);
+COMPILER_OF_SIBLING(directive_compile_supplementary);
+COMPILER_OF_SIBLING(directive_compile_dynamic_user);
 /* directive_folders.c */
 READER_OF_SIBLING(directive_read_folders);
 COMPILER_OF_SIBLING(directive_compile_folders);
