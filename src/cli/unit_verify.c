@@ -12,10 +12,13 @@
 #include "shim/zones.h"
 #include "cli/target.h"
 #include "cli/unit.h"
+#include "plan/condition.h"
 #include "plan/directive.h"
 #include "plan/exec_line.h"
+#include "plan/service.h"
 #include "plan/socket_unit.h"
 #include "plan/timer_unit.h"
+#include "plan/unit_graph.h"
 #include "plan/unit_words.h"
 
 enum { ERRORS_MAX = 1000 };
@@ -92,10 +95,22 @@ static bool is_carried_out(const struct unit_line *l)
         return !text_equal(l->section, "Install");
 }
 
+/* Whoever reads a section says what of it is applied. */
+static bool is_applied(const struct unit_line *l)
+{
+        if (text_equal(l->section, "Timer"))
+                return timer_unit_applies(l->name);
+        if (text_equal(l->section, "Socket"))
+                return socket_unit_applies(l->name);
+        if (text_equal(l->section, "Unit") && (graph_applies(l->name) || condition_is_known(l->name)))
+                return true;
+        return service_applies(l->section, l->name);
+}
+
 static void note_not_ours(struct check *c, const struct unit_line *l)
 {
         CLEAN_FREE char *key = xprintf("%s.%s", l->section, l->name);
-        if (!is_carried_out(l) || strings_has(&c->noted, key))
+        if (!is_carried_out(l) || is_applied(l) || strings_has(&c->noted, key))
                 return;
         CLEAN_FREE char *place = unit_file_place(&c->f, l), *words = xprintf("%s: %s= is systemd's; Bulkhead does not apply it yet", place, l->name);
         strings_take(&c->noted, TAKE_PTR(key));

@@ -37,6 +37,9 @@ int section_read(const struct unit_file *f, const char *section, const struct se
 /* The same of one line, without a line "while". */
 int section_read_line(const struct unit_line *l, const struct section_row *rows, size_t count, const struct section_reading *r, struct error *e);
 
+/* Whether the table has it, and not only to refuse it. */
+bool section_applies(const struct section_row *rows, size_t count, const char *name);
+
 /* Readers, with the type of the member; id "directive.value". */
 section_reader section_bool;    /* bool */
 section_reader section_span;    /* uint64_t, microseconds; infinity is UINT64_MAX */

@@ -24,13 +24,13 @@ static int assign(const struct unit_file *u, const struct unit_line *l, const st
         return error_while(e, "reading %s", place);
 }
 
-int activation_compile(const struct unit_file *u, const struct facts *facts, const char *profile, bool lenient, struct settings *settings, struct plan *plan,
-                       struct error *e)
+int activation_compile(const struct unit_file *u, const char *section, const struct facts *facts, const char *profile, bool lenient,
+                       struct settings *settings, struct plan *plan, struct error *e)
 {
         const struct unit_line *l;
         settings->lenient = lenient;
         int r = run_profile_assign(profile, facts, settings, e);
-        for (size_t at = 0; r == 0 && (l = unit_file_next(u, "Service", NULL, &at));)
+        for (size_t at = 0; r == 0 && (l = unit_file_next(u, section, NULL, &at));)
                 if (directive_is_known(l->name))
                         r = assign(u, l, facts, settings, e);
         return r == 0 ? settings_compile(settings, facts, plan, e) : r;
@@ -77,7 +77,16 @@ int activation_read(struct activation *a, struct service *service, struct error 
         *service = fresh;
         r = check_conditions(&file, &a->facts.facts, a->lenient, e);
         if (r == 0)
-                r = activation_compile(&file, &a->facts.facts, a->profile, a->lenient, &a->settings, &a->plan, e);
+                r = activation_compile(&file, "Service", &a->facts.facts, a->profile, a->lenient, &a->settings, &a->plan, e);
+        a->plan.seal = a->seal;
+        return r;
+}
+
+int activation_read_section(struct activation *a, const struct unit_file *file, const char *section, struct error *e)
+{
+        forget(a);
+        facts_gather(&a->facts, a->name, a->user_mode);
+        int r = activation_compile(file, section, &a->facts.facts, a->profile, a->lenient, &a->settings, &a->plan, e);
         a->plan.seal = a->seal;
         return r;
 }
@@ -99,7 +108,7 @@ static int made(void *context, const char *at, const char *path)
 /* Where services hear of us. Its place is in everybody's reach, other than the folders of runs. */
 static int name_notify_socket(struct activation *a, const struct service *s, struct error *e)
 {
-        if (s->notify_access == NOTIFY_NONE)
+        if (!s || s->notify_access == NOTIFY_NONE)
                 return 0;
         CLEAN_FREE char *folder = xprintf("%s/notify", a->root_path);
         if ((mkdir(folder, 0711) < 0 && errno != EEXIST) || chmod(folder, 0711) < 0) /* whatever our umask is: users of their own pass through */

@@ -32,7 +32,9 @@ struct activation {
  * the unit does not hold.
  */
 int activation_read(struct activation *a, struct service *service, struct error *e);
-/* Prepares the sandbox. Whatever lasts is noted in the undo list of the run. */
+/* The same of a unit that is read already, of another section and without conditions: what its commands run in. */
+int activation_read_section(struct activation *a, const struct unit_file *file, const char *section, struct error *e);
+/* Prepares the sandbox. Whatever lasts is noted in the undo list of the run. service: NULL: not one that notifies. */
 int activation_open(struct activation *a, const struct service *service, struct error *e);
 /*
  * Starts a command as our child. variables: added to its environment. out_fd, err_fd: where its output goes unless the unit says otherwise.
@@ -47,6 +49,6 @@ void activation_rest(struct activation *a);
  * control group.
  */
 void activation_close(struct activation *a, bool restarts, bool spares);
-/* Compiles a unit's directives alone, for a check before anything is made. */
-int activation_compile(const struct unit_file *u, const struct facts *facts, const char *profile, bool lenient, struct settings *settings, struct plan *plan,
-                       struct error *e);
+/* Compiles the directives of a unit's section alone, for a check before anything is made. */
+int activation_compile(const struct unit_file *u, const char *section, const struct facts *facts, const char *profile, bool lenient,
+                       struct settings *settings, struct plan *plan, struct error *e);

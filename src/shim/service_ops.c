@@ -145,30 +145,23 @@ static int op_spawn(void *context, enum service_list list, size_t index, enum ma
         return 0;
 }
 
-/* What the set-up of a command tells before it runs. True when there is no more. */
-static bool hear(struct supervisor *s, struct service_process *p)
+void service_on_status(struct supervisor *s, unsigned source)
 {
-        struct status_message m = { 0 };
-        ssize_t n;
-        while ((n = read(p->status_fd, &m, sizeof m)) == (ssize_t)sizeof m) {
-                m.note[sizeof m.note - 1] = 0;
+        struct service_process *p = source == SOURCE_MAIN ? &s->main : &s->control;
+        struct status_message m;
+        int r;
+        if (p->status_fd < 0)
+                return;
+        while ((r = service_process_hear(p, &m)) > 0) {
                 if (m.kind == STATUS_ERROR) {
                         p->failed = true;
-                        m.error.id[sizeof m.error.id - 1] = m.error.cause[sizeof m.error.cause - 1] = m.error.hint[sizeof m.error.hint - 1] = 0;
                         service_keep_error(s, &m.error);
                 } else if (m.kind == STATUS_NOTE)
                         hub_say(&s->hub, m.note);
         }
-        return !(n < 0 && (errno == EAGAIN || errno == EINTR));
-}
-
-void service_on_status(struct supervisor *s, unsigned source)
-{
-        struct service_process *p = source == SOURCE_MAIN ? &s->main : &s->control;
-        if (p->status_fd < 0 || !hear(s, p))
+        if (r == 0)
                 return;
         hub_unwatch(&s->hub, source);
-        p->status_fd = fd_close(p->status_fd);
         if (source == SOURCE_MAIN && !p->failed && service_process_lives(p))
                 machine_main_executed(&s->machine);
 }

@@ -22,13 +22,6 @@ enum { PID_FILE_RETRY_MS = 20 };
 
 /* ---- what happens ---- */
 
-static struct process_exit exit_of(int status)
-{
-        if (WIFEXITED(status))
-                return (struct process_exit){ EXIT_CODE_EXITED, WEXITSTATUS(status) };
-        return (struct process_exit){ WCOREDUMP(status) ? EXIT_CODE_DUMPED : EXIT_CODE_KILLED, WTERMSIG(status) };
-}
-
 static void on_exit_of(struct supervisor *s, struct service_process *p, int status)
 {
         const bool main = p == &s->main;
@@ -38,8 +31,8 @@ static void on_exit_of(struct supervisor *s, struct service_process *p, int stat
                 machine_main_executed(&s->machine);
         service_forget_process(s, p);
         if (main)
-                s->main_exit = exit_of(status);
-        (main ? machine_main_exited : machine_control_exited)(&s->machine, exit_of(status));
+                s->main_exit = service_exit_of(status);
+        (main ? machine_main_exited : machine_control_exited)(&s->machine, service_exit_of(status));
 }
 
 static void reap(struct supervisor *s)

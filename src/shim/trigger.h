@@ -25,6 +25,8 @@ struct trigger {
         char *root_path;
         int root_fd;
         const char *sub;     /* "listening", "waiting"... */
+        const char *invocation_id; /* of its own commands, borrowed; or NULL */
+        bool up;             /* it was told */
         char result[32];     /* empty: success so far */
         bool stops;          /* it was asked to */
         struct error error;
@@ -32,6 +34,7 @@ struct trigger {
         /* The kind's own. */
         void (*source)(void *context, unsigned id, uint32_t events);
         bool (*message)(void *context, unsigned client, const unsigned char *m, size_t size); /* true: it was its own; or NULL */
+        void (*reaped)(void *context, pid_t pid, int status); /* a child has ended; or NULL */
         void *context;
 };
 
