@@ -455,6 +455,12 @@ void machine_init(struct machine *m, const struct service *s, const struct machi
         *m = (struct machine){ .service = s, .ops = ops, .context = context };
 }
 
+void machine_count_starts(struct machine *m, uint64_t since_usec, unsigned count)
+{
+        m->counted_since_usec = since_usec;
+        m->start_count = count;
+}
+
 bool machine_start(struct machine *m)
 {
         m->stop_asked = false;

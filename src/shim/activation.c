@@ -82,6 +82,23 @@ int activation_read(struct activation *a, struct service *service, struct error 
         return r;
 }
 
+int activation_read_life(struct activation *a, struct service *service, struct error *e)
+{
+        CLEAN_UNIT_FILE struct unit_file file = { 0 };
+        struct service fresh;
+        int r = unit_snapshot_load(a->run->dir_fd, UNIT_SERVICE, a->lenient, &file, e);
+        if (r < 0)
+                return r;
+        forget(a);
+        facts_gather(&a->facts, a->name, a->user_mode);
+        r = service_read(&file, &a->facts.facts, a->lenient, &fresh, e);
+        if (r < 0)
+                return r;
+        service_done(service);
+        *service = fresh;
+        return 0;
+}
+
 int activation_read_section(struct activation *a, const struct unit_file *file, const char *section, struct error *e)
 {
         forget(a);
@@ -134,7 +151,7 @@ int activation_open(struct activation *a, const struct service *service, struct 
         if (r < 0)
                 return r;
         a->host = (struct sandbox_host){ .run_folder = NULL, .shared_folder = a->root_path, .invocation_id = a->invocation_id, .report_fd = -EBADF,
-                                         .track = true, .per_command = true, .note = note, .made = made, .context = a };
+                                         .track = true, .outlives = a->outlives, .per_command = true, .note = note, .made = made, .context = a };
         CLEAN_FREE char *folder = xprintf("%s/runs/%s", a->root_path, a->run->unit);
         a->host.run_folder = plan_keep(&a->plan, TAKE_PTR(folder));
         a->open = true;

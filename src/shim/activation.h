@@ -15,6 +15,7 @@ struct activation {
         const char *root_path;     /* of the state, borrowed */
         const char *name;          /* of the unit: specifiers go by it; borrowed */
         bool user_mode, lenient;
+        bool outlives;             /* commands do not die with us: KillMode=none */
         enum plan_seal seal;
         const char *profile;       /* whose lines come before the unit's (plan/run_profile.h), or NULL */
         char invocation_id[33];
@@ -32,6 +33,8 @@ struct activation {
  * the unit does not hold.
  */
 int activation_read(struct activation *a, struct service *service, struct error *e);
+/* How the service lives, and nothing else of it. */
+int activation_read_life(struct activation *a, struct service *service, struct error *e);
 /* The same of a unit that is read already, of another section and without conditions: what its commands run in. */
 int activation_read_section(struct activation *a, const struct unit_file *file, const char *section, struct error *e);
 /* Prepares the sandbox. Whatever lasts is noted in the undo list of the run. service: NULL: not one that notifies. */

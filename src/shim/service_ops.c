@@ -10,6 +10,7 @@
 #include "os/process.h"
 #include "sandbox/status.h"
 #include "shim/service_supervisor.h"
+#include "shim/start_limit.h"
 #include "shim/undo.h"
 
 uint64_t service_now_usec(void *context)
@@ -52,7 +53,10 @@ static int op_open(void *context)
         s->restarts = false;
         s->error = (struct error){ 0 };
         s->main_exit = (struct process_exit){ 0 };
+        if (s->machine.start_count)
+                (void)start_count_save(s->run.dir_fd, &(struct start_count){ s->machine.counted_since_usec, s->machine.start_count });
         int r = activation_read(&s->activation, &s->service, &e);
+        s->activation.outlives = s->service.kill_mode == KILL_MODE_NONE;
         if (r == 0)
                 r = activation_open(&s->activation, &s->service, &e);
         if (r == 0 && s->activation.notify_path)
@@ -76,7 +80,7 @@ static void op_close(void *context, bool restarts)
         service_notify_close(&s->notify, restarts);
         if (!restarts && s->error.id[0] == 0 && s->machine.result != RESULT_SUCCESS && s->machine.result != RESULT_CONDITION)
                 service_describe_failure(s);
-        activation_close(&s->activation, restarts, s->service.kill_mode == KILL_MODE_PROCESS);
+        activation_close(&s->activation, restarts, s->service.kill_mode == KILL_MODE_PROCESS || s->service.kill_mode == KILL_MODE_NONE);
 }
 
 /* ---- commands ---- */

@@ -16,6 +16,7 @@
 #include "shim/hub.h"
 #include "shim/options.h"
 #include "shim/service_supervisor.h"
+#include "shim/start_limit.h"
 #include "shim/undo.h"
 
 enum { PID_FILE_RETRY_MS = 20 };
@@ -317,6 +318,16 @@ static void close_others(const struct service_options *o)
                 (void)fcntl(kept[i], F_SETFD, FD_CLOEXEC);
 }
 
+/* Where starts were counted before, the limit must be known before the first; what cannot be read the start itself will say. */
+static void take_starts(struct supervisor *s)
+{
+        struct start_count c;
+        start_count_load(s->run.dir_fd, &c);
+        if (!c.count || activation_read_life(&s->activation, &s->service, NULL) < 0)
+                return;
+        machine_count_starts(&s->machine, c.since_usec, c.count);
+}
+
 int service_supervise(const struct service_options *o, struct error *e)
 {
         static struct supervisor s;
@@ -335,6 +346,7 @@ int service_supervise(const struct service_options *o, struct error *e)
         service_init(&s.service);
         machine_init(&s.machine, &s.service, &service_ops, &s);
         hub_hear_late(&s.hub);
+        take_starts(&s);
         (void)machine_start(&s.machine);
         loop(&s);
         finish(&s);

@@ -31,7 +31,7 @@ int socket_command_open(struct socket_command *c, struct trigger *t, const struc
         c->t = t;
         c->unit = u;
         *a = (struct activation){ .run = &t->run, .root_path = t->root_path, .name = t->run.unit, .user_mode = t->o.user_mode,
-                                  .lenient = t->o.lenient, .profile = t->o.profile };
+                                  .lenient = t->o.lenient, .outlives = u->kill_mode == SOCKET_KILL_NONE, .profile = t->o.profile };
         if (t->o.seal)
                 (void)plan_seal_parse(t->o.seal, &a->seal);
         int r = activation_read_section(a, &t->file, "Socket", e);

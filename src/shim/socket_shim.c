@@ -152,8 +152,13 @@ static void on_services(struct socket_shim *k)
         int n = epoll_wait(k->services_epoll, ev, ELEMENTS(ev), 0);
         for (int i = 0; i < n; i++) {
                 struct client_news news;
-                if (client_hear(ev[i].data.fd, &news) < 0 || news.kind == CLIENT_NEWS_EXITED)
-                        service_ended(k, ev[i].data.fd);
+                int r = client_hear(ev[i].data.fd, &news);
+                if (r == 0 && news.kind != CLIENT_NEWS_EXITED)
+                        continue;
+                service_ended(k, ev[i].data.fd);
+                /* It would be started for what waits, again and again. */
+                if (r == 0 && !k->unit.accept && text_equal(news.exit.result, service_result_word(RESULT_START_LIMIT)))
+                        trigger_fail(&k->t, "service-start-limit-hit", NULL);
         }
 }
 
