@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -19,7 +20,7 @@
 #include "shim/start_limit.h"
 #include "shim/undo.h"
 
-enum { PID_FILE_RETRY_MS = 20 };
+enum { PID_FILE_RETRY_MS = 20 /* where it cannot be watched */ };
 
 /* ---- what happens ---- */
 
@@ -130,6 +131,19 @@ static void on_memory(struct supervisor *s)
                 machine_out_of_memory(&s->machine);
 }
 
+static void stop_watching(struct supervisor *s)
+{
+        hub_unwatch(&s->hub, SOURCE_PID_FILE);
+        path_watch_close(&s->pid_file);
+}
+
+/* on_time looks then, as after all that happens. */
+static void on_pid_file(struct supervisor *s)
+{
+        if (path_watch_read(&s->pid_file) && path_watch_renew(&s->pid_file, NULL) < 0)
+                stop_watching(s);
+}
+
 static void on_source(void *context, unsigned id, uint32_t events)
 {
         struct supervisor *s = context;
@@ -140,6 +154,8 @@ static void on_source(void *context, unsigned id, uint32_t events)
                 on_adopted_exit(s);
         else if (id == SOURCE_MEMORY)
                 on_memory(s);
+        else if (id == SOURCE_PID_FILE)
+                on_pid_file(s);
         else if (id == SOURCE_MAIN || id == SOURCE_CONTROL)
                 service_on_status(s, id);
         else if (!hub_owes(&s->hub))
@@ -212,7 +228,7 @@ static int time_left(const struct supervisor *s)
 {
         uint64_t deadline = machine_deadline(&s->machine), now = service_now_usec(NULL);
         int left = !deadline ? -1 : deadline <= now ? 0 : deadline - now > 3600000000ULL ? 3600000 : (int)((deadline - now + 999) / 1000);
-        return s->machine.waits_for_main && (left < 0 || left > PID_FILE_RETRY_MS) ? PID_FILE_RETRY_MS : left;
+        return s->machine.waits_for_main && s->pid_file.fd < 0 && (left < 0 || left > PID_FILE_RETRY_MS) ? PID_FILE_RETRY_MS : left;
 }
 
 static void on_time(struct supervisor *s)
@@ -222,6 +238,26 @@ static void on_time(struct supervisor *s)
                 machine_time(&s->machine);
         if (s->machine.waits_for_main && service_find_main(s) > 0)
                 machine_main_found(&s->machine);
+}
+
+/* It may have come before it was watched. */
+static void watch_pid_file(struct supervisor *s)
+{
+        if (!s->machine.waits_for_main || s->pid_file.fd >= 0 || !s->service.pid_file) {
+                if (!s->machine.waits_for_main && s->pid_file.fd >= 0)
+                        stop_watching(s);
+                return;
+        }
+        if (path_watch_open(&s->pid_file, NULL) < 0)
+                return;
+        path_watch_add(&s->pid_file, s->service.pid_file, IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF);
+        if (path_watch_renew(&s->pid_file, NULL) < 0) {
+                path_watch_close(&s->pid_file);
+                return;
+        }
+        hub_watch(&s->hub, SOURCE_PID_FILE, s->pid_file.fd);
+        hub_want(&s->hub, SOURCE_PID_FILE, EPOLLIN);
+        on_time(s);
 }
 
 static void loop(struct supervisor *s)
@@ -240,6 +276,7 @@ static void loop(struct supervisor *s)
                         activation_rest(&s->activation);
                         daemon_shrink();
                 }
+                watch_pid_file(s);
                 hub_turn(&s->hub, time_left(s));
                 if (s->notify.fd >= 0)
                         on_notify(s); /* what it said before its end counts */
@@ -332,7 +369,8 @@ int service_supervise(const struct service_options *o, struct error *e)
 {
         static struct supervisor s;
         s = (struct supervisor){ .o = *o, .run = { .runs_fd = -EBADF, .dir_fd = o->dir_fd, .lock_fd = o->lock_fd, .sock_fd = o->sock_fd },
-                                 .began_usec = service_now_usec(NULL), .main = SERVICE_PROCESS_NONE, .control = SERVICE_PROCESS_NONE, .oom = { -EBADF, -EBADF, 0 } };
+                                 .began_usec = service_now_usec(NULL), .main = SERVICE_PROCESS_NONE, .control = SERVICE_PROCESS_NONE, .oom = { -EBADF, -EBADF, 0 },
+                                 .pid_file = PATH_WATCH_INIT };
         s.run.unit = xstrdup(o->unit);
         s.activation = (struct activation){ .run = &s.run, .root_path = o->root_path, .name = s.run.unit, .user_mode = o->user_mode,
                                             .lenient = o->lenient };

@@ -130,10 +130,12 @@ def test_forking_guesses_its_main_process(s):
     s.assert_clean()
 
 
-@pytest.mark.parametrize("by", ["itself", "post"])
+@pytest.mark.parametrize("by", ["itself", "post", "later", "renamed"])
 def test_forking_has_a_pid_file(s, by):
     if by == "itself":
         u = s.unit("a", "Type=forking\nPIDFile=DATA/pid\nExecStart=ACT daemon pid=main hear=DATA/go pidfile=DATA/pid stay")
+    elif by in ("later", "renamed"):  # in a folder that is not there yet
+        u = s.unit("a", "Type=forking\nPIDFile=DATA/new/er/pid\nExecStart=ACT daemon pid=main pidfile=DATA/hidden stay")
     else:
         u = s.unit("a", "Type=forking\nPIDFile=DATA/pid\nExecStart=ACT daemon pid=main pidfile=DATA/hidden stay\n"
                         "ExecStartPost=/bin/sh -c 'while ! cp DATA/hidden DATA/pid; do :; done'")
@@ -142,10 +144,39 @@ def test_forking_has_a_pid_file(s, by):
     if by == "itself":
         assert s.status(u)["state"] == "starting"
         s.go("go")
+    if by in ("later", "renamed"):
+        assert s.status(u)["sub"] == "start"
+        (s.base / "data/new/er").mkdir(parents=True)
+        (s.base / "data/new/er/pid").write_text("1\n")  # none of ours
+        assert p.poll() is None
+        assert eventually(lambda: (s.base / "data/hidden").exists())
+        if by == "renamed":
+            (s.base / "data/hidden").rename(s.base / "data/new/er/pid")
+        else:
+            (s.base / "data/new/er/pid").write_text((s.base / "data/hidden").read_text())
     assert p.wait(30) == 0, p.stderr.read()
     s.until(u, pid=main, sub="running")
     stopped(s, u)
     s.assert_clean()
+
+
+def test_a_pid_file_is_waited_for_without_looking(s):
+    """The supervisor sleeps until something happens to the path."""
+    u = s.unit("a", "Type=forking\nPIDFile=DATA/pid\nExecStart=ACT daemon pid=main stay")
+    p = s.popen("unit", "start", u)
+    s.number("main")
+    supervisor = s.until(u, sub="start")["supervisor_pid"]
+
+    def wakes():
+        with open(f"/proc/{supervisor}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("voluntary_ctxt"))
+    def rests():
+        before = wakes()
+        time.sleep(0.2)
+        return wakes() == before
+    assert eventually(rests)
+    s.ok("unit", "stop", u)
+    p.communicate(timeout=30)
 
 
 def test_forking_whose_daemon_is_gone_fails(s):
