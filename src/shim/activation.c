@@ -8,6 +8,7 @@
 #include "os/file.h"
 #include "plan/run_profile.h"
 #include "plan/unit_words.h"
+#include "sandbox/streams.h"
 #include "shim/condition_check.h"
 #include "shim/undo.h"
 #include "shim/unit_snapshot.h"
@@ -161,6 +162,44 @@ int activation_open(struct activation *a, const struct service *service, struct 
 
 /* ---- commands ---- */
 
+bool activation_uses_socket(const struct activation *a)
+{
+        for (size_t i = 0; i < PLAN_STREAMS; i++)
+                if (a->plan.process.streams[i].kind == PLAN_STREAM_SOCKET)
+                        return true;
+        return false;
+}
+
+static int many_sockets(const struct plan_stream *s, unsigned count, struct error *e)
+{
+        error_set(e, EINVAL, "stdio.socket", "the service has %u sockets, and a standard stream can be one", count);
+        error_hint(e, "fd:NAME takes the one that FileDescriptorName= names");
+        return error_while(e, "applying %s", s->origin);
+}
+
+/* Where there is none, whoever opens the streams says so. */
+static int place_given(const struct activation *a, int fds[PLAN_STREAMS], struct error *e)
+{
+        const struct service_notify *n = a->given;
+        for (size_t i = 0; n && i < PLAN_STREAMS; i++) {
+                const struct plan_stream *s = &a->plan.process.streams[i];
+                int found = -EBADF;
+                if (s->kind == PLAN_STREAM_SOCKET && n->listen_count > 1)
+                        return many_sockets(s, n->listen_count, e);
+                if (s->kind == PLAN_STREAM_SOCKET && n->listen_count)
+                        found = n->fds[0];
+                for (unsigned k = n->count; s->kind == PLAN_STREAM_NAMED && k-- > 0;)
+                        if (text_equal(n->names[k], s->path))
+                                found = n->fds[k]; /* the first of that name */
+                if (found < 0)
+                        continue;
+                fds[i] = fcntl(found, F_DUPFD_CLOEXEC, 3 + (int)n->room);
+                if (fds[i] < 0)
+                        return error_errno(e, errno, "stdio.failed", "duplicating a socket");
+        }
+        return 0;
+}
+
 int activation_spawn(struct activation *a, const struct exec_line *line, const struct strings *variables, const struct sandbox_io *io,
                      struct sandbox_child *ret, struct error *e)
 {
@@ -168,7 +207,12 @@ int activation_spawn(struct activation *a, const struct exec_line *line, const s
         int r = sandbox_wake(&a->sandbox, e);
         if (r == 0)
                 r = command_prepare(&a->sandbox, line, variables, io->keep_fds, &c, e);
-        return r == 0 ? sandbox_spawn(&c.sandbox, io, ret, e) : r;
+        if (r == 0)
+                r = place_given(a, c.sandbox.stream_fds, e);
+        if (r == 0)
+                r = sandbox_spawn(&c.sandbox, io, ret, e);
+        streams_close(c.sandbox.stream_fds); /* of a start that came to nothing */
+        return r;
 }
 
 void activation_rest(struct activation *a)

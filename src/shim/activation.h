@@ -8,6 +8,7 @@
 #include "plan/service.h"
 #include "sandbox/command.h"
 #include "shim/facts.h"
+#include "shim/service_notify.h"
 #include "shim/state.h"
 
 struct activation {
@@ -18,6 +19,7 @@ struct activation {
         bool outlives;             /* commands do not die with us: KillMode=none */
         enum plan_seal seal;
         const char *profile;       /* whose lines come before the unit's (plan/run_profile.h), or NULL */
+        const struct service_notify *given; /* sockets and stored descriptors, for streams; or NULL; borrowed */
         char invocation_id[33];
         struct host_facts facts;
         struct settings settings;
@@ -45,6 +47,8 @@ int activation_open(struct activation *a, const struct service *service, struct 
  */
 int activation_spawn(struct activation *a, const struct exec_line *line, const struct strings *variables, const struct sandbox_io *io,
                      struct sandbox_child *ret, struct error *e);
+/* Whether a stream is the socket that the service is started by: then it is passed on as nothing else. */
+bool activation_uses_socket(const struct activation *a);
 /* Until the next command there is none: lets go of what can be had again. */
 void activation_rest(struct activation *a);
 /*

@@ -106,6 +106,12 @@ static void add_given(struct supervisor *s, struct strings *l)
                         strings_add(l, line);
 }
 
+/* A service that has its socket as a standard stream, as inetd gave it, finds it nowhere else. */
+static unsigned passed(const struct supervisor *s)
+{
+        return activation_uses_socket(&s->activation) ? 0 : service_notify_passed(&s->notify);
+}
+
 static void variables_of(struct supervisor *s, enum service_list list, bool main, struct strings *l)
 {
         const struct machine *m = &s->machine;
@@ -118,7 +124,7 @@ static void variables_of(struct supervisor *s, enum service_list list, bool main
                 strings_take(l, xprintf("NOTIFY_SOCKET=%s", s->activation.notify_path));
         if (main && m->watchdog_usec)
                 strings_take(l, xprintf("WATCHDOG_USEC=%llu", (unsigned long long)m->watchdog_usec));
-        if (main && service_notify_passed(&s->notify)) {
+        if (main && passed(s)) {
                 strings_take(l, xprintf("LISTEN_FDS=%u", service_notify_passed(&s->notify)));
                 strings_take(l, service_notify_names(&s->notify));
         }
@@ -133,7 +139,7 @@ static int op_spawn(void *context, enum service_list list, size_t index, enum ma
         CLEAN_STRINGS struct strings variables = { 0 };
         struct error e = { 0 };
         const struct sandbox_io io = { .in = s->null_fd, .out = s->out[1], .err = s->err[1], .console_fd = -EBADF,
-                                       .keep_fds = main ? service_notify_passed(&s->notify) : 0, .pass_fds = service_notify_fds(&s->notify) };
+                                       .keep_fds = main ? passed(s) : 0, .pass_fds = service_notify_fds(&s->notify) };
         variables_of(s, list, main, &variables);
         int r = activation_spawn(&s->activation, &s->service.lines[list].items[index], &variables, &io, &child, &e);
         if (r < 0) {

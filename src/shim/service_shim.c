@@ -375,6 +375,7 @@ int service_supervise(const struct service_options *o, struct error *e)
         s.activation = (struct activation){ .run = &s.run, .root_path = o->root_path, .name = s.run.unit, .user_mode = o->user_mode,
                                             .lenient = o->lenient };
         s.activation.profile = o->profile;
+        s.activation.given = &s.notify;
         if (o->seal)
                 (void)plan_seal_parse(o->seal, &s.activation.seal);
         close_others(o);
