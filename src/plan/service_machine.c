@@ -434,6 +434,8 @@ static void begin(struct machine *m)
         m->main_known = m->main_alive = m->control_alive = m->ready = m->executed = m->stop_said = m->reload_started = m->reload_ended = false;
         m->started_usec = now(m);
         k = m->ops->open(m->context);
+        if (k == -ECANCELED && m->start_count)
+                m->start_count--; /* what was not to start did not */
         if (k < 0) {
                 fail(m, k == -ECANCELED ? RESULT_CONDITION : RESULT_RESOURCES);
                 enter_dead(m);

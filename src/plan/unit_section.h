@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reads a section of a unit into a struct, by a table of names: what [Timer] and [Socket] have in common. Pure.
+ * Reads a section of a unit into a struct, by a table of names: what [Timer], [Socket] and [Path] have in common. Pure.
  *
  * An empty value sets what a directive had before all files. A value that cannot be read is an error, or a note if lenient, as are names that
  * systemd does not know; names that it knows and the table does not are passed over.

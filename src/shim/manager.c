@@ -33,7 +33,7 @@ static const char *word_of(const struct manager *m, const char *name, bool *ret_
 
 static bool is_run_here(enum unit_type t)
 {
-        return t == UNIT_SERVICE || t == UNIT_SOCKET || t == UNIT_TIMER;
+        return t == UNIT_SERVICE || t == UNIT_SOCKET || t == UNIT_TIMER || t == UNIT_PATH;
 }
 
 static int load(struct manager *m, const char *name, struct error *e)

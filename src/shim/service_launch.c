@@ -12,6 +12,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "plan/condition.h"
+#include "plan/path_unit.h"
 #include "plan/service.h"
 #include "plan/socket_unit.h"
 #include "plan/timer_unit.h"
@@ -131,17 +132,28 @@ static int check_timer(const struct service_launch *l, const struct unit *u, con
         return r;
 }
 
+static int check_path(const struct service_launch *l, const struct unit *u, const struct unit_file *file, const struct facts *facts,
+                      struct checked *ret, struct strings *notes, struct error *e)
+{
+        CLEAN_PATH_UNIT struct path_unit p = { 0 };
+        int r = path_unit_parse(file, &u->name, facts, l->lenient, notes, &p, e);
+        describe(file, ret);
+        if (r == 0)
+                strings_add(&ret->argv, p.unit);
+        return r;
+}
+
 static int check(const struct service_launch *l, const struct unit *u, struct checked *ret, struct strings *notes, struct error *e)
 {
         static int (*const by_type[UNIT_TYPES])(const struct service_launch *, const struct unit *, const struct unit_file *, const struct facts *,
                                                 struct checked *, struct strings *, struct error *) = {
-                [UNIT_SERVICE] = check_service, [UNIT_SOCKET] = check_socket, [UNIT_TIMER] = check_timer,
+                [UNIT_SERVICE] = check_service, [UNIT_SOCKET] = check_socket, [UNIT_TIMER] = check_timer, [UNIT_PATH] = check_path,
         };
         CLEAN_UNIT_FILE struct unit_file file = { 0 };
         CLEAN_FACTS struct host_facts facts = { 0 };
         CLEAN_CONDITIONS struct conditions conditions = { 0 };
         if (!by_type[u->name.type])
-                return error_set(e, EINVAL, "unit.kind", "%s is no service, socket or timer", u->name.whole);
+                return error_set(e, EINVAL, "unit.kind", "%s is no service, socket, timer or path", u->name.whole);
         if (unit_name_is_template(&u->name))
                 return error_set(e, EINVAL, "unit.kind", "%s is a template: name an instance of it", u->name.whole);
         int r = unit_parse(u, l->lenient, &file, e);

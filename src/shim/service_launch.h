@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The start of a service, socket or timer: from its files to a supervisor of its own. Whoever starts units does it here. */
+/* The start of a service, socket, timer or path: from its files to a supervisor of its own. Whoever starts units does it here. */
 #pragma once
 
 #include "shim/state.h"

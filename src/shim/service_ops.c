@@ -53,9 +53,9 @@ static int op_open(void *context)
         s->restarts = false;
         s->error = (struct error){ 0 };
         s->main_exit = (struct process_exit){ 0 };
-        if (s->machine.start_count)
-                (void)start_count_save(s->run.dir_fd, &(struct start_count){ s->machine.counted_since_usec, s->machine.start_count });
         int r = activation_read(&s->activation, &s->service, &e);
+        if (r != -ECANCELED && s->machine.start_count)
+                (void)start_count_save(s->run.dir_fd, &(struct start_count){ s->machine.counted_since_usec, s->machine.start_count });
         s->activation.outlives = s->service.kill_mode == KILL_MODE_NONE;
         if (r == 0)
                 r = activation_open(&s->activation, &s->service, &e);

@@ -44,8 +44,8 @@ struct socket_shim {
         struct instance *instances; /* Accept=yes: each connection's; else one at most */
         size_t instance_count, instance_room;
         uint64_t accepted;
-        uint64_t burst_from_ms, given_until_ms; /* given: the sockets went to somebody who starts the service */
-        unsigned burst;
+        uint64_t given_until_ms; /* the sockets went to somebody who starts the service */
+        struct trigger_limit limit;
 };
 
 static bool is_listening(const struct socket_shim *k)
@@ -162,22 +162,9 @@ static void on_services(struct socket_shim *k)
         }
 }
 
-/* So many starts in so short a time mean that the service does not take what comes. */
-static bool is_over_limit(struct socket_shim *k)
-{
-        const uint64_t interval = k->unit.trigger_limit_interval_usec / 1000, limit = (uint64_t)k->unit.trigger_limit_burst, now = hub_now_ms();
-        if (!limit || !interval)
-                return false;
-        if (now - k->burst_from_ms >= interval) {
-                k->burst_from_ms = now;
-                k->burst = 0;
-        }
-        return ++k->burst > limit;
-}
-
 static void start_service(struct socket_shim *k)
 {
-        if (is_over_limit(k)) {
+        if (trigger_is_over_limit(&k->limit)) {
                 trigger_fail(&k->t, "trigger-limit-hit", NULL);
                 return;
         }
@@ -185,7 +172,7 @@ static void start_service(struct socket_shim *k)
         if (fd >= 0 && watch_service(k, fd, NULL) < 0)
                 fd_close(fd);
         else if (fd < 0 && fd != -EAGAIN)
-                trigger_fail(&k->t, "service-failed-permanent", NULL);
+                trigger_fail(&k->t, "service-failed-permanent", &k->t.launch_error);
 }
 
 /* ---- connections ---- */
@@ -248,7 +235,7 @@ static void accept_one(struct socket_shim *k, int listening)
         CLEAN_FD int fd = accept4(listening, &from.from.any, &size, SOCK_CLOEXEC);
         if (fd < 0)
                 return;
-        if (is_over_limit(k)) {
+        if (trigger_is_over_limit(&k->limit)) {
                 trigger_fail(&k->t, "trigger-limit-hit", NULL);
                 return;
         }
@@ -395,6 +382,7 @@ static int set_up(struct socket_shim *k, struct error *e)
         int r = socket_unit_parse(&k->t.file, &k->t.name, &k->t.facts.facts, k->t.o.lenient, &k->t.notes, &k->unit, e);
         if (r == 0)
                 r = resolve(&k->unit, e);
+        k->limit = (struct trigger_limit){ .interval_ms = k->unit.trigger_limit_interval_usec / 1000, .burst = (uint64_t)k->unit.trigger_limit_burst };
         if (r == 0)
                 r = socket_command_open(&k->command, &k->t, &k->unit, e);
         if (r < 0)

@@ -39,7 +39,7 @@ static bool is_alnum(char c)
 /* Of units that have a supervisor. */
 static const char *unit_suffix(const char *name)
 {
-        static const char *const suffixes[] = { ".service", ".socket", ".timer" };
+        static const char *const suffixes[] = { ".service", ".socket", ".timer", ".path" };
         for (size_t i = 0; i < ELEMENTS(suffixes); i++)
                 if (text_ends(name, suffixes[i]))
                         return suffixes[i];

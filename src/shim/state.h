@@ -50,7 +50,7 @@ struct run {
 };
 #define RUN_INIT { .runs_fd = -EBADF, .dir_fd = -EBADF, .lock_fd = -EBADF, .sock_fd = -EBADF }
 
-/* Letters, digits and ":-_.\@"; starts with a letter, digit or "_"; ends with ".service", ".socket" or ".timer"; no ".."; at most 255. */
+/* Letters, digits and ":-_.\@"; starts with a letter, digit or "_"; ends with ".service", ".socket", ".timer" or ".path"; no ".."; at most 255. */
 bool unit_name_valid(const char *name);
 
 /* Opens, and makes if needed, the state root. The descriptor, or -errno. ret_path may be NULL. */

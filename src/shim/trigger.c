@@ -148,6 +148,18 @@ int trigger_open(struct trigger *t, const struct service_options *o, enum unit_t
 
 /* ---- services ---- */
 
+bool trigger_is_over_limit(struct trigger_limit *l)
+{
+        const uint64_t now = hub_now_ms();
+        if (!l->burst || !l->interval_ms)
+                return false;
+        if (!l->count || now - l->from_ms >= l->interval_ms) {
+                l->from_ms = now;
+                l->count = 0;
+        }
+        return ++l->count > l->burst;
+}
+
 int trigger_launch(struct trigger *t, const char *unit, const int *fds, unsigned count, const char *names, const char *variables)
 {
         const struct service_launch how = { .root_fd = t->root_fd, .root_path = t->root_path, .user_mode = t->o.user_mode, .lenient = t->o.lenient,
@@ -162,6 +174,7 @@ int trigger_launch(struct trigger *t, const char *unit, const int *fds, unsigned
         if (r < 0) {
                 error_while(&e, "starting %s", unit);
                 trigger_log(t, &e);
+                t->launch_error = e;
         }
         return r;
 }
