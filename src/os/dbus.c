@@ -3,13 +3,14 @@
 #include "os/users.h"
 
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 
 enum { METHOD_CALL = 1, METHOD_RETURN = 2, ERROR_REPLY = 3, SIGNAL = 4 };
-enum { FIELD_PATH = 1, FIELD_INTERFACE = 2, FIELD_MEMBER = 3, FIELD_ERROR_NAME = 4, FIELD_REPLY_SERIAL = 5, FIELD_DESTINATION = 6, FIELD_SIGNATURE = 8 };
+enum { FIELD_PATH = 1, FIELD_INTERFACE = 2, FIELD_MEMBER = 3, FIELD_ERROR_NAME = 4, FIELD_REPLY_SERIAL = 5, FIELD_DESTINATION = 6, FIELD_SENDER = 7, FIELD_SIGNATURE = 8 };
 enum { TIMEOUT_MS = 30000, MESSAGE_MAX = 1 << 20, HEADER_SIZE = 16 };
 
 /* ---- writing ---- */
@@ -146,7 +147,7 @@ static const char *get_string(struct cursor *c)
 struct message {
         uint8_t type;
         uint32_t reply_serial;
-        const char *member, *error_name, *signature;
+        const char *member, *error_name, *signature, *sender;
         struct cursor body;
         struct text bytes;
 };
@@ -233,6 +234,8 @@ static void read_fields(struct message *m, struct cursor *c)
                         m->member = text;
                 else if (code == FIELD_ERROR_NAME)
                         m->error_name = text;
+                else if (code == FIELD_SENDER)
+                        m->sender = text;
                 else if (code == FIELD_SIGNATURE)
                         m->signature = text;
                 else if (code == FIELD_REPLY_SERIAL)
@@ -249,7 +252,7 @@ static int receive_message(struct dbus *d, struct message *m, int64_t end, struc
         uint64_t body = number_at(head + 4), fields = number_at(head + 12), padded = (fields + 7) / 8 * 8;
         if (head[0] != 'l' || head[3] != 1 || body > MESSAGE_MAX || fields > MESSAGE_MAX)
                 return protocol(e, "sent no D-Bus message that we understand");
-        *m = (struct message){ .type = head[1], .member = "", .error_name = "", .signature = "" };
+        *m = (struct message){ .type = head[1], .member = "", .error_name = "", .signature = "", .sender = "" };
         char *bytes = xalloc(padded + body + 1, 1);
         m->bytes = (struct text){ bytes, padded + body, padded + body + 1 };
         r = receive(d, bytes, padded + body, end, e);
@@ -297,15 +300,18 @@ static int authenticate(struct dbus *d, struct error *e)
         return r < 0 ? r : transmit(d, "BEGIN\r\n", 7, e);
 }
 
-int dbus_open(const char *socket_path, bool is_bus, struct dbus *ret, struct error *e)
+/* The name of an abstract socket is exactly as long as it is. */
+static int open_socket(const char *name, bool abstract, bool is_bus, struct dbus *ret, struct error *e)
 {
         struct sockaddr_un a = { .sun_family = AF_UNIX };
         struct dbus d = { .fd = -EBADF, .is_bus = is_bus };
-        if (strlen(socket_path) >= sizeof a.sun_path)
-                return error_set(e, ENAMETOOLONG, "dbus.connect", "the path %s is too long for a socket", socket_path);
-        strcpy(a.sun_path, socket_path);
+        const size_t length = strlen(name);
+        if (length >= sizeof a.sun_path)
+                return error_set(e, ENAMETOOLONG, "dbus.connect", "the path %s is too long for a socket", name);
+        memcpy(a.sun_path + abstract, name, length);
         d.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        int r = d.fd < 0 || connect(d.fd, (const struct sockaddr *)&a, sizeof a) < 0 ? error_errno(e, errno, "dbus.connect", "connecting to %s", socket_path) : 0;
+        const socklen_t size = abstract ? (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length) : (socklen_t)sizeof a;
+        int r = d.fd < 0 || connect(d.fd, (const struct sockaddr *)&a, size) < 0 ? error_errno(e, errno, "dbus.connect", "connecting to %s", name) : 0;
         if (r == 0)
                 r = authenticate(&d, e);
         if (r == 0 && is_bus)
@@ -316,6 +322,57 @@ int dbus_open(const char *socket_path, bool is_bus, struct dbus *ret, struct err
         }
         *ret = d;
         return 0;
+}
+
+int dbus_open(const char *socket_path, bool is_bus, struct dbus *ret, struct error *e)
+{
+        return open_socket(socket_path, false, is_bus, ret, e);
+}
+
+static int hex_digit(char c)
+{
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The value of a key among KEY=VALUE between commas, its escapes (%2f) undone; NULL: there is none, or it cannot be. */
+static char *address_value(const char *keys, const char *key)
+{
+        const size_t n = strlen(key);
+        while (strncmp(keys, key, n) != 0 || keys[n] != '=') {
+                keys = strchr(keys, ',');
+                if (!keys++)
+                        return NULL;
+        }
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, "");
+        for (const char *p = keys + n + 1; *p && *p != ','; p++) {
+                const int high = *p == '%' ? hex_digit(p[1]) : 0, low = *p == '%' && high >= 0 ? hex_digit(p[2]) : 0;
+                const char c = *p == '%' ? (char)(high << 4 | low) : *p;
+                if (high < 0 || low < 0 || !c)
+                        return NULL;
+                p += *p == '%' ? 2 : 0;
+                text_add_bytes(&t, &c, 1);
+        }
+        return t.length ? TAKE_PTR(t.data) : NULL;
+}
+
+int dbus_open_address(const char *address, bool is_bus, struct dbus *ret, struct error *e)
+{
+        CLEAN_FREE char *copy = xstrdup(address);
+        char *rest = copy;
+        int r = error_set(e, EINVAL, "dbus.address", "\"%.200s\" has no unix socket", address);
+        for (char *one; r < 0 && (one = strsep(&rest, ";"));) {
+                if (!text_starts(one, "unix:"))
+                        continue;
+                CLEAN_FREE char *path = address_value(one + strlen("unix:"), "path"), *abstract = address_value(one + strlen("unix:"), "abstract");
+                struct error why = { 0 };
+                if (!path && !abstract)
+                        continue;
+                r = open_socket(path ? path : abstract, !path, is_bus, ret, &why);
+                if (r < 0 && e)
+                        *e = why;
+        }
+        return r;
 }
 
 void dbus_close(struct dbus *d)
@@ -413,4 +470,47 @@ int dbus_wait_job(struct dbus *d, const char *job, struct error *e)
                         return r;
                 keep_job(d, &m);
         }
+}
+
+/* ---- owners of names ---- */
+
+static const char bus[] = "org.freedesktop.DBus", bus_path[] = "/org/freedesktop/DBus";
+
+int dbus_watch_name(struct dbus *d, const char *name, bool *ret_owned, struct error *e)
+{
+        CLEAN_FREE char *rule = xprintf("type='signal',sender='%s',path='%s',interface='%s',member='NameOwnerChanged',arg0='%s'", bus, bus_path, bus, name);
+        CLEAN_FREE char *owner = NULL;
+        CLEAN_TEXT struct text match = { 0 }, asked = { 0 };
+        struct error why = { 0 };
+        dbus_add_string(&match, rule);
+        dbus_add_string(&asked, name);
+        int r = dbus_call(d, bus, bus_path, bus, "AddMatch", "s", &match, NULL, e);
+        if (r < 0)
+                return r;
+        /* What was told before the answer is older than it. */
+        r = dbus_call(d, bus, bus_path, bus, "GetNameOwner", "s", &asked, &owner, &why);
+        if (r < 0 && !strstr(why.cause, "org.freedesktop.DBus.Error.NameHasNoOwner")) {
+                if (e)
+                        *e = why;
+                return r;
+        }
+        *ret_owned = r == 0;
+        return 0;
+}
+
+int dbus_hear_name(struct dbus *d, const char *name, bool *ret_owned, struct error *e)
+{
+        CLEAN_MESSAGE struct message m = { 0 };
+        int r = receive_message(d, &m, now_ms() + TIMEOUT_MS, e);
+        if (r < 0)
+                return r;
+        if (m.type != SIGNAL || !text_equal(m.sender, bus) || !text_equal(m.member, "NameOwnerChanged") || !text_equal(m.signature, "sss"))
+                return 0;
+        const char *which = get_string(&m.body);
+        (void)get_string(&m.body);
+        const char *now = get_string(&m.body);
+        if (m.body.failed || !text_equal(which, name))
+                return 0;
+        *ret_owned = *now;
+        return 1;
 }

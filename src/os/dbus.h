@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * As much of D-Bus as it takes to ask a service manager for something: a connection over a unix socket, one call at a time, the end
- * of a job.  No library: those that speak D-Bus are larger than the runtime.
+ * As much of D-Bus as it takes to ask a service manager for something, and to hear who owns a name: a connection over a unix socket, one call at a
+ * time, the end of a job.  No library: those that speak D-Bus are larger than the runtime.
  */
 #pragma once
 
@@ -40,6 +40,8 @@ struct dbus {
 
 /* Connects and authenticates as the effective user. "dbus.connect". */
 int dbus_open(const char *socket_path, bool is_bus, struct dbus *ret, struct error *e);
+/* The same of an address of D-Bus, "unix:path=...;unix:abstract=...": the first that can be had. "dbus.address" if none is of that kind. */
+int dbus_open_address(const char *address, bool is_bus, struct dbus *ret, struct error *e);
 void dbus_close(struct dbus *d);
 /*
  * Calls a method and waits for its answer, at most 30 seconds.  ret_path, unless NULL: the object path or string that the answer
@@ -49,3 +51,11 @@ int dbus_call(struct dbus *d, const char *destination, const char *path, const c
               const char *signature, const struct text *body, char **ret_path, struct error *e);
 /* Waits for the signal JobRemoved of that job: 0 if its result is "done", else "dbus.job". */
 int dbus_wait_job(struct dbus *d, const char *job, struct error *e);
+
+/*
+ * Has the bus tell when a name gets an owner or loses it, and finds out whether it has one now. Then, whenever there is something to be read,
+ * dbus_hear_name takes a message: 1, and whether the name is owned; 0: it was about something else; -errno: the bus is gone. Only the bus itself
+ * is believed.
+ */
+int dbus_watch_name(struct dbus *d, const char *name, bool *ret_owned, struct error *e);
+int dbus_hear_name(struct dbus *d, const char *name, bool *ret_owned, struct error *e);

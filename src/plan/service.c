@@ -16,7 +16,7 @@ static const uint64_t second_usec = 1000000, default_timeout_usec = 90 * UINT64_
 
 /* ---- words ---- */
 
-static const char *const types[] = { "simple", "exec", "forking", "oneshot", "notify", "notify-reload", "idle", NULL };
+static const char *const types[] = { "simple", "exec", "forking", "oneshot", "notify", "notify-reload", "idle", "dbus", NULL };
 static const char *const restarts[] = { "no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always", NULL };
 static const char *const kill_modes[] = { "control-group", "process", "mixed", "none", NULL };
 static const char *const notify_accesses[] = { "none", "all", "exec", "main", NULL };
@@ -178,6 +178,26 @@ static int read_pid_file(const struct assignment *a, struct error *e)
         return 0;
 }
 
+/* A name that is asked for, not one that the bus gives: parts with a dot between them, two at least, none beginning with a digit. */
+static bool bus_name_valid(const char *s)
+{
+        size_t parts = 1, length = 0;
+        for (const char *p = s; *p; p++) {
+                const bool digit = *p >= '0' && *p <= '9', letter = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || *p == '_' || *p == '-';
+                if (*p == '.' ? !length : !letter && !(digit && length))
+                        return false;
+                parts += *p == '.';
+                length = *p == '.' ? 0 : length + 1;
+        }
+        return parts > 1 && length && strlen(s) <= 255;
+}
+
+static int read_bus_name(const struct assignment *a, struct error *e)
+{
+        int r = read_text(a, e);
+        return r == 0 && a->s->bus_name && !bus_name_valid(a->s->bus_name) ? bad(a, e, "a name on a bus, such as org.example.Web") : r;
+}
+
 static int read_words(const struct assignment *a, struct error *e)
 {
         struct strings *l = a->field;
@@ -235,7 +255,8 @@ static int read_commands(const struct assignment *a, struct error *e)
 #define AT(member) offsetof(struct service, member)
 #define LIST(name, list) { "Service", name, read_commands, NULL, AT(lines) + sizeof(struct exec_lines) * (list), 0 }
 static const struct row rows[] = {
-        { "Service", "Type", read_word, types, AT(type), 0 },
+        { "Service", "Type", read_word, types, AT(type), AT(type_set) },
+        { "Service", "BusName", read_bus_name, NULL, AT(bus_name), 0 },
         { "Service", "ExitType", read_word, exit_types, AT(exit_type), 0 },
         LIST("ExecCondition", SERVICE_CONDITION),
         LIST("ExecStartPre", SERVICE_START_PRE),
@@ -300,6 +321,7 @@ void service_done(struct service *s)
         for (unsigned i = 0; i < SERVICE_LISTS; i++)
                 exec_lines_done(&s->lines[i]);
         free(s->pid_file);
+        free(s->bus_name);
         free(s->description);
         strings_clear(&s->sockets);
         strings_clear(&s->notes);
@@ -346,6 +368,8 @@ static int check(const struct service *s, struct error *e)
                 return invalid(e, "more than one ExecStart= needs Type=oneshot");
         if (once && (s->restart == RESTART_ALWAYS || s->restart == RESTART_ON_SUCCESS))
                 return invalid(e, "Type=oneshot that is restarted after success would never be over");
+        if (s->type == SERVICE_DBUS && !s->bus_name)
+                return invalid(e, "Type=dbus needs BusName=");
         if (s->restart_max_usec != SERVICE_NEVER && s->restart_max_usec < s->restart_usec)
                 return invalid(e, "RestartMaxDelaySec= is shorter than RestartSec=");
         return 0;
@@ -355,6 +379,8 @@ int service_finish(struct service *s, struct error *e)
 {
         const bool notifies = s->type == SERVICE_NOTIFY || s->type == SERVICE_NOTIFY_RELOAD || s->watchdog_usec != SERVICE_NEVER ||
                               s->stored_fds_max;
+        if (s->bus_name && !s->type_set)
+                s->type = SERVICE_DBUS;
         if (s->type == SERVICE_ONESHOT && !s->timeout_start_set)
                 s->timeout_start_usec = SERVICE_NEVER;
         if (!s->timeout_abort_set)

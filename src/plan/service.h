@@ -13,7 +13,7 @@
 #include "plan/exec_line.h"
 #include "plan/unit_file.h"
 
-enum service_type { SERVICE_SIMPLE, SERVICE_EXEC, SERVICE_FORKING, SERVICE_ONESHOT, SERVICE_NOTIFY, SERVICE_NOTIFY_RELOAD, SERVICE_IDLE };
+enum service_type { SERVICE_SIMPLE, SERVICE_EXEC, SERVICE_FORKING, SERVICE_ONESHOT, SERVICE_NOTIFY, SERVICE_NOTIFY_RELOAD, SERVICE_IDLE, SERVICE_DBUS };
 enum service_list {
         SERVICE_CONDITION, SERVICE_START_PRE, SERVICE_START, SERVICE_START_POST, SERVICE_RELOAD, SERVICE_STOP, SERVICE_STOP_POST,
         SERVICE_LISTS
@@ -38,6 +38,7 @@ struct exit_set {
 
 struct service {
         enum service_type type;
+        bool type_set;
         struct exec_lines lines[SERVICE_LISTS];
         enum service_restart restart;
         enum service_kill_mode kill_mode;
@@ -57,6 +58,7 @@ struct service {
         unsigned stored_fds_max;
         struct exit_set success, prevent_restart, force_restart;
         char *pid_file;        /* absolute, or NULL */
+        char *bus_name;        /* D-Bus; NULL: none */
         char *description;     /* or NULL */
         struct strings sockets;
         struct strings notes;  /* what was passed over, if lenient; unknown escapes in commands */

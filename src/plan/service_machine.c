@@ -335,6 +335,8 @@ static void enter_running(struct machine *m, enum service_result r)
         fail(m, r);
         bool lives = m->main_known ? m->main_alive || (m->service->exit_type == EXIT_GROUP && m->ops->group_lives(m->context))
                                    : m->service->type != SERVICE_ONESHOT && m->ops->group_lives(m->context);
+        if (m->service->type == SERVICE_DBUS && !m->bus_named)
+                lives = false; /* nobody can reach it any more */
         if (m->result != RESULT_SUCCESS) {
                 enter_signal(m, STATE_STOP_SIGTERM, RESULT_SUCCESS);
                 return;
@@ -597,7 +599,8 @@ void machine_main_exited(struct machine *m, struct process_exit x)
         if (line && line->flags & EXEC_IGNORE_FAILURE)
                 r = RESULT_SUCCESS;
         /* When it was told to end by the deadline or the watchdog, that is the result. */
-        fail(m, r);
+        if (m->state != STATE_EXITED) /* one that lost its name on the bus, and stays up for RemainAfterExit= */
+                fail(m, r);
         if (next_main(m, r))
                 return;
         switch (m->state) {
@@ -782,6 +785,17 @@ void machine_out_of_memory(struct machine *m)
         default:
                 fail(m, RESULT_OOM_KILL);
         }
+}
+
+void machine_bus_name(struct machine *m, bool owned)
+{
+        m->bus_named = owned;
+        if (m->service->type != SERVICE_DBUS)
+                return;
+        if (m->state == STATE_RUNNING)
+                enter_running(m, RESULT_SUCCESS);
+        else if (m->state == STATE_START && owned)
+                enter_start_post(m);
 }
 
 void machine_ready(struct machine *m)

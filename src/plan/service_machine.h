@@ -74,6 +74,7 @@ struct machine {
         bool stop_asked;     /* by somebody: no restart of its own */
         bool restart_asked, stop_said;
         bool waits_for_main; /* for the PID file */
+        bool bus_named;      /* Type=dbus: somebody owns the name */
         bool reload_started, reload_ended; /* RELOADING=1 came, and READY=1 after it */
         unsigned restarts;
         uint64_t counted_since_usec; /* starts are counted */
@@ -98,6 +99,7 @@ void machine_control_exited(struct machine *m, struct process_exit x);
 void machine_main_found(struct machine *m);
 void machine_group_empty(struct machine *m);
 void machine_out_of_memory(struct machine *m);
+void machine_bus_name(struct machine *m, bool owned);           /* its name on the bus got an owner, or lost it */
 void machine_ready(struct machine *m);
 void machine_reloading(struct machine *m);
 void machine_stopping(struct machine *m);

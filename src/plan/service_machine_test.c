@@ -2,7 +2,7 @@
 /*
  * Each path through the states of a service, as a line: what its file says, what happens, and what the machine does about it.
  * What happens: start stop restart reload, main=N control=N (exit status), main=-N (signal; main=!N with a core), exec, ready reloading stopping
- * alive trigger, extend=SECONDS watchdog=SECONDS, time (until the deadline) wait=SECONDS, rest=N (so many others live) empty (the last of all has
+ * alive trigger, named unnamed (the name on the bus has an owner, or lost it), extend=SECONDS watchdog=SECONDS, time (until the deadline) wait=SECONDS, rest=N (so many others live) empty (the last of all has
  * ended), found, oom; find=N (what is known of the main process: 1, 0, or "not yet" for 2), fails=N (the N-th next command cannot be started), opens=N
  * (from now on: 0 opening fails).
  * What it does: open close keep (close before a restart), the commands (Pre.0 Start.0 ...), SIGNAL:mcr (to main, control, rest), =state.
@@ -112,6 +112,8 @@ static void tell_reloading(struct stage *s) { machine_reloading(&s->machine); }
 static void tell_stopping(struct stage *s) { machine_stopping(&s->machine); }
 static void tell_alive(struct stage *s) { machine_alive(&s->machine); }
 static void tell_trigger(struct stage *s) { machine_watchdog_trigger(&s->machine); }
+static void tell_named(struct stage *s) { machine_bus_name(&s->machine, true); }
+static void tell_unnamed(struct stage *s) { machine_bus_name(&s->machine, false); }
 static void tell_found(struct stage *s) { machine_main_found(&s->machine); }
 static void tell_oom(struct stage *s) { machine_out_of_memory(&s->machine); }
 static void tell_empty(struct stage *s) { s->rest = 0; machine_group_empty(&s->machine); }
@@ -150,7 +152,7 @@ static const struct {
 } words[] = {
         { "start", ask_start }, { "stop", ask_stop }, { "restart", ask_restart }, { "reload", ask_reload }, { "exec", tell_executed },
         { "ready", tell_ready }, { "reloading", tell_reloading }, { "stopping", tell_stopping }, { "alive", tell_alive }, { "trigger", tell_trigger },
-        { "found", tell_found }, { "oom", tell_oom }, { "empty", tell_empty }, { "time", pass_time },
+        { "named", tell_named }, { "unnamed", tell_unnamed }, { "found", tell_found }, { "oom", tell_oom }, { "empty", tell_empty }, { "time", pass_time },
 };
 
 static void happen(struct stage *s, char *word)

@@ -33,6 +33,9 @@ static const struct {
         { "Type=notify", F(type), SERVICE_NOTIFY },
         { "Type=notify-reload", F(type), SERVICE_NOTIFY_RELOAD },
         { "Type=idle", F(type), SERVICE_IDLE },
+        { "Type=dbus\nBusName=org.example.Web", F(type), SERVICE_DBUS },
+        { "BusName=org.example.Web", F(type), SERVICE_DBUS },
+        { "BusName=org.example.Web\nType=simple", F(type), SERVICE_SIMPLE },
         { "Type=forking", F(type), SERVICE_FORKING },
         { "Type=exec", F(type), SERVICE_EXEC },
         { "Type=oneshot", F(type), SERVICE_ONESHOT },
@@ -123,7 +126,7 @@ static void test_fields(void **state)
 static const struct {
         const char *text, *id;
 } bad[] = {
-        { "ExecStart=/a\nType=dbus", "service.value" },
+        { "ExecStart=/a\nType=perhaps", "service.value" },
         { "ExecStart=/a\nRestart=perhaps", "service.value" },
         { "ExecStart=/a\nRestartSec=-1", "service.value" },
         { "ExecStart=/a\nTimeoutStartSec=soon", "service.value" },
@@ -139,6 +142,14 @@ static const struct {
         { "ExecStart=/a\nFileDescriptorStoreMax=99999999999", "service.value" },
         { "ExecStart=/a\nPIDFile=../../../x", NULL },
         { "ExecStart=", "service.invalid" },
+        { "Type=dbus\nExecStart=/a", "service.invalid" },
+        { "BusName=web\nExecStart=/a", "service.value" },
+        { "BusName=org..web\nExecStart=/a", "service.value" },
+        { "BusName=.web\nExecStart=/a", "service.value" },
+        { "BusName=org.web.\nExecStart=/a", "service.value" },
+        { "BusName=org.1web\nExecStart=/a", "service.value" },
+        { "BusName=:1.5\nExecStart=/a", "service.value" },
+        { "BusName=org.we'b\nExecStart=/a", "service.value" },
         { "ExecStart=\"/a", "unit.exec" },
         { "ExecStart=/a\nNotifyAccess=some", "service.value" },
         { "", "service.invalid" },
@@ -148,7 +159,6 @@ static const struct {
         { "Type=oneshot\nExecStart=/a\nRestart=always", "service.invalid" },
         { "Type=oneshot\nExecStart=/a\nRestart=on-success", "service.invalid" },
         { "ExecStart=/a\nRestartSec=5\nRestartMaxDelaySec=4", "service.invalid" },
-        { "ExecStart=/a\nBusName=a.b", "service.unsupported" },
         { "ExecStart=/a\nUSBFunctionStrings=/x", "service.unsupported" },
         { "ExecStart=/a\nNoSuchThing=1", "directive.unknown" },
         { "ExecStart=/a\n[Unit]\nFailureAction=reboot", "service.unsupported" },
@@ -175,7 +185,7 @@ static void test_lenient(void **state)
         (void)state;
         CLEAN_SERVICE struct service s = { 0 };
         struct error e = { 0 };
-        assert_int_equal(read_text("[Service]\nExecStart=/a\nRestart=perhaps\nBusName=a.b\nNoSuchThing=1\nX-Mine=1\n", true, &s, &e), 0);
+        assert_int_equal(read_text("[Service]\nExecStart=/a\nRestart=perhaps\nUSBFunctionStrings=/x\nNoSuchThing=1\nX-Mine=1\n", true, &s, &e), 0);
         assert_int_equal(s.notes.count, 3);
         assert_int_equal(s.restart, RESTART_NO);
         assert_non_null(strstr(s.notes.items[0], "perhaps"));

@@ -282,7 +282,7 @@ static void random_service(struct world *w)
         static const uint64_t spans[] = { SERVICE_NEVER, 1000000, 5000000, 90000000 };
         struct service *s = &w->service;
         service_init(s);
-        s->type = chance(w, SERVICE_IDLE + 1);
+        s->type = chance(w, SERVICE_DBUS + 1);
         for (unsigned l = 0; l < SERVICE_LISTS; l++) {
                 unsigned n = l == SERVICE_START ? (s->type == SERVICE_ONESHOT ? chance(w, 4) : 1) : once_in(w, 3) ? 1 + chance(w, 3) : 0;
                 for (unsigned i = 0; i < n; i++)
@@ -382,7 +382,9 @@ static void say_something(struct world *w)
         struct machine *m = &w->machine;
         if (!w->open || !anything(w))
                 return;
-        switch (chance(w, 9)) {
+        switch (chance(w, 12)) {
+        case 9: case 10: machine_bus_name(m, true); return;
+        case 11: machine_bus_name(m, false); return;
         case 0: case 1: machine_ready(m); return;
         case 2: machine_reloading(m); return;
         case 3: machine_stopping(m); return;

@@ -86,6 +86,8 @@ static int check_service(const struct service_launch *l, const struct unit *u, c
         ret->stored_fds_max = service.stored_fds_max;
         take_command(&service, &ret->argv);
         choose_environment(&plan, &ret->variables);
+        if (service.type == SERVICE_DBUS && getenv("DBUS_SYSTEM_BUS_ADDRESS")) /* for the supervisor itself; commands are not told */
+                strings_take(&ret->variables, xprintf("DBUS_SYSTEM_BUS_ADDRESS=%s", getenv("DBUS_SYSTEM_BUS_ADDRESS")));
         strings_take(&ret->sockets, xprintf("%.*s.socket", (int)(strlen(u->name.whole) - strlen(".service")), u->name.whole));
         take_notes(&ret->sockets, &service.sockets);
         return 0;

@@ -9,7 +9,7 @@
 #include "base/signal_name.h"
 #include "os/process.h"
 #include "sandbox/status.h"
-#include "shim/service_supervisor.h"
+#include "shim/service_bus.h"
 #include "shim/start_limit.h"
 #include "shim/undo.h"
 
@@ -61,6 +61,8 @@ static int op_open(void *context)
                 r = activation_open(&s->activation, &s->service, &e);
         if (r == 0 && s->activation.notify_path)
                 r = service_notify_open(&s->notify, s->activation.notify_path, &e);
+        if (r == 0)
+                r = service_bus_open(s, &e);
         if (r < 0) {
                 service_keep_error(s, &e);
                 return r;
@@ -77,6 +79,7 @@ static void op_close(void *context, bool restarts)
         service_forget_process(s, &s->main); /* what outlives this is nobody's */
         service_forget_process(s, &s->control);
         service_unwatch_memory(s);
+        service_bus_close(s);
         service_notify_close(&s->notify, restarts);
         if (!restarts && s->error.id[0] == 0 && s->machine.result != RESULT_SUCCESS && s->machine.result != RESULT_CONDITION)
                 service_describe_failure(s);

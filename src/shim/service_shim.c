@@ -16,7 +16,7 @@
 #include "shim/daemon.h"
 #include "shim/hub.h"
 #include "shim/options.h"
-#include "shim/service_supervisor.h"
+#include "shim/service_bus.h"
 #include "shim/start_limit.h"
 #include "shim/undo.h"
 
@@ -154,6 +154,8 @@ static void on_source(void *context, unsigned id, uint32_t events)
                 on_adopted_exit(s);
         else if (id == SOURCE_MEMORY)
                 on_memory(s);
+        else if (id == SOURCE_BUS)
+                service_on_bus(s);
         else if (id == SOURCE_PID_FILE)
                 on_pid_file(s);
         else if (id == SOURCE_MAIN || id == SOURCE_CONTROL)
@@ -370,7 +372,7 @@ int service_supervise(const struct service_options *o, struct error *e)
         static struct supervisor s;
         s = (struct supervisor){ .o = *o, .run = { .runs_fd = -EBADF, .dir_fd = o->dir_fd, .lock_fd = o->lock_fd, .sock_fd = o->sock_fd },
                                  .began_usec = service_now_usec(NULL), .main = SERVICE_PROCESS_NONE, .control = SERVICE_PROCESS_NONE, .oom = { -EBADF, -EBADF, 0 },
-                                 .pid_file = PATH_WATCH_INIT };
+                                 .pid_file = PATH_WATCH_INIT, .bus = { .fd = -EBADF } };
         s.run.unit = xstrdup(o->unit);
         s.activation = (struct activation){ .run = &s.run, .root_path = o->root_path, .name = s.run.unit, .user_mode = o->user_mode,
                                             .lenient = o->lenient };

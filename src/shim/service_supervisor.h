@@ -3,6 +3,7 @@
 #pragma once
 
 #include "os/cgroup.h"
+#include "os/dbus.h"
 #include "os/path_watch.h"
 #include "plan/service_machine.h"
 #include "shim/activation.h"
@@ -11,7 +12,7 @@
 #include "shim/service_process.h"
 #include "shim/service_shim.h"
 
-enum { SOURCE_OUT = HUB_OWN, SOURCE_ERR, SOURCE_MAIN, SOURCE_CONTROL, SOURCE_NOTIFY, SOURCE_ADOPTED, SOURCE_MEMORY, SOURCE_PID_FILE };
+enum { SOURCE_OUT = HUB_OWN, SOURCE_ERR, SOURCE_MAIN, SOURCE_CONTROL, SOURCE_NOTIFY, SOURCE_ADOPTED, SOURCE_MEMORY, SOURCE_PID_FILE, SOURCE_BUS };
 
 struct supervisor {
         struct service_options o;
@@ -23,6 +24,7 @@ struct supervisor {
         struct service_process main, control;
         struct service_notify notify;
         struct cgroup_oom oom;
+        struct dbus bus; /* Type=dbus, while it is active */
         struct path_watch pid_file; /* open while it is waited for */
         int null_fd, out[2], err[2]; /* both ends are ours: commands come and go */
         struct error error;          /* the first of this start, when id is set */
