@@ -11,7 +11,9 @@
 
 enum { METHOD_CALL = 1, METHOD_RETURN = 2, ERROR_REPLY = 3, SIGNAL = 4 };
 enum { FIELD_PATH = 1, FIELD_INTERFACE = 2, FIELD_MEMBER = 3, FIELD_ERROR_NAME = 4, FIELD_REPLY_SERIAL = 5, FIELD_DESTINATION = 6, FIELD_SENDER = 7, FIELD_SIGNATURE = 8 };
-enum { TIMEOUT_MS = 30000, MESSAGE_MAX = 1 << 20, HEADER_SIZE = 16 };
+enum { TIMEOUT_MS = 30000, MESSAGE_MAX = 1 << 20, BUS_MESSAGE_MAX = 1 << 27, HEADER_SIZE = 16 };
+
+static const char bus[] = "org.freedesktop.DBus", bus_path[] = "/org/freedesktop/DBus";
 
 /* ---- writing ---- */
 
@@ -211,6 +213,11 @@ static uint32_t number_at(const unsigned char *p)
         return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+static uint32_t big_number_at(const unsigned char *p)
+{
+        return p[3] | (uint32_t)p[2] << 8 | (uint32_t)p[1] << 16 | (uint32_t)p[0] << 24;
+}
+
 /* The fields that we know the kinds of; others are passed over by their signature, which is one letter in all of them. */
 static void read_fields(struct message *m, struct cursor *c)
 {
@@ -243,16 +250,37 @@ static void read_fields(struct message *m, struct cursor *c)
         }
 }
 
+static int discard(struct dbus *d, uint64_t size, int64_t end, struct error *e)
+{
+        char chunk[16384];
+        int r = 0;
+        for (size_t n; r == 0 && size; size -= n) {
+                n = size < sizeof chunk ? (size_t)size : sizeof chunk;
+                r = receive(d, chunk, n, end, e);
+        }
+        return r;
+}
+
+/*
+ * Type 0: one that we do not understand, and that is passed over: on a bus anybody may send us anything, and must not be able to cut us off from it.
+ * What no sound other side sends at all is an error.
+ */
 static int receive_message(struct dbus *d, struct message *m, int64_t end, struct error *e)
 {
         unsigned char head[HEADER_SIZE];
         int r = receive(d, head, sizeof head, end, e);
         if (r < 0)
                 return r;
-        uint64_t body = number_at(head + 4), fields = number_at(head + 12), padded = (fields + 7) / 8 * 8;
-        if (head[0] != 'l' || head[3] != 1 || body > MESSAGE_MAX || fields > MESSAGE_MAX)
+        const bool big = head[0] == 'B';
+        uint64_t body = big ? big_number_at(head + 4) : number_at(head + 4), fields = big ? big_number_at(head + 12) : number_at(head + 12);
+        const uint64_t padded = (fields + 7) / 8 * 8, most = d->is_bus ? BUS_MESSAGE_MAX : MESSAGE_MAX;
+        if ((head[0] != 'l' && !(big && d->is_bus)) || head[3] != 1 || body > most || fields > most)
                 return protocol(e, "sent no D-Bus message that we understand");
         *m = (struct message){ .type = head[1], .member = "", .error_name = "", .signature = "", .sender = "" };
+        if (big || body > MESSAGE_MAX || fields > MESSAGE_MAX) {
+                m->type = 0;
+                return discard(d, padded + body, end, e);
+        }
         char *bytes = xalloc(padded + body + 1, 1);
         m->bytes = (struct text){ bytes, padded + body, padded + body + 1 };
         r = receive(d, bytes, padded + body, end, e);
@@ -262,7 +290,10 @@ static int receive_message(struct dbus *d, struct message *m, int64_t end, struc
         struct cursor c = { (const unsigned char *)bytes, 0, fields, false };
         read_fields(m, &c);
         m->body = (struct cursor){ (const unsigned char *)bytes + padded, 0, body, false };
-        return c.failed ? protocol(e, "sent a damaged D-Bus header") : 0;
+        if (c.failed && !d->is_bus)
+                return protocol(e, "sent a damaged D-Bus header");
+        m->type = c.failed ? 0 : m->type;
+        return 0;
 }
 
 /* ---- the connection ---- */
@@ -315,7 +346,7 @@ static int open_socket(const char *name, bool abstract, bool is_bus, struct dbus
         if (r == 0)
                 r = authenticate(&d, e);
         if (r == 0 && is_bus)
-                r = dbus_call(&d, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello", "", NULL, NULL, e);
+                r = dbus_call(&d, bus, bus_path, bus, "Hello", "", NULL, NULL, e);
         if (r < 0) {
                 dbus_close(&d);
                 return r;
@@ -435,6 +466,8 @@ int dbus_call(struct dbus *d, const char *destination, const char *path, const c
                         keep_job(d, &m);
                 if ((m.type != METHOD_RETURN && m.type != ERROR_REPLY) || m.reply_serial != d->serial)
                         continue;
+                if (d->is_bus && text_equal(destination, bus) && *m.sender && !text_equal(m.sender, bus))
+                        continue; /* nobody else answers for the bus, which names the sender of what others say */
                 const char *first = m.signature[0] == 's' || m.signature[0] == 'o' ? get_string(&m.body) : "";
                 if (m.body.failed)
                         return protocol(e, "sent a damaged answer");
@@ -473,8 +506,6 @@ int dbus_wait_job(struct dbus *d, const char *job, struct error *e)
 }
 
 /* ---- owners of names ---- */
-
-static const char bus[] = "org.freedesktop.DBus", bus_path[] = "/org/freedesktop/DBus";
 
 int dbus_watch_name(struct dbus *d, const char *name, bool *ret_owned, struct error *e)
 {

@@ -57,6 +57,20 @@ class Bus:
         self.s.sendall(header(4, self.serial, fields, body) + body)
 
 
+    def disturb(self, to):
+        """What a bus passes on and few expect: numbers the other way round, a field that nobody knows, and a great deal."""
+        fields = [(1, "o", "/x"), (2, "s", "a.b"), (3, "s", "C"), (6, "s", to)]
+        big = b""
+        for code, signature, value in fields:
+            big = pad(big, 8) + bytes([code, 1]) + signature.encode() + b"\0" + struct.pack(">I", len(value)) + value.encode() + b"\0"
+        self.s.sendall(pad(struct.pack(">cBBBIII", b"B", 4, 0, 1, 0, 77, len(big)) + big, 8))
+        odd = header(4, 78, fields, b"")[16:].rstrip(b"\0") + b"\0"
+        odd = pad(odd, 8) + bytes([200, 2]) + b"ay\0" + b"\0\0\0" + struct.pack("<I", 3) + b"abc"
+        self.s.sendall(pad(struct.pack("<cBBBIII", b"l", 4, 0, 1, 0, 78, len(odd)) + odd, 8))
+        body = string("x" * (3 << 20))
+        self.s.sendall(header(4, 79, fields + [(8, "g", "s")], body) + body)
+
+
 if __name__ == "__main__":
     path, name, folder = sys.argv[1:]
     bus, did = Bus(path), set()

@@ -122,6 +122,20 @@ def test_only_the_bus_is_believed(s):
     s.ok("unit", "stop", u)
 
 
+def test_nobody_cuts_it_off_from_its_bus(s):
+    u = owner(s)
+    s.go("own")
+    s.ok("unit", "start", u)
+    s.heard("up")
+    bus = Bus(s.socket)
+    for number in range(10):
+        bus.disturb(f":1.{number}")
+    bus.own("org.example.Other")
+    assert not eventually(lambda: s.status(u)["sub"] != "running", 0.5)
+    s.go("release")
+    assert s.over(u)["result"] == "success"
+
+
 def test_it_comes_back_by_itself(s):
     u = owner(s, "Restart=always\nRestartSec=0")
     s.go("own")
