@@ -36,12 +36,19 @@ int activation_compile(const struct unit_file *u, const struct facts *facts, con
         return r == 0 ? settings_compile(settings, facts, plan, e) : r;
 }
 
+static void drop_settings(struct activation *a)
+{
+        if (a->settings)
+                settings_done(a->settings);
+        free(a->settings);
+        a->settings = NULL;
+}
+
 static void forget(struct activation *a)
 {
-        settings_done(&a->settings);
+        drop_settings(a);
         plan_done(&a->plan);
         facts_done(&a->facts);
-        a->settings = (struct settings){ 0 };
         a->plan = (struct plan){ 0 };
         a->facts = (struct host_facts){ 0 };
 }
@@ -69,6 +76,7 @@ int activation_read(struct activation *a, struct service *service, struct error 
         if (r < 0)
                 return r;
         forget(a);
+        a->settings = xalloc(1, sizeof *a->settings);
         facts_gather(&a->facts, a->name, a->user_mode);
         r = service_read(&file, &a->facts.facts, a->lenient, &fresh, e);
         if (r < 0)
@@ -77,7 +85,7 @@ int activation_read(struct activation *a, struct service *service, struct error 
         *service = fresh;
         r = check_conditions(&file, &a->facts.facts, a->lenient, e);
         if (r == 0)
-                r = activation_compile(&file, &a->facts.facts, a->profile, a->lenient, &a->settings, &a->plan, e);
+                r = activation_compile(&file, &a->facts.facts, a->profile, a->lenient, a->settings, &a->plan, e);
         a->plan.seal = a->seal;
         return r;
 }
@@ -147,7 +155,7 @@ int activation_spawn(struct activation *a, const struct exec_line *line, const s
 
 void activation_rest(struct activation *a)
 {
-        settings_done(&a->settings); /* the plan has what it needs of them */
+        drop_settings(a); /* the plan has what it needs of them */
         if (a->open)
                 sandbox_rest(&a->sandbox);
 }

@@ -19,7 +19,7 @@ struct activation {
         const char *profile;       /* whose lines come before the unit's (plan/run_profile.h), or NULL */
         char invocation_id[33];
         struct host_facts facts;
-        struct settings settings;
+        struct settings *settings; /* until it rests: large, and needed to make the plan only */
         struct plan plan;
         struct sandbox_host host;
         struct sandbox sandbox;

@@ -326,12 +326,17 @@ static void close_others(const struct service_options *o)
 
 int service_supervise(const struct service_options *o, struct error *e)
 {
-        static struct supervisor s;
-        s = (struct supervisor){ .o = *o, .run = { .runs_fd = -EBADF, .dir_fd = o->dir_fd, .lock_fd = o->lock_fd, .sock_fd = o->sock_fd },
-                                 .began_usec = service_now_usec(NULL), .main = SERVICE_PROCESS_NONE, .control = SERVICE_PROCESS_NONE, .oom = { -EBADF, -EBADF, 0 } };
-        s.run.unit = xstrdup(o->unit);
-        s.activation = (struct activation){ .run = &s.run, .root_path = o->root_path, .name = s.run.unit, .user_mode = o->user_mode,
-                                            .lenient = o->lenient };
+        static struct supervisor s; /* all zero, and a page of it that is never written costs nothing */
+        s.o = *o;
+        s.run = (struct run){ .runs_fd = -EBADF, .dir_fd = o->dir_fd, .lock_fd = o->lock_fd, .sock_fd = o->sock_fd, .unit = xstrdup(o->unit) };
+        s.began_usec = service_now_usec(NULL);
+        s.main = s.control = (struct service_process)SERVICE_PROCESS_NONE;
+        s.oom = (struct cgroup_oom){ -EBADF, -EBADF, 0 };
+        s.activation.run = &s.run;
+        s.activation.root_path = o->root_path;
+        s.activation.name = s.run.unit;
+        s.activation.user_mode = o->user_mode;
+        s.activation.lenient = o->lenient;
         s.activation.profile = o->profile;
         if (o->seal)
                 (void)plan_seal_parse(o->seal, &s.activation.seal);
