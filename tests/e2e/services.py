@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import subprocess
@@ -71,6 +72,14 @@ class Services(Bulkhead):
         text = f"[Unit]\nDescription=Service of a test\n{unit}\n[Service]\nEnvironment=BULKHEAD_TEST={self.token}\n{service}\n"
         (self.base / "units" / name).write_text(text.replace("ACT", self.act).replace("DATA", str(self.base / "data")))
         return name
+
+    def write(self, name, text):
+        """A unit of any type; "@x@" stands for the full name of x, so that none is another test's."""
+        text = re.sub(r"@(\w+)@", lambda m: self.name(m[1]), text)
+        for section in ("[Service]", "[Socket]") if "Exec" in text else ():
+            text = text.replace(section, f"{section}\nEnvironment=BULKHEAD_TEST={self.token}")
+        (self.base / "units" / self.name(name)).write_text(text.replace("ACT", self.act).replace("DATA", str(self.base / "data")))
+        return self.name(name)
 
     def up(self, suffix, service, unit=""):
         name = self.unit(suffix, service, unit)
