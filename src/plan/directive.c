@@ -483,6 +483,9 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_LOAD_CREDENTIAL] = { "LoadCredential", directive_read_load_credential, NULL, directive_compile_credentials, "a credential from a file, a folder or a socket" },
         [D_IMPORT_CREDENTIAL] = { "ImportCredential", directive_read_import_credential, NULL, directive_compile_credentials, "credentials by a pattern of their names" },
         [D_SET_CREDENTIAL] = { "SetCredential", directive_read_set_credential, NULL, directive_compile_credentials, "a credential's value where none is loaded" },
+        /* They are kept and compiled with the two above. */
+        [D_LOAD_CREDENTIAL_ENCRYPTED] = { "LoadCredentialEncrypted", directive_read_load_credential_encrypted, NULL, NULL, "the same, encrypted by systemd-creds" },
+        [D_SET_CREDENTIAL_ENCRYPTED] = { "SetCredentialEncrypted", directive_read_set_credential_encrypted, NULL, NULL, "the same, encrypted by systemd-creds" },
 };
 
 const char *directive_name(unsigned i, const char **ret_summary)

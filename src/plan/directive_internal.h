@@ -190,6 +190,8 @@ void directive_finish_root(const struct settings *s, struct plan *p);
 READER_OF_SIBLING(directive_read_load_credential);
 READER_OF_SIBLING(directive_read_import_credential);
 READER_OF_SIBLING(directive_read_set_credential);
+READER_OF_SIBLING(directive_read_load_credential_encrypted);
+READER_OF_SIBLING(directive_read_set_credential_encrypted);
 COMPILER_OF_SIBLING(directive_compile_credentials);
 /* The folder of credentials, and its mounts. After all is compiled. */
 void directive_finish_credentials(const struct facts *facts, struct plan *p);

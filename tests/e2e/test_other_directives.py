@@ -58,7 +58,6 @@ def test_bad_values(any_box, assignment):
     assert any_box.run(assignment, "true", options=["--lenient"]).status == 0
 
 
-REFUSED = ["RootHash=abc", "RootVerity=/x", "MountImages=/x:/y", "ExtensionDirectories=/x", "LoadCredentialEncrypted=a:/b", "SetCredentialEncrypted=a:b", "PAMName=login",
            "SystemCallLog=@mount", "CPUShares=100", "BlockIOWeight=100", "RootDirectoryStartOnly=yes"]
 
 
