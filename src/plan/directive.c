@@ -469,6 +469,9 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_ALLOWED_MEMORY_NODES] = { "AllowedMemoryNodes", directive_read_numbers, NULL, directive_compile_allowed_nodes, "memory nodes of the control group" },
         [D_DEVICE_POLICY] = { "DevicePolicy", directive_read_exact_word, words_device_policy, directive_compile_device_policy, "which devices may be used" },
         [D_DEVICE_ALLOW] = { "DeviceAllow", directive_read_device, NULL, directive_compile_device, "a device that may be used" },
+        [D_DELEGATE] = { "Delegate", directive_read_delegate, NULL, directive_compile_delegate, "its control group is its own to divide" },
+        [D_DELEGATE_SUBGROUP] = { "DelegateSubgroup", directive_read_delegate_subgroup, NULL, directive_compile_delegate_subgroup,
+                                  "the group below it where it starts" },
         [D_IP_ADDRESS_ALLOW] = { "IPAddressAllow", directive_read_addresses, NULL, directive_compile_addresses, "addresses that IPAddressDeny= does not close" },
         [D_IP_ADDRESS_DENY] = { "IPAddressDeny", directive_read_addresses, NULL, directive_compile_addresses, "addresses without packets to or from them" },
         [D_IP_ACCOUNTING] = { "IPAccounting", directive_read_bool, NULL, directive_compile_ip_accounting, "taken, but nothing is counted" },
@@ -610,6 +613,9 @@ int settings_compile(struct settings *s, const struct facts *facts, struct plan 
                         return r;
         }
         int r = directive_check_process(p, e);
+        if (r < 0)
+                return r;
+        r = directive_check_delegation(p, e);
         if (r < 0)
                 return r;
         directive_finish_credentials(facts, p);

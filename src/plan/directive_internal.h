@@ -207,6 +207,13 @@ COMPILER_OF_SIBLING(directive_compile_allowed_cpus);
 COMPILER_OF_SIBLING(directive_compile_allowed_nodes);
 COMPILER_OF_SIBLING(directive_compile_device_policy);
 COMPILER_OF_SIBLING(directive_compile_device);
+/* directive_delegation.c */
+READER_OF_SIBLING(directive_read_delegate);
+READER_OF_SIBLING(directive_read_delegate_subgroup);
+COMPILER_OF_SIBLING(directive_compile_delegate);
+COMPILER_OF_SIBLING(directive_compile_delegate_subgroup);
+/* What is said of it alone, and what it rules out. After all is compiled. */
+int directive_check_delegation(struct plan *p, struct error *e);
 /* directive_network.c */
 READER_OF_SIBLING(directive_read_addresses);
 READER_OF_SIBLING(directive_read_bind_rule);

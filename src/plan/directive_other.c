@@ -168,8 +168,6 @@ static const struct other others[] = {
         { .name = "BlockIODeviceWeight", .form = &no, .refused = OLD_WEIGHT },
         { .name = "IODeviceLatencyTargetSec", .form = &no, .refused = "latencies of disks are not controlled; IODeviceWeight= and the limits of IO*Max= are" },
         { .name = "MemoryZSwapMax", .form = &no, .refused = "compressed swap is not limited; MemorySwapMax= limits all of it" },
-        { .name = "Delegate", .form = &no, .refused = "a run's control group is its supervisor's; ProtectControlGroups=private shows a run its own" },
-        { .name = "DelegateSubgroup", .form = &no, .refused = "a run's control group is its supervisor's" },
         { .name = "RootHash", .form = &no, .refused = VERITY },
         { .name = "RootHashSignature", .form = &no, .refused = VERITY },
         { .name = "RootVerity", .form = &no, .refused = VERITY },

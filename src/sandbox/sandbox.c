@@ -237,6 +237,20 @@ static int make_group(struct sandbox *s, const struct cgroup_wish *wish, bool as
         return asked ? cgroup_make(wish, &s->cgroup, e) : 0;
 }
 
+/* The group, once it has its limits, is the user's. */
+static int delegate(struct sandbox *s, struct error *e)
+{
+        const struct plan_delegation *d = &s->plan->resources.delegation;
+        int r = s->cgroup.count ? cgroup_give(&s->cgroup, s->account.uid, s->account.gid, e)
+                                : error_set(e, ENOENT, "cgroup.refused", "no control group could be made that would be the payload's");
+        if (r < 0) {
+                error_status(e, STATUS_CGROUP);
+                return error_while(e, "applying %s", d->origin);
+        }
+        r = d->subgroup ? cgroup_enter_below(&s->cgroup, d->subgroup, s->account.uid, s->account.gid, e) : 0;
+        return r < 0 ? error_while(e, "applying %s", d->subgroup_origin) : 0;
+}
+
 static int make_cgroup(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
@@ -247,13 +261,16 @@ static int make_cgroup(struct sandbox *s, struct error *e)
         bool track = (s->host->track && !(p->namespaces & CLONE_NEWPID)) || p->namespaces & CLONE_NEWCGROUP;
         /* Another owner of runs, with a state folder of its own, may have a run of the same name. */
         CLEAN_FREE char *path = xprintf("bulkhead/%.200s-%.8s", p->unit, s->host->invocation_id);
-        const struct cgroup_wish wish = { .path = path, .track = track, .v2_at_top = geteuid() == 0, .resources = &r, .devices = devices,
+        const struct plan_delegation *d = &p->resources.delegation;
+        const struct cgroup_wish wish = { .path = path, .track = track || d->origin, .delegated = d->origin ? &d->controllers : NULL, .v2_at_top = geteuid() == 0, .resources = &r, .devices = devices,
                                           .note = note_cgroup, .context = (void *)s->host };
-        bool asked = resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track;
+        bool asked = resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track || d->origin;
         if (k == 0)
                 k = network_make_programs(s, e);
         if (k == 0)
                 k = make_group(s, &wish, asked, e);
+        if (k == 0 && d->origin)
+                k = delegate(s, e);
         cgroup_resources_done(&r);
         return k;
 }
