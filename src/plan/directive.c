@@ -326,6 +326,7 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_ROOT_DIRECTORY] = { "RootDirectory", directive_read_root, NULL, directive_compile_root, "a folder that is its root" },
         [D_ROOT_IMAGE] = { "RootImage", directive_read_root, NULL, directive_compile_root, "an image of a file system that is its root" },
         [D_ROOT_IMAGE_OPTIONS] = { "RootImageOptions", directive_read_root_options, NULL, directive_compile_root_options, "how the image is mounted" },
+        [D_ROOT_DIRECTORY_START_ONLY] = { "RootDirectoryStartOnly", directive_read_bool, NULL, directive_compile_root_start_only, "only ExecStart= sees the root" },
         [D_MOUNT_API_VFS] = { "MountAPIVFS", directive_read_bool, NULL, NULL, "/proc, /sys, /dev and /run in a root of its own" },
         [D_BIND_LOG_SOCKETS] = { "BindLogSockets", directive_read_bool, NULL, NULL, "the sockets of the host's log in a root of its own" },
         [D_NETWORK_NAMESPACE_PATH] = { "NetworkNamespacePath", directive_read_namespace_path, NULL, directive_compile_network_path, "a network namespace that is there already" },
@@ -630,6 +631,20 @@ int settings_compile(struct settings *s, const struct facts *facts, struct plan 
         plan_normalize_mounts(p);
         p->root_read_only = is_root_read_only(p);
         return 0;
+}
+
+int settings_compile_beside(struct settings *s, const struct facts *facts, struct plan *p, struct error *e)
+{
+        static const enum directive_id roots[] = { D_ROOT_DIRECTORY, D_ROOT_IMAGE, D_ROOT_IMAGE_OPTIONS };
+        bool set[ELEMENTS(roots)];
+        for (size_t i = 0; i < ELEMENTS(roots); i++) {
+                set[i] = s->of[roots[i]].set;
+                s->of[roots[i]].set = false;
+        }
+        int r = settings_compile(s, facts, p, e);
+        for (size_t i = 0; i < ELEMENTS(roots); i++)
+                s->of[roots[i]].set = set[i];
+        return r;
 }
 
 void settings_done(struct settings *s)

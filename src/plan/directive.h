@@ -20,7 +20,7 @@ enum {
 
 enum directive_id {
         /* Before all others: what their paths mean depends on it. */
-        D_ROOT_DIRECTORY, D_ROOT_IMAGE, D_ROOT_IMAGE_OPTIONS, D_MOUNT_API_VFS, D_BIND_LOG_SOCKETS, D_MOUNT_FLAGS,
+        D_ROOT_DIRECTORY, D_ROOT_IMAGE, D_ROOT_IMAGE_OPTIONS, D_ROOT_DIRECTORY_START_ONLY, D_MOUNT_API_VFS, D_BIND_LOG_SOCKETS, D_MOUNT_FLAGS,
         D_NETWORK_NAMESPACE_PATH, D_IPC_NAMESPACE_PATH,
         D_DYNAMIC_USER, D_USER, D_GROUP, D_SUPPLEMENTARY_GROUPS, D_CAPABILITY_BOUNDING_SET, D_PRIVATE_TMP, D_PRIVATE_DEVICES,
         D_PRIVATE_NETWORK, D_PRIVATE_IPC, D_PRIVATE_PIDS, D_PRIVATE_USERS, D_PRIVATE_MOUNTS, D_PROTECT_SYSTEM, D_PROTECT_HOME,
@@ -110,6 +110,8 @@ struct facts {
 /* One NAME=VALUE. An error names the directive and the value; ids "directive.unknown", "directive.value". */
 int settings_assign(struct settings *s, const struct facts *facts, const char *assignment, struct error *e);
 int settings_compile(struct settings *s, const struct facts *facts, struct plan *p, struct error *e);
+/* The same without a root of its own, for commands that do not see it. After settings_compile, whose plan keeps the origins of both. */
+int settings_compile_beside(struct settings *s, const struct facts *facts, struct plan *p, struct error *e);
 void settings_done(struct settings *s);
 #define CLEAN_SETTINGS CLEAN(settings_done)
 

@@ -181,6 +181,7 @@ READER_OF_SIBLING(directive_read_root);
 READER_OF_SIBLING(directive_read_root_options);
 COMPILER_OF_SIBLING(directive_compile_root);
 COMPILER_OF_SIBLING(directive_compile_root_options);
+COMPILER_OF_SIBLING(directive_compile_root_start_only);
 COMPILER_OF_SIBLING(directive_compile_mount_flags);
 /* A list of paths as mounts of that kind, inside of the unit's root if it has one. */
 void directive_add_paths(struct plan *p, const struct setting *v, enum plan_mount_kind kind);

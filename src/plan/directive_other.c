@@ -179,7 +179,6 @@ static const struct other others[] = {
         { .name = "ExtensionDirectories", .form = &no, .refused = IMAGES },
         { .name = "RootEphemeral", .form = &no, .refused = "roots are not copied; TemporaryFileSystem= gives writable places that vanish" },
         { .name = "RootMStack", .form = &no, .refused = "roots are folders or images, not stacks of them" },
-        { .name = "RootDirectoryStartOnly", .form = &no, .refused = "all commands of a unit see the same tree" },
         { .name = "SystemCallLog", .form = &no, .refused = "calls are not logged; --report-denials tells of those that are denied" },
         { .name = "RestrictFileSystems", .form = &no, .refused = "it takes programs of the BPF security module, which Bulkhead does not load" },
         { .name = "PAMName", .form = &no, .refused = "Bulkhead is linked static and loads no modules into a privileged process; User= and Limit*= say what a session would" },

@@ -72,6 +72,14 @@ int directive_compile_root_options(const struct settings *s, const struct settin
         return 0;
 }
 
+int directive_compile_root_start_only(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
+{
+        (void)s, (void)facts, (void)e;
+        p->unit_root.start_only = v->number && p->unit_root.origin;
+        p->unit_root.start_only_origin = v->origin;
+        return 0;
+}
+
 int directive_compile_mount_flags(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
 {
         static const uint64_t flags[] = { MS_SHARED, MS_SLAVE, MS_PRIVATE };

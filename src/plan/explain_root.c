@@ -17,6 +17,8 @@ void explain_root_text(const struct view *v)
                 CLEAN_FREE char *words = xprintf("an image of a file system%s%s", r->options ? ": " : ", read-only", r->options ? r->options : "");
                 line(v, "root", r->image, words, r->origin);
         }
+        if (r->start_only)
+                line(v, "root", "ExecStart=", "alone sees it; other commands of a service see the host's tree", r->start_only_origin);
         if (r->propagation)
                 line(v, "mounts", propagation_word(r->propagation), "how they spread", r->propagation_origin);
 }
@@ -31,6 +33,7 @@ void explain_root_json(const struct view *v)
         json_string(t, "image", r->image);
         json_string(t, "options", r->options);
         json_string(t, "origin", r->origin);
+        json_bool(t, "start_only", r->start_only);
         json_origin(t, "propagation", propagation_word(r->propagation), r->propagation_origin);
         text_add(t, "}");
 }

@@ -11,6 +11,8 @@ struct plan_unit_root {
         char *options;      /* of the image, separated by commas; NULL: none */
         const char *origin; /* NULL: the host's own tree */
         const char *options_origin;
+        bool start_only;    /* services: only the commands of ExecStart= see it */
+        const char *start_only_origin;
         uint64_t propagation; /* MS_SHARED, MS_SLAVE or MS_PRIVATE of all mounts; 0: the default, shared among its own */
         const char *propagation_origin;
 };

@@ -343,6 +343,8 @@ int credentials_load(struct sandbox *s, struct error *e)
         list_stores("CREDENTIALS_DIRECTORY", &c->stores, &encrypted_stores);
         list_stores("CREDENTIALS_DIRECTORY", &c->stores, &stores);
         hide_others(s->plan);
+        if (s->host->beside)
+                hide_others(s->host->beside);
         for (enum plan_credential_kind kind = 0; kind < PLAN_CREDENTIAL_KINDS; kind++)
                 for (size_t i = 0; i < c->count; i++) {
                         const struct plan_credential *wish = &c->items[i];

@@ -620,6 +620,7 @@ void sandbox_done(struct sandbox *s)
         free(s->tmp_source[0]);
         free(s->tmp_source[1]);
         credentials_done(&s->credentials);
+        fd_close(s->credentials_fd);
         strings_clear(&s->environment);
         strings_clear(&s->folder_variables);
         strings_clear(&s->notes);

@@ -29,6 +29,7 @@ struct sandbox_host {
         int observe_fd;             /* socket of whoever watches the payload's calls (observe.h); 0: nobody */
         bool track;                 /* a control group of its own even without limits */
         bool per_command;           /* services: the environment is built for each command (command.h) */
+        struct plan *beside;        /* services: the same without a root, for commands that do not see it; gains the same mounts. NULL: none */
         int (*note)(void *context, const char *kind, const char *path); /* "tree", "file" or "cgroup"; 0 or -errno */
         /* What stands at "at" was made for the run and is about to be renamed to path, outside the marked places. */
         int (*made)(void *context, const char *at, const char *path);
@@ -77,6 +78,7 @@ struct sandbox {
         bool set_groups;
         int uid_lock_fd; /* held while the run lives; the supervisor keeps it */
         struct sandbox_credentials credentials;
+        int credentials_fd; /* services: a mount with them that is in no tree, for commands that see the host's, or -EBADF */
         int image_fd; /* the block device of the root's image, or -EBADF */
         const char *image_type;
         struct strings environment, folder_variables;
@@ -112,7 +114,7 @@ struct sandbox {
         int late_pid_fd;  /* the process namespace that the child is born into when all else is done; -EBADF: born in its own */
 };
 #define SANDBOX_INIT                                                                                         \
-        { .image_fd = -EBADF, .uid_lock_fd = -EBADF, .last_group_fd = -EBADF, .shared_net_fd = -EBADF, .shared_ipc_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
+        { .credentials_fd = -EBADF, .image_fd = -EBADF, .uid_lock_fd = -EBADF, .last_group_fd = -EBADF, .shared_net_fd = -EBADF, .shared_ipc_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
           .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF, .program_fd = -EBADF, .stream_fds = { -EBADF, -EBADF, -EBADF } }
 
 struct sandbox_child {

@@ -164,7 +164,7 @@ def test_missing_and_wrong_roots(any_box, tree):
 
 @pytest.mark.parametrize("lines, words", [("RootDirectory=relative", "absolute path"), ("RootDirectory=/a/../b", "absolute path"), ("RootImage=x", "absolute path"),
                                           ("RootDirectory=/srv\nRootImage=/x", "root.two"), ("RootImageOptions=usr:ro", "partitions"), ("MountAPIVFS=maybe", "boolean"),
-                                          ("BindLogSockets=maybe", "boolean"), ("MountFlags=rshared", "shared, slave, private"), ("RootDirectoryStartOnly=yes", "not applied")])
+                                          ("BindLogSockets=maybe", "boolean"), ("MountFlags=rshared", "shared, slave, private")])
 def test_bad_values(any_box, lines, words):
     r = any_box.run(lines, "true")
     assert r.status == 1 and words in r.err, r
