@@ -182,6 +182,11 @@ READER_OF_SIBLING(directive_read_root_options);
 COMPILER_OF_SIBLING(directive_compile_root);
 COMPILER_OF_SIBLING(directive_compile_root_options);
 COMPILER_OF_SIBLING(directive_compile_root_start_only);
+/* directive_image.c */
+READER_OF_SIBLING(directive_read_mount_images);
+READER_OF_SIBLING(directive_read_extension_images);
+READER_OF_SIBLING(directive_read_extension_folders);
+COMPILER_OF_SIBLING(directive_compile_images);
 COMPILER_OF_SIBLING(directive_compile_mount_flags);
 /* A list of paths as mounts of that kind, inside of the unit's root if it has one. */
 void directive_add_paths(struct plan *p, const struct setting *v, enum plan_mount_kind kind);

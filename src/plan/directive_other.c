@@ -102,7 +102,7 @@ static const struct form {
 #define PARENTS "it is about units in slices, and a run is in none"
 #define LABELS "control groups of runs stand side by side"
 #define VERITY "dm-verity is not set up for images"
-#define IMAGES "images and extensions are not put into the tree; BindReadOnlyPaths= shows folders"
+#define IMAGES "images have no partitions"
 #define OLD_WEIGHT "it is systemd's older scale of weights; write CPUWeight= or IOWeight="
 
 struct other {
@@ -171,12 +171,9 @@ static const struct other others[] = {
         { .name = "RootHash", .form = &no, .refused = VERITY },
         { .name = "RootHashSignature", .form = &no, .refused = VERITY },
         { .name = "RootVerity", .form = &no, .refused = VERITY },
-        { .name = "RootImagePolicy", .form = &no, .refused = "images have no partitions" },
+        { .name = "RootImagePolicy", .form = &no, .refused = IMAGES },
         { .name = "MountImagePolicy", .form = &no, .refused = IMAGES },
         { .name = "ExtensionImagePolicy", .form = &no, .refused = IMAGES },
-        { .name = "MountImages", .form = &no, .refused = IMAGES },
-        { .name = "ExtensionImages", .form = &no, .refused = IMAGES },
-        { .name = "ExtensionDirectories", .form = &no, .refused = IMAGES },
         { .name = "RootEphemeral", .form = &no, .refused = "roots are not copied; TemporaryFileSystem= gives writable places that vanish" },
         { .name = "RootMStack", .form = &no, .refused = "roots are folders or images, not stacks of them" },
         { .name = "SystemCallLog", .form = &no, .refused = "calls are not logged; --report-denials tells of those that are denied" },

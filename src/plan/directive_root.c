@@ -12,6 +12,7 @@ void plan_unit_root_done(struct plan_unit_root *r)
         free(r->folder);
         free(r->image);
         free(r->options);
+        plan_images_done(r);
 }
 
 /* ---- reading ---- */

@@ -25,6 +25,7 @@
 #include "sandbox/credentials.h"
 #include "sandbox/denials.h"
 #include "sandbox/environment.h"
+#include "sandbox/extensions.h"
 #include "sandbox/filter_cache.h"
 #include "sandbox/folders.h"
 #include "sandbox/identity.h"
@@ -255,7 +256,7 @@ static int make_cgroup(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
         struct cgroup_resources r = { 0 };
-        enum cgroup_devices devices;
+        enum cgroup_devices devices = CGROUP_DEVICES_OPEN;
         int k = resources_of(p, s->privileged, &r, &devices, &s->notes, e);
         /* A pid namespace is a better tracker: the kernel ends what is in it. */
         bool track = (s->host->track && !(p->namespaces & CLONE_NEWPID)) || p->namespaces & CLONE_NEWCGROUP;
@@ -265,6 +266,8 @@ static int make_cgroup(struct sandbox *s, struct error *e)
         const struct cgroup_wish wish = { .path = path, .track = track || d->origin, .delegated = d->origin ? &d->controllers : NULL, .v2_at_top = geteuid() == 0, .resources = &r, .devices = devices,
                                           .note = note_cgroup, .context = (void *)s->host };
         bool asked = resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track || d->origin;
+        if (devices != CGROUP_DEVICES_OPEN)
+                extensions_allow(s, &r);
         if (k == 0)
                 k = network_make_programs(s, e);
         if (k == 0)
@@ -305,7 +308,7 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
                 return read;
         bool must_bound = p->bounding != capability_all() && !(s->held >> CAP_SETPCAP & 1);
         s->users_first = !s->privileged && (p->namespaces || p->users != PLAN_USERS_HOST || must_bound);
-        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, command_open_namespaces, unit_root_prepare, credentials_load, make_tmp_folders,
+        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, command_open_namespaces, unit_root_prepare, extensions_prepare, credentials_load, make_tmp_folders,
                                                                           folders_prepare, make_cgroup,      build_filters };
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
                 int r = steps[i](s, e);
@@ -424,7 +427,7 @@ bool sandbox_may_drop_mounts(const struct plan *p)
                     (m->kind == PLAN_TMPFS && text_starts(m->origin, "TemporaryFileSystem=")))
                         return false;
         }
-        return p->lenient && !p->dynamic_user && !p->credentials.folder && !unit_root_is_asked(p);
+        return p->lenient && !p->dynamic_user && !p->credentials.folder && !unit_root_is_asked(p) && !p->unit_root.image_count;
 }
 
 static void note_dropped(struct sandbox *s, const char *origin, int error)
@@ -638,7 +641,10 @@ void sandbox_done(struct sandbox *s)
         fd_close(s->shared_net_fd);
         fd_close(s->shared_ipc_fd);
         fd_close(s->root_fd);
-        fd_close(s->image_fd);
+        fd_close(s->image.fd);
+        for (size_t i = 0; s->images && i < s->plan->unit_root.image_count; i++)
+                fd_close(s->images[i].fd);
+        free(s->images);
         fd_close(s->nodes_fd);
         fd_close(s->start_fd);
         fd_close(s->late_pid_fd);

@@ -18,6 +18,7 @@
 #include "os/cgroup_network.h"
 #include "plan/plan.h"
 #include "plan/profile.h"
+#include "sandbox/image.h"
 #include "sandbox/status.h"
 
 /* The supervisor's side: where files of the run go, and the undo list. */
@@ -79,8 +80,8 @@ struct sandbox {
         int uid_lock_fd; /* held while the run lives; the supervisor keeps it */
         struct sandbox_credentials credentials;
         int credentials_fd; /* services: a mount with them that is in no tree, for commands that see the host's, or -EBADF */
-        int image_fd; /* the block device of the root's image, or -EBADF */
-        const char *image_type;
+        struct image image;   /* of the root */
+        struct image *images; /* of the plan's others, in their order; NULL: none */
         struct strings environment, folder_variables;
         char *listen_pid;  /* in environment: "LISTEN_PID=" and room for a number, which only the child knows; or NULL */
         struct strings notes; /* what a lenient start left out, for the child to report */
@@ -114,7 +115,7 @@ struct sandbox {
         int late_pid_fd;  /* the process namespace that the child is born into when all else is done; -EBADF: born in its own */
 };
 #define SANDBOX_INIT                                                                                         \
-        { .credentials_fd = -EBADF, .image_fd = -EBADF, .uid_lock_fd = -EBADF, .last_group_fd = -EBADF, .shared_net_fd = -EBADF, .shared_ipc_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
+        { .credentials_fd = -EBADF, .image = { .fd = -EBADF }, .uid_lock_fd = -EBADF, .last_group_fd = -EBADF, .shared_net_fd = -EBADF, .shared_ipc_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
           .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF, .program_fd = -EBADF, .stream_fds = { -EBADF, -EBADF, -EBADF } }
 
 struct sandbox_child {

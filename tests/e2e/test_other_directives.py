@@ -58,7 +58,7 @@ def test_bad_values(any_box, assignment):
     assert any_box.run(assignment, "true", options=["--lenient"]).status == 0
 
 
-REFUSED = ["RootHash=abc", "RootVerity=/x", "MountImages=/x:/y", "ExtensionDirectories=/x", "PAMName=login", "SystemCallLog=@mount", "CPUShares=100",
+REFUSED = ["RootHash=abc", "RootVerity=/x", "PAMName=login", "SystemCallLog=@mount", "CPUShares=100",
            "BlockIOWeight=100"]
 
 
