@@ -36,15 +36,15 @@
 
 /* ---- prepare ---- */
 
-/* Stand-ins of mode 0 for InaccessiblePaths=, shared by all runs of this owner. */
+/* Stand-ins of mode 0 for InaccessiblePaths=, and the place where a root is attached, shared by all runs of this owner. */
 static int make_stand_ins(struct sandbox *s, struct error *e)
 {
         static const struct {
                 const char *name;
                 mode_t type;
-        } rows[] = { { "dir", S_IFDIR }, { "reg", S_IFREG }, { "sock", S_IFSOCK }, { "chr", S_IFCHR }, { "blk", S_IFBLK } };
+        } rows[] = { { "root", S_IFDIR }, { "dir", S_IFDIR }, { "reg", S_IFREG }, { "sock", S_IFSOCK }, { "chr", S_IFCHR }, { "blk", S_IFBLK } };
         s->stand_ins = xprintf("%s/inaccessible", s->host->shared_folder);
-        CLEAN_FREE char *last = xprintf("%s/reg", s->stand_ins);
+        CLEAN_FREE char *last = xprintf("%s/%s", s->stand_ins, rows[0].name);
         if (access(last, F_OK) == 0)
                 return 0;
         mode_t mask = umask(0);

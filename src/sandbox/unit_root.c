@@ -73,10 +73,10 @@ int unit_root_open(struct child *c, struct error *e)
         if (tree < 0)
                 return failed(p, tree, e);
         /*
-         * Over an empty folder of ours, into which no path leads.  On top of a root, the host's or its own, ".." beyond that root
+         * Over an empty folder of ours, into which no path leads, and which stands in for nothing: what stands in must stay empty.  On top of a root, the host's or its own, ".." beyond that root
          * would go from one tree into the other.
          */
-        int r = mount_attach(tree, c->stand_ins_fd, "dir");
+        int r = mount_attach(tree, c->stand_ins_fd, "root");
         if (r < 0) {
                 error_errno(e, r, r == -EPERM ? "mount.refused" : "mount.failed", "attaching the root");
                 return failed(p, r, e);
