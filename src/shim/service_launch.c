@@ -44,7 +44,8 @@ static void checked_done(struct checked *c)
 /* A supervisor has of its caller's environment what the sandbox may pass on, and nothing else. */
 static void choose_environment(const struct plan *p, struct strings *ret)
 {
-        static const char *const kept[] = { "LANG", "PATH", "HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS" };
+        static const char *const kept[] = { "LANG", "PATH", "HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
+                                            "XDG_CACHE_HOME", "DBUS_SESSION_BUS_ADDRESS" };
         for (size_t i = 0; i < (p->user_mode ? ELEMENTS(kept) : 1); i++)
                 if (getenv(kept[i]))
                         strings_take(ret, xprintf("%s=%s", kept[i], getenv(kept[i])));

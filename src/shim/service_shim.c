@@ -369,13 +369,19 @@ static void take_starts(struct supervisor *s)
 
 int service_supervise(const struct service_options *o, struct error *e)
 {
-        static struct supervisor s;
-        s = (struct supervisor){ .o = *o, .run = { .runs_fd = -EBADF, .dir_fd = o->dir_fd, .lock_fd = o->lock_fd, .sock_fd = o->sock_fd },
-                                 .began_usec = service_now_usec(NULL), .main = SERVICE_PROCESS_NONE, .control = SERVICE_PROCESS_NONE, .oom = { -EBADF, -EBADF, 0 },
-                                 .pid_file = PATH_WATCH_INIT, .bus = { .fd = -EBADF } };
-        s.run.unit = xstrdup(o->unit);
-        s.activation = (struct activation){ .run = &s.run, .root_path = o->root_path, .name = s.run.unit, .user_mode = o->user_mode,
-                                            .lenient = o->lenient };
+        static struct supervisor s; /* all zero, and a page of it that is never written costs nothing */
+        s.o = *o;
+        s.run = (struct run){ .runs_fd = -EBADF, .dir_fd = o->dir_fd, .lock_fd = o->lock_fd, .sock_fd = o->sock_fd, .unit = xstrdup(o->unit) };
+        s.began_usec = service_now_usec(NULL);
+        s.main = s.control = (struct service_process)SERVICE_PROCESS_NONE;
+        s.oom = (struct cgroup_oom){ -EBADF, -EBADF, 0 };
+        s.activation.run = &s.run;
+        s.activation.root_path = o->root_path;
+        s.activation.name = s.run.unit;
+        s.activation.user_mode = o->user_mode;
+        s.activation.lenient = o->lenient;
+        s.pid_file = (struct path_watch)PATH_WATCH_INIT;
+        s.bus = (struct dbus){ .fd = -EBADF };
         s.activation.profile = o->profile;
         s.activation.given = &s.notify;
         if (o->seal)
