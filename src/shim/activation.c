@@ -8,6 +8,7 @@
 #include "os/file.h"
 #include "plan/run_profile.h"
 #include "plan/unit_words.h"
+#include "sandbox/pam_session.h"
 #include "shim/condition_check.h"
 #include "shim/undo.h"
 #include "shim/unit_snapshot.h"
@@ -152,7 +153,7 @@ int activation_spawn(struct activation *a, const struct exec_line *line, bool st
         int r = sandbox_wake(&a->sandbox, e);
         if (r == 0)
                 r = command_prepare(&a->sandbox, line, variables, io->keep_fds, start, &c, e);
-        return r == 0 ? sandbox_spawn(&c.sandbox, io, ret, e) : r;
+        return r == 0 ? pam_session_spawn(&c.sandbox, &c.environment, false, io, ret, e) : r;
 }
 
 void activation_rest(struct activation *a)
