@@ -29,6 +29,7 @@ struct sandbox_host {
         int report_fd;              /* where denials are written at the end (denials.h); negative: not asked for */
         int observe_fd;             /* socket of whoever watches the payload's calls (observe.h); 0: nobody */
         bool track;                 /* a control group of its own even without limits */
+        bool outlives;              /* the payload may live on when its supervisor ends; until it runs it dies with it all the same */
         bool per_command;           /* services: the environment is built for each command (command.h) */
         struct plan *beside;        /* services: the same without a root, for commands that do not see it; gains the same mounts. NULL: none */
         int (*note)(void *context, const char *kind, const char *path); /* "tree", "file" or "cgroup"; 0 or -errno */
