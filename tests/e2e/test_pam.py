@@ -195,3 +195,16 @@ def test_a_service_that_stays_and_is_stopped(box, stack):
         assert not s.leftovers(), s.leftovers()
     finally:
         s.close()
+
+
+def test_who_holds_the_session_is_not_taken_for_the_main_process(box, stack):
+    s = Services()
+    try:
+        unit = s.unit("forks", f"Type=forking\nUser=nobody\nPAMName={stack.good()}\nExecStart=ACT say=up daemon pid=main stay\n")
+        subprocess.run(stack.wrap([binary(), "unit", "start", unit]), env=s.env, check=True)
+        s.heard("up")
+        assert s.until(unit, state="running", pid=s.number("main"))
+        s.ok("unit", "stop", unit)
+        assert not s.leftovers(), s.leftovers()
+    finally:
+        s.close()
