@@ -26,6 +26,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "plan/run_profile.h"
+#include "sandbox/pam_session.h"
 #include "sandbox/sandbox.h"
 #include "shim/client.h"
 #include "shim/foreground.h"
@@ -279,7 +280,7 @@ static int run_foreground(const struct run_options *o, struct sandbox *s, struct
         struct sandbox_child child = { .pidfd = -EBADF, .status_fd = -EBADF };
         s->program_fd = o->program_fd ? o->program_fd : -EBADF;
         foreground_prepare();
-        int r = sandbox_spawn(s, &io, &child, e);
+        int r = pam_session_spawn(s, &s->environment, true, &io, &child, e);
         if (r < 0) {
                 abandon(s, run);
                 return fail(o, e);
@@ -344,7 +345,7 @@ static _Noreturn void become_shim(const struct run_options *o, struct sandbox *s
                 error_errno(&e, r, "stdio.failed", "making the payload's %s", o->pty ? "terminal" : "pipes");
         const struct sandbox_io io = { .in = x.theirs[0], .out = x.theirs[1], .err = x.theirs[2], .terminal = o->pty };
         if (r == 0)
-                r = sandbox_spawn(s, &io, &child, &e);
+                r = pam_session_spawn(s, &s->environment, true, &io, &child, &e);
         if (r == 0) {
                 st->pid = child.pid;
                 st->supervisor_pid = getpid();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "os/process.h"
 
+#include <limits.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
@@ -182,4 +183,22 @@ const char *process_namespace_name(uint64_t flag)
                 if (names[i].flag == flag)
                         return names[i].name;
         return "unknown";
+}
+
+void process_exec_beside(const char *name, char *const *argv, char *const *environment)
+{
+        static const char *const places[] = { "", "../libexec/bulkhead/", "../lib/bulkhead/" };
+        char self[PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+        self[n > 0 ? n : 0] = 0;
+        char *slash = strrchr(self, '/');
+        if (!slash)
+                return;
+        slash[1] = 0;
+        for (size_t i = 0; i < ELEMENTS(places); i++) {
+                CLEAN_FREE char *path = xprintf("%s%s%s", self, places[i], name);
+                (void)execve(path, argv, environment);
+                if (errno != ENOENT)
+                        return;
+        }
 }

@@ -32,3 +32,5 @@ int process_cloexec_from(unsigned first);
 void process_close_others(const int *kept, size_t count, unsigned first);
 /* CLONE_NEW* flag of a name ("mnt", "net"...) for messages. */
 const char *process_namespace_name(uint64_t flag);
+/* Executes another of our programs: from the folder that we were started from, or the libexec folder beside it. Returns only on failure, with errno. */
+void process_exec_beside(const char *name, char *const *argv, char *const *environment);

@@ -339,6 +339,7 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_USER] = { "User", directive_read_user, NULL, directive_compile_user, "run as this user" },
         [D_GROUP] = { "Group", directive_read_user, NULL, directive_compile_group, "run with this primary group" },
         [D_SUPPLEMENTARY_GROUPS] = { "SupplementaryGroups", directive_read_users, NULL, directive_compile_supplementary, "further groups" },
+        [D_PAM_NAME] = { "PAMName", directive_read_pam_name, NULL, directive_compile_pam_name, "a session of PAM for its user" },
         [D_CAPABILITY_BOUNDING_SET] = { "CapabilityBoundingSet", directive_read_capabilities, NULL, directive_compile_capabilities,
                                         "capabilities that may ever be held" },
         [D_PRIVATE_TMP] = { "PrivateTmp", directive_read_word, words_private_tmp, directive_compile_private_tmp, "its own /tmp and /var/tmp" },

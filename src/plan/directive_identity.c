@@ -62,6 +62,45 @@ COMPILER_OF_SIBLING(directive_compile_supplementary)
         return 0;
 }
 
+/* A file in /etc/pam.d. */
+static int check_pam_name(const char *word, char **ret, struct error *e)
+{
+        size_t n = strlen(word);
+        bool ok = n && n <= 255 && *word != '.';
+        for (const char *p = word; *p; p++)
+                ok = ok && *p > ' ' && *p < 0x7f && *p != '/';
+        if (!ok)
+                return directive_bad_value(e, word, "the name of a file in /etc/pam.d");
+        *ret = xstrdup(word);
+        return 0;
+}
+
+READER_OF_SIBLING(directive_read_pam_name)
+{
+        return directive_read_text(r, value, check_pam_name, e);
+}
+
+#ifdef BULKHEAD_WITH_PAM
+enum { HAS_PAM = true };
+#else
+enum { HAS_PAM = false };
+#endif
+
+/* A session is somebody's, and its modules want to be root's. After the users are compiled. */
+COMPILER_OF_SIBLING(directive_compile_pam_name)
+{
+        const char *refused = !HAS_PAM ? "Bulkhead was built without PAM: its modules are for bulkhead-pam, which is not there"
+                              : facts->user_mode ? "sessions of PAM take root"
+                              : !p->user && !p->dynamic_user ? "a session is a user's: it takes User=" : NULL;
+        if (refused) {
+                error_set(e, ENOTSUP, "directive.unsupported", "PAMName= is not applied: %s", refused);
+                return error_while(e, "applying %s", v->origin);
+        }
+        p->pam_name = xstrdup(v->text);
+        p->pam_origin = v->origin;
+        return 0;
+}
+
 COMPILER_OF_SIBLING(directive_compile_dynamic_user)
 {
         p->dynamic_user = v->number;

@@ -132,6 +132,8 @@ READER_OF_SIBLING(directive_read_users);
 COMPILER_OF_SIBLING(directive_compile_user);
 COMPILER_OF_SIBLING(directive_compile_group);
 COMPILER_OF_SIBLING(directive_compile_supplementary);
+READER_OF_SIBLING(directive_read_pam_name);
+COMPILER_OF_SIBLING(directive_compile_pam_name);
 COMPILER_OF_SIBLING(directive_compile_dynamic_user);
 /* directive_folders.c */
 READER_OF_SIBLING(directive_read_folders);

@@ -178,7 +178,6 @@ static const struct other others[] = {
         { .name = "RootMStack", .form = &no, .refused = "roots are folders or images, not stacks of them" },
         { .name = "SystemCallLog", .form = &no, .refused = "calls are not logged; --report-denials tells of those that are denied" },
         { .name = "RestrictFileSystems", .form = &no, .refused = "it takes programs of the BPF security module, which Bulkhead does not load" },
-        { .name = "PAMName", .form = &no, .refused = "Bulkhead is linked static and loads no modules into a privileged process; User= and Limit*= say what a session would" },
         { .name = "UserNamespacePath", .form = &no, .refused = "user namespaces are made, not joined: PrivateUsers=" },
         { .name = "MemoryTHP", .form = &no, .refused = "huge pages are not controlled" },
         { .name = "PrivateBPF", .form = &no, .refused = "there is no BPF file system of the run's own; SystemCallFilter=~bpf closes the call" },

@@ -1014,6 +1014,75 @@ static void credentials(void **state)
                 assert_refused(bad[i], "directive.value");
 }
 
+static void images_and_extensions(void **state)
+{
+        (void)state;
+        PLAN("MountImages=-/a\\:b.raw:/mnt/x:root:ro,nosuid /c:/d", "ExtensionImages=/e.raw", "ExtensionDirectories=/f -/g");
+        static const struct {
+                const char *path, *options;
+                bool optional, extension, folder;
+        } rows[] = { { "/a:b.raw", "ro,nosuid", true, false, false }, { "/c", NULL, false, false, false }, { "/e.raw", NULL, false, true, false },
+                     { "/f", NULL, false, true, true }, { "/g", NULL, true, true, true } };
+        assert_int_equal(p.unit_root.image_count, ELEMENTS(rows));
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                const struct plan_image *m = &p.unit_root.images[i];
+                assert_string_equal(m->path, rows[i].path);
+                assert_string_equal(m->options ? m->options : "", rows[i].options ? rows[i].options : "");
+                assert_true(m->optional == rows[i].optional && m->extension == rows[i].extension && m->folder == rows[i].folder);
+        }
+        CLEAN_FREE char *got = mounts_text(&p);
+        assert_string_equal(got, "/d image; /mnt/x image; /opt overlay,ro; /usr overlay,ro");
+        assert_mounts(LINES("ExtensionDirectories=/f", "ExtensionDirectories="), "");
+        static const char *const bad[] = { "MountImages=/a", "MountImages=/a:/", "MountImages=/a:/b:x:y", "ExtensionImages=a", "ExtensionDirectories=/a:ro" };
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_refused(bad[i], "directive.value");
+}
+
+static void delegation(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *lines[4];
+                const char *controllers; /* NULL: it is not asked for */
+        } rows[] = {
+                { { "Delegate=yes" }, "cpu cpuacct cpuset io blkio memory devices pids" },
+                { { "Delegate=no" }, NULL },
+                { { "Delegate=" }, "" },
+                { { "Delegate=pids", "Delegate=memory" }, "memory pids" },
+                { { "Delegate=pids", "Delegate=no" }, NULL },
+                { { "Delegate=yes", "Delegate=pids" }, "cpu cpuacct cpuset io blkio memory devices pids" },
+                { { "Delegate=io bpf-devices" }, "io blkio" },
+        };
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                CLEAN_PLAN struct plan p = { 0 };
+                CLEAN_TEXT struct text got = { 0 };
+                struct error e;
+                assert_int_equal(compile(&p, false, &e, rows[i].lines), 0);
+                const struct plan_delegation *d = &p.resources.delegation;
+                assert_true(!d->origin == !rows[i].controllers);
+                text_add(&got, "");
+                for (size_t k = 0; k < d->controllers.count; k++)
+                        text_addf(&got, "%s%s", k ? " " : "", d->controllers.items[k]);
+                assert_string_equal(got.data, rows[i].controllers ? rows[i].controllers : "");
+        }
+        assert_refused("Delegate=cpu none", "directive.value");
+        assert_refused("DelegateSubgroup=a/b", "directive.value");
+}
+
+static void encrypted_credentials(void **state)
+{
+        (void)state;
+        PLAN("LoadCredential=a:/one", "LoadCredentialEncrypted=a:/two", "SetCredentialEncrypted=b:AAEC", "SetCredential=b:x", "SetCredentialEncrypted=c:AAEC");
+        const struct plan_credentials *c = &p.credentials;
+        assert_int_equal(c->count, 3);
+        assert_true(c->items[0].encrypted && !c->items[1].encrypted && c->items[2].encrypted);
+        assert_string_equal(c->items[0].source, "/two");
+        assert_int_equal(c->items[2].data.length, 3);
+        assert_string_equal(c->items[2].origin, "SetCredentialEncrypted=c:...");
+        assert_mounts(LINES("LoadCredential=a:/one", "LoadCredentialEncrypted="), "");
+        assert_refused("SetCredentialEncrypted=a:A", "directive.value");
+}
+
 static void roots(void **state)
 {
         (void)state;
@@ -1048,7 +1117,8 @@ int main(void)
                 cmocka_unit_test(names), cmocka_unit_test(the_kernel_protected), cmocka_unit_test(kernel_tunables),
                 cmocka_unit_test(control_groups), cmocka_unit_test(processes_in_proc), cmocka_unit_test(restricted_namespaces),
                 cmocka_unit_test(restricted_families), cmocka_unit_test(other_restrictions), cmocka_unit_test(ambient_capabilities),
-                cmocka_unit_test(secure_bits_and_keyring), cmocka_unit_test(host_names), cmocka_unit_test(credentials), cmocka_unit_test(roots),
+                cmocka_unit_test(secure_bits_and_keyring), cmocka_unit_test(host_names), cmocka_unit_test(credentials), cmocka_unit_test(roots), cmocka_unit_test(images_and_extensions), cmocka_unit_test(delegation),
+                cmocka_unit_test(encrypted_credentials),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

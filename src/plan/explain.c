@@ -242,6 +242,8 @@ static void text_identity(const struct view *v)
                 line(v, "", p->group, "group", "Group=");
         for (size_t i = 0; i < p->supplementary.count; i++)
                 line(v, "", p->supplementary.items[i], "further group", "SupplementaryGroups=");
+        if (p->pam_name)
+                line(v, "", p->pam_name, "PAM session, opened and closed by bulkhead-pam", p->pam_origin);
         if (p->remove_ipc)
                 line(v, "", "IPC objects", "removed at the end", p->dynamic_user ? "RemoveIPC=yes (implied by DynamicUser=yes)" : "RemoveIPC=yes");
 }
@@ -557,6 +559,7 @@ static void json_identity(const struct view *v)
         json_bool(v->t, "dynamic", p->dynamic_user);
         json_bool(v->t, "remove_ipc", p->remove_ipc);
         json_string(v->t, "origin", p->identity_origin);
+        json_origin(v->t, "pam_session", p->pam_name, p->pam_origin);
         text_add(v->t, "}");
 }
 

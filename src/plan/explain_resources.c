@@ -46,6 +46,12 @@ static char *access_words(unsigned access)
 
 /* ---- text ---- */
 
+/* As if DeviceAllow=char-rtc r stood there. */
+static bool opens_clock(const struct plan *p)
+{
+        return p->clock_origin && (p->devices_closed || plan_resources_close_devices(&p->resources));
+}
+
 static void text_devices(const struct view *v)
 {
         const struct plan_resources *r = &v->p->resources;
@@ -59,6 +65,8 @@ static void text_devices(const struct view *v)
                 CLEAN_FREE char *access = access_words(r->rules[i].access), *words = xprintf("%s, %s", r->rules[i].what, access);
                 line(v, "limits", "and the device", words, r->rules[i].origin);
         }
+        if (opens_clock(v->p))
+                line(v, "limits", "and the device", "char-rtc, r", v->p->clock_origin);
 }
 
 static void text_delegation(const struct view *v)
@@ -123,21 +131,29 @@ static void json_io(struct text *t, const struct plan_resources *r)
         text_add(t, "]");
 }
 
-static void json_devices(struct text *t, const struct plan_resources *r)
+static void json_device(struct text *t, const char *what, const char *access, const char *origin)
 {
+        next(t);
+        text_add(t, "{");
+        json_string(t, "device", what);
+        json_string(t, "access", access);
+        json_string(t, "origin", origin);
+        text_add(t, "}");
+}
+
+static void json_devices(struct text *t, const struct plan *p)
+{
+        const struct plan_resources *r = &p->resources;
         static const char *const policies[] = { "auto", "closed", "strict" };
         json_origin(t, "device_policy", r->device_policy_origin ? policies[r->device_policy] : NULL, r->device_policy_origin);
         key(t, "devices");
         text_add(t, "[");
         for (size_t i = 0; i < r->rule_count; i++) {
                 CLEAN_FREE char *access = access_words(r->rules[i].access);
-                next(t);
-                text_add(t, "{");
-                json_string(t, "device", r->rules[i].what);
-                json_string(t, "access", access);
-                json_string(t, "origin", r->rules[i].origin);
-                text_add(t, "}");
+                json_device(t, r->rules[i].what, access, r->rules[i].origin);
         }
+        if (opens_clock(p))
+                json_device(t, "char-rtc", "r", p->clock_origin);
         text_add(t, "]");
 }
 
@@ -156,7 +172,7 @@ void explain_resources_json(const struct view *v)
         json_origin(t, "cpus", r->cpus, r->cpus_origin);
         json_origin(t, "memory_nodes", r->memory_nodes, r->memory_nodes_origin);
         json_io(t, r);
-        json_devices(t, r);
+        json_devices(t, v->p);
         key(t, "delegation");
         text_add(t, "{");
         json_strings(t, "controllers", &r->delegation.controllers);

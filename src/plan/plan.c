@@ -268,6 +268,7 @@ void plan_done(struct plan *p)
         free(p->told);
         free(p->unit);
         free(p->user);
+        free(p->pam_name);
         free(p->group);
         free(p->working_directory);
         free(p->hostname);

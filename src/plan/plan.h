@@ -127,6 +127,8 @@ struct plan {
         struct strings supplementary;
         bool dynamic_user;
         const char *identity_origin;
+        char *pam_name; /* the session that is opened for it, or NULL */
+        const char *pam_origin;
         bool remove_ipc;
 
         uint64_t bounding; /* capabilities kept */

@@ -30,6 +30,8 @@ void child_note(struct child *c, const char *format, ...) __attribute__((format(
 
 /* mounts.c */
 int child_mounts(struct child *c, struct error *e);
+/* process.c: what a session of PAM limits, where the plan says nothing of it. resource is RLIMIT_*. */
+void process_take_limit(struct plan_process *p, unsigned resource, uint64_t soft, uint64_t hard, const char *origin);
 /* process.c: what is set with privilege, and what would be in the way of the set-up and comes last. */
 int child_attributes(struct child *c, struct error *e);
 int child_raise_limits(struct child *c, struct error *e);

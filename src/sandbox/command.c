@@ -23,6 +23,7 @@ static void keep_user(struct plan *p, struct sandbox *s)
 {
         p->ambient = 0;
         p->ambient_origin = NULL;
+        p->pam_name = NULL; /* a session is of who it becomes */
         s->change_user = s->set_groups = false;
 }
 

@@ -23,6 +23,13 @@ static const __rlimit_resource_t limit_resources[PLAN_LIMITS] = {
         [PLAN_LIMIT_RTTIME] = RLIMIT_RTTIME,
 };
 
+void process_take_limit(struct plan_process *p, unsigned resource, uint64_t soft, uint64_t hard, const char *origin)
+{
+        for (size_t i = 0; i < PLAN_LIMITS; i++)
+                if (limit_resources[i] == resource && !p->limits[i].origin)
+                        p->limits[i] = (struct plan_limit){ soft, hard, origin };
+}
+
 static int limit_refused(const struct plan_limit *l, int error, struct error *e)
 {
         error_errno(e, error, "process.limit", "setting the limit to %llu:%llu", (unsigned long long)l->soft, (unsigned long long)l->hard);

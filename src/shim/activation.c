@@ -8,6 +8,7 @@
 #include "os/file.h"
 #include "plan/run_profile.h"
 #include "plan/unit_words.h"
+#include "sandbox/pam_session.h"
 #include "sandbox/streams.h"
 #include "shim/condition_check.h"
 #include "shim/undo.h"
@@ -230,7 +231,7 @@ int activation_spawn(struct activation *a, const struct exec_line *line, bool st
         if (r == 0)
                 r = place_given(a, c.sandbox.stream_fds, e);
         if (r == 0)
-                r = sandbox_spawn(&c.sandbox, io, ret, e);
+                r = pam_session_spawn(&c.sandbox, &c.environment, false, io, ret, e);
         streams_close(c.sandbox.stream_fds); /* of a start that came to nothing */
         return r;
 }

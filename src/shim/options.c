@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shim/options.h"
 
+#include "os/process.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
@@ -110,29 +112,11 @@ int options_format(const struct option_row *rows, size_t count, void *from, stru
         return 0;
 }
 
-static void exec_found(const char *name, char *const *argv, char *const *environment)
-{
-        static const char *const places[] = { "", "../libexec/bulkhead/", "../lib/bulkhead/" };
-        char self[PATH_MAX];
-        ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-        self[n > 0 ? n : 0] = 0;
-        char *slash = strrchr(self, '/');
-        if (!slash)
-                return;
-        slash[1] = 0;
-        for (size_t i = 0; i < ELEMENTS(places); i++) {
-                CLEAN_FREE char *path = xprintf("%s%s%s", self, places[i], name);
-                (void)execve(path, argv, environment);
-                if (errno != ENOENT)
-                        return;
-        }
-}
-
 int options_exec(const char *path, const char *name, char *const *argv, char *const *environment, struct error *e)
 {
         if (path)
                 (void)execve(path, argv, environment);
         else
-                exec_found(name, argv, environment);
+                process_exec_beside(name, argv, environment);
         return error_errno(e, errno, "shim.exec", "exec %s", path ? path : name);
 }

@@ -121,3 +121,9 @@ def test_explain(any_box):
         assert words in r.out, r
     process = json.loads(any_box.call("explain", "--json", *lines, "true").out)["process"]
     assert process["apparmor_profile"] == {"value": "web", "origin": "AppArmorProfile=web"} and process["login_environment"]["value"] == "no"
+
+
+def test_the_clock_that_may_be_read_is_told(box):
+    r = box.call("explain", "-p", "DevicePolicy=closed", "-p", "ProtectClock=yes", "true")
+    assert "char-rtc, r" in r.out, r
+    assert "char-rtc" not in box.call("explain", "-p", "ProtectClock=yes", "true").out

@@ -82,7 +82,7 @@ def test_how_a_service_lives_is_passed_over(box, units):
     assert good(box, "web") == "done\n"
 
 
-@pytest.mark.parametrize("line, where, id", [("PAMName=login", "PAMName=login", "directive.unsupported"), ("ProtectSytem=yes", "web.service:3", "directive.unknown"),
+@pytest.mark.parametrize("line, where, id", [("RootHash=abc", "RootHash=abc", "directive.unsupported"), ("ProtectSytem=yes", "web.service:3", "directive.unknown"),
                                              ("ProtectSystem=some", "ProtectSystem=some", "directive.value")], ids=["systemd's", "nobody's", "value"])
 def test_what_cannot_be_applied_stops_the_start_and_is_a_note_if_lenient(box, units, line, where, id):
     units("web.service", "ExecStart=/bin/echo ran", line)
