@@ -8,7 +8,7 @@
 
 struct unit_options {
         const char *unit_path; /* --unit-path, or NULL: BULKHEAD_UNIT_PATH */
-        bool user_mode, lenient, json, quiet, unescape, as_path, no_wait;
+        bool user_mode, lenient, json, quiet, unescape, as_path, no_wait, report_denials;
         const char *profile; /* --profile, or NULL */
         const char *seal; /* --seal, checked, or NULL */
         size_t names_max; /* 0: any number */
@@ -18,7 +18,7 @@ struct unit_options {
         struct strings folders;
 };
 
-enum { KEY_UNIT_PATH = 0x400, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_PATH, KEY_NO_BLOCK, KEY_PROFILE, KEY_SEAL, KEY_ITERATIONS, KEY_BASE_TIME };
+enum { KEY_UNIT_PATH = 0x400, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_PATH, KEY_NO_BLOCK, KEY_PROFILE, KEY_SEAL, KEY_ITERATIONS, KEY_BASE_TIME, KEY_REPORT };
 enum { UNIT_ITERATIONS_MAX = 1000 };
 
 /* Rows of argp's options that several verbs have. */

@@ -8,6 +8,7 @@
 #include "cli/unit.h"
 #include "cli/unit_progress.h"
 #include "shim/client.h"
+#include "shim/denial_file.h"
 #include "shim/service_launch.h"
 
 #define LIFE_OPTIONS                                                                                         \
@@ -16,10 +17,14 @@
         { "no-block", KEY_NO_BLOCK, NULL, 0, "Do not wait", 1 },                                             \
         { "quiet", 'q', NULL, 0, "Say nothing but errors", 1 }
 
+#define OPTION_REPORT { "report-denials", KEY_REPORT, NULL, 0, "Say in the log which directive stopped which call on what", 1 }
+
 static const struct argp_option life_options[] = { LIFE_OPTIONS, { 0 } };
+static const struct argp_option restart_options[] = { LIFE_OPTIONS, OPTION_REPORT, { 0 } };
 static const struct argp_option start_options[] = {
         LIFE_OPTIONS,
         { "profile", KEY_PROFILE, "NAME", 0, "strict, default or trusted: lines that come before the units' own", 1 },
+        OPTION_REPORT,
         { "seal", KEY_SEAL, "MODE", 0, "auto, landlock, userns or off", 1 },
         { 0 },
 };
@@ -56,7 +61,7 @@ static bool life_parse(struct life *l, const struct argp_option *options, const 
 static struct service_launch launch_of(const struct life *l)
 {
         return (struct service_launch){ .root_fd = l->root_fd, .root_path = l->root_path, .user_mode = l->o.user_mode, .lenient = l->o.lenient,
-                                        .seal = l->o.seal, .profile = l->o.profile, .folders = &l->o.folders, .program = getenv("BULKHEAD_SERVICE") };
+                                        .report_denials = l->o.report_denials, .seal = l->o.seal, .profile = l->o.profile, .folders = &l->o.folders, .program = getenv("BULKHEAD_SERVICE") };
 }
 
 static void print_notes(const struct life *l, const struct strings *notes)
@@ -109,7 +114,7 @@ int unit_cmd_start(int argc, char **argv)
                 return 1;
         struct start_progress p = { .shown.quiet = l.o.quiet };
         const struct manager_options o = { .root_fd = l.root_fd, .root_path = l.root_path, .user_mode = l.o.user_mode, .lenient = l.o.lenient,
-                                           .folders = &l.o.folders, .requested = &l.o.names, .only_requested = true, .seal = l.o.seal, .profile = l.o.profile,
+                                           .report_denials = l.o.report_denials, .folders = &l.o.folders, .requested = &l.o.names, .only_requested = true, .seal = l.o.seal, .profile = l.o.profile,
                                            .program = getenv("BULKHEAD_SERVICE"), .event = on_start, .context = &p };
         if (manager_open(&o, &m, &e) < 0)
                 return target_fail("start", l.o.names.items[0], &e);
@@ -127,6 +132,22 @@ static int status_of(const struct wire_exited *x)
         if (text_equal(x->result, "exit-code"))
                 return x->code == WIRE_CODE_EXITED && x->status ? x->status : 1;
         return text_equal(x->result, "signal") || text_equal(x->result, "core-dump") ? 255 : 1;
+}
+
+/* Of what ran, or could not. */
+static void print_denials(const struct life *l, const char *unit)
+{
+        CLEAN_DENIALS struct denial_table t = { 0 };
+        CLEAN_TEXT struct text text = { 0 };
+        struct error e = { 0 };
+        CLEAN_FD int dir_fd = l->o.report_denials ? run_open(l->root_fd, unit, NULL) : -EBADF;
+        int r = dir_fd < 0 ? -ENOENT : denial_file_load(dir_fd, &t, &e);
+        if (r < 0 && r != -ENOENT)
+                (void)target_fail("show the denials of", unit, &e);
+        if (r < 0)
+                return;
+        denial_table_text(&t, DENIAL_ROWS_MAX, &text);
+        fprintf(stderr, "Denials of %s:\n%s", unit, text.data);
 }
 
 int unit_cmd_run(int argc, char **argv)
@@ -148,6 +169,8 @@ int unit_cmd_run(int argc, char **argv)
         CLEAN_FD int fd = service_launch(&how, &u, &notes, &e);
         print_notes(&l, &notes);
         int r = fd < 0 ? fd : client_attach(fd, &co, &x, &e);
+        if (fd >= 0)
+                print_denials(&l, u.name.whole);
         if (r == 0)
                 return status_of(&x);
         (void)target_fail("run", l.o.names.items[0], &e);
@@ -256,7 +279,7 @@ int unit_cmd_restart(int argc, char **argv)
 {
         CLEAN_LIFE struct life l = LIFE_INIT;
         int status = 0;
-        if (!life_parse(&l, life_options, "Stop services and start them again, with their files as they are now", argc, argv))
+        if (!life_parse(&l, restart_options, "Stop services and start them again, with their files as they are now", argc, argv))
                 return 1;
         CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
         for (size_t i = 0; i < l.o.names.count; i++) {

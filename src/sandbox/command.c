@@ -43,7 +43,7 @@ static void leave_sandbox(struct plan *p, struct sandbox *s)
         p->hostname = NULL;
         s->filter_count = 0;
         s->filters_need_privilege = s->kernel_keeps_code = s->maps_itself = s->users_first = false;
-        s->shared_net_fd = s->shared_ipc_fd = s->last_group_fd = -EBADF;
+        s->shared_net_fd = s->shared_ipc_fd = s->last_group_fd = s->report_fd = -EBADF;
 }
 
 static void apply_prefixes(const struct exec_line *line, struct command *c)

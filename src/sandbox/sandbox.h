@@ -26,6 +26,7 @@ struct sandbox_host {
         const char *shared_folder;  /* absolute; for stand-ins and user id locks, shared by runs of this owner */
         const char *invocation_id;  /* 32 hex digits */
         int report_fd;              /* where denials are written at the end (denials.h); negative: not asked for */
+        bool report_live;           /* they are told of as they happen, into a pipe that does not block */
         int observe_fd;             /* socket of whoever watches the payload's calls (observe.h); 0: nobody */
         bool track;                 /* a control group of its own even without limits */
         bool per_command;           /* services: the environment is built for each command (command.h) */

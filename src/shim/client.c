@@ -88,9 +88,10 @@ int client_stop(int fd, uint32_t timeout_ms, struct error *e)
         return send_checked(fd, WIRE_STOP, &stop, sizeof stop, e);
 }
 
-int client_restart(int fd, struct error *e)
+int client_restart(int fd, bool report_denials, struct error *e)
 {
-        return send_checked(fd, WIRE_RESTART, NULL, 0, e);
+        const struct wire_restart w = { .flags = report_denials ? WIRE_RESTART_REPORT : 0 };
+        return send_checked(fd, WIRE_RESTART, &w, sizeof w, e);
 }
 
 int client_kill(int fd, int signal, bool all, struct error *e)

@@ -56,7 +56,7 @@ int client_wait_stopped(int fd, struct error *e);
  * -ESTALE, of client_wait_started after a restart: it has just ended, and has to be started anew.
  */
 int client_reload(int fd, struct error *e);
-int client_restart(int fd, struct error *e);
+int client_restart(int fd, bool report_denials, struct error *e); /* whether it begins to, if it does not yet */
 int client_start(int fd, struct error *e);
 int client_kill(int fd, int signal, bool all, struct error *e);
 

@@ -226,7 +226,7 @@ static _Noreturn void become_supervisor(const struct service_launch *l, const st
                                      .unit = run->unit, .names = l->listen_count ? l->listen_names : NULL, .environment = l->variables,
                                      .folders = c->sockets.count ? NULL : c->folders,
                                      .listen_count = l->listen_count, .room = l->listen_count + stored, .user_mode = l->user_mode,
-                                     .lenient = l->lenient, .collect = l->collect, .seal = l->seal,
+                                     .lenient = l->lenient, .collect = l->collect, .report_denials = l->report_denials, .seal = l->seal,
                                      .profile = l->profile };
         (void)setsid();
         strings_add(&c->variables, "BULKHEAD=service"); /* so that there is an end of the list */
@@ -382,6 +382,6 @@ int service_relaunch(const struct service_launch *l, const struct unit *u, int d
         CLEAN_FD int fd = client_connect(dir_fd, e);
         if (fd < 0)
                 return fd;
-        r = client_restart(fd, e);
+        r = client_restart(fd, l->report_denials, e);
         return r < 0 ? r : TAKE_FD(fd);
 }

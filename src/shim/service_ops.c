@@ -45,6 +45,18 @@ void service_unwatch_memory(struct supervisor *s)
         cgroup_oom_close(&s->oom);
 }
 
+void service_watch_denials(struct supervisor *s)
+{
+        struct error e = { 0 };
+        if (service_denials_open(&s->denials, &s->hub, s->run.dir_fd, &e) < 0) {
+                service_keep_error(s, &e);
+                return;
+        }
+        hub_watch(&s->hub, SOURCE_DENIALS, s->denials.pipe[0]);
+        hub_want(&s->hub, SOURCE_DENIALS, EPOLLIN);
+        s->activation.report_fd = s->denials.pipe[1];
+}
+
 static int op_open(void *context)
 {
         struct supervisor *s = context;

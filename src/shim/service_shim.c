@@ -146,6 +146,8 @@ static void on_source(void *context, unsigned id, uint32_t events)
                 on_adopted_exit(s);
         else if (id == SOURCE_MEMORY)
                 on_memory(s);
+        else if (id == SOURCE_DENIALS)
+                service_denials_read(&s->denials, service_now_usec(NULL));
         else if (id == SOURCE_MAIN || id == SOURCE_CONTROL)
                 service_on_status(s, id);
         else if (!hub_owes(&s->hub))
@@ -202,6 +204,7 @@ static void finish(struct supervisor *s)
         if (failed)
                 service_describe_failure(s);
         (void)run_undo_all(s->run.dir_fd); /* what was kept for a restart */
+        service_denials_finish(&s->denials);
         record(s, &x);
         hub_hear_late(&s->hub);
         drain(s);
@@ -216,14 +219,17 @@ static void finish(struct supervisor *s)
 
 static int time_left(const struct supervisor *s)
 {
-        uint64_t deadline = machine_deadline(&s->machine), now = service_now_usec(NULL);
+        uint64_t deadline = machine_deadline(&s->machine), now = service_now_usec(NULL), other = service_denials_deadline(&s->denials);
+        deadline = other && (!deadline || other < deadline) ? other : deadline;
         int left = !deadline ? -1 : deadline <= now ? 0 : deadline - now > 3600000000ULL ? 3600000 : (int)((deadline - now + 999) / 1000);
         return s->machine.waits_for_main && (left < 0 || left > PID_FILE_RETRY_MS) ? PID_FILE_RETRY_MS : left;
 }
 
 static void on_time(struct supervisor *s)
 {
-        uint64_t deadline = machine_deadline(&s->machine);
+        uint64_t deadline = machine_deadline(&s->machine), other = service_denials_deadline(&s->denials);
+        if (other && service_now_usec(NULL) >= other)
+                service_denials_save(&s->denials, service_now_usec(NULL));
         if (deadline && service_now_usec(NULL) >= deadline)
                 machine_time(&s->machine);
         if (s->machine.waits_for_main && service_find_main(s) > 0)
@@ -263,7 +269,7 @@ static const struct option_row rows[] = {
         ROW("--dir", dir_fd, OPTION_FD), ROW("--lock", lock_fd, OPTION_FD), ROW("--sock", sock_fd, OPTION_FD),
         ROW("--root", root_path, OPTION_TEXT), ROW("--unit", unit, OPTION_TEXT), ROW("--names", names, OPTION_TEXT),
         ROW("--environment", environment, OPTION_TEXT), ROW("--seal", seal, OPTION_TEXT), ROW("--profile", profile, OPTION_TEXT), ROW("--folders", folders, OPTION_TEXT), ROW("--listen", listen_count, OPTION_COUNT), ROW("--room", room, OPTION_COUNT),
-        ROW("--user", user_mode, OPTION_FLAG), ROW("--lenient", lenient, OPTION_FLAG), ROW("--collect", collect, OPTION_FLAG),
+        ROW("--user", user_mode, OPTION_FLAG), ROW("--lenient", lenient, OPTION_FLAG), ROW("--collect", collect, OPTION_FLAG), ROW("--report-denials", report_denials, OPTION_FLAG),
 };
 
 int service_options_parse(int argc, char **argv, struct service_options *ret, struct error *e)
@@ -328,9 +334,9 @@ int service_supervise(const struct service_options *o, struct error *e)
 {
         static struct supervisor s;
         s = (struct supervisor){ .o = *o, .run = { .runs_fd = -EBADF, .dir_fd = o->dir_fd, .lock_fd = o->lock_fd, .sock_fd = o->sock_fd },
-                                 .began_usec = service_now_usec(NULL), .main = SERVICE_PROCESS_NONE, .control = SERVICE_PROCESS_NONE, .oom = { -EBADF, -EBADF, 0 } };
+                                 .began_usec = service_now_usec(NULL), .main = SERVICE_PROCESS_NONE, .control = SERVICE_PROCESS_NONE, .oom = { -EBADF, -EBADF, 0 }, .denials = SERVICE_DENIALS_NONE };
         s.run.unit = xstrdup(o->unit);
-        s.activation = (struct activation){ .run = &s.run, .root_path = o->root_path, .name = s.run.unit, .user_mode = o->user_mode,
+        s.activation = (struct activation){ .run = &s.run, .root_path = o->root_path, .name = s.run.unit, .report_fd = -EBADF, .user_mode = o->user_mode,
                                             .lenient = o->lenient };
         s.activation.profile = o->profile;
         if (o->seal)
@@ -341,6 +347,8 @@ int service_supervise(const struct service_options *o, struct error *e)
                 return r;
         service_init(&s.service);
         machine_init(&s.machine, &s.service, &service_ops, &s);
+        if (o->report_denials)
+                service_watch_denials(&s);
         hub_hear_late(&s.hub);
         (void)machine_start(&s.machine);
         loop(&s);

@@ -10,6 +10,7 @@
  *   [--folders PATHS]               sockets and timers: where their service is looked for, between colons
  *   [--environment TEXT]            NAME=VALUE for each command, one a line
  *   [--user] [--lenient] [--collect]
+ *   [--report-denials]              of commands: says in the log what directives stop; of services that sockets and timers start, too
  *   [--seal MODE]                   auto, landlock, userns or off
  *   [--profile NAME]                a profile, whose lines come before the unit's
  */
@@ -21,7 +22,7 @@ struct service_options {
         int dir_fd, lock_fd, sock_fd;
         const char *root_path, *unit, *names, *environment, *folders, *seal, *profile;
         unsigned listen_count, room;
-        bool user_mode, lenient, collect;
+        bool user_mode, lenient, collect, report_denials;
 };
 #define SERVICE_OPTIONS_INIT { .dir_fd = -EBADF, .lock_fd = -EBADF, .sock_fd = -EBADF }
 

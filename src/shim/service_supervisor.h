@@ -6,11 +6,12 @@
 #include "plan/service_machine.h"
 #include "shim/activation.h"
 #include "shim/hub.h"
+#include "shim/service_denials.h"
 #include "shim/service_notify.h"
 #include "shim/service_process.h"
 #include "shim/service_shim.h"
 
-enum { SOURCE_OUT = HUB_OWN, SOURCE_ERR, SOURCE_MAIN, SOURCE_CONTROL, SOURCE_NOTIFY, SOURCE_ADOPTED, SOURCE_MEMORY };
+enum { SOURCE_OUT = HUB_OWN, SOURCE_ERR, SOURCE_MAIN, SOURCE_CONTROL, SOURCE_NOTIFY, SOURCE_ADOPTED, SOURCE_MEMORY, SOURCE_DENIALS };
 
 struct supervisor {
         struct service_options o;
@@ -22,6 +23,7 @@ struct supervisor {
         struct service_process main, control;
         struct service_notify notify;
         struct cgroup_oom oom;
+        struct service_denials denials;
         int null_fd, out[2], err[2]; /* both ends are ours: commands come and go */
         struct error error;          /* the first of this start, when id is set */
         struct process_exit main_exit; /* the last */
@@ -53,6 +55,8 @@ void service_changed(void *context);
 extern const struct machine_ops service_ops;
 void service_forget_process(struct supervisor *s, struct service_process *p);
 void service_unwatch_memory(struct supervisor *s);
+/* From the next command on, what directives stop is told of. */
+void service_watch_denials(struct supervisor *s);
 /* Reads what the set-up of a command tells; source is SOURCE_MAIN or SOURCE_CONTROL. */
 void service_on_status(struct supervisor *s, unsigned source);
 /* All but the main process. */

@@ -530,7 +530,7 @@ static int open_socket(int dir_fd)
 
 static void wipe(int dir_fd)
 {
-        static const char *const names[] = { "state.json", "exit", "undo", "unit", "sock", "log", "log.1", "state.json.new" };
+        static const char *const names[] = { "state.json", "exit", "undo", "unit", "sock", "log", "log.1", "state.json.new", "denials.json", "denials.json.new" };
         for (size_t i = 0; i < ELEMENTS(names); i++)
                 (void)unlinkat(dir_fd, names[i], 0);
 }
