@@ -394,6 +394,7 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_REMOVE_IPC] = { "RemoveIPC", directive_read_bool, NULL, compile_remove_ipc, "IPC objects of its user are removed at the end" },
         [D_SYSTEM_CALL_FILTER] = { "SystemCallFilter", directive_read_filter, NULL, directive_compile_filter, "system calls allowed, or with ~ denied" },
         [D_SYSTEM_CALL_ERROR_NUMBER] = { "SystemCallErrorNumber", directive_read_errno, NULL, NULL, "what a denied call returns" },
+        [D_SYSTEM_CALL_LOG] = { "SystemCallLog", directive_read_filter, NULL, directive_compile_log, "system calls logged, or with ~ not logged" },
         [D_MEMORY_MAX] = { "MemoryMax", read_memory, NULL, compile_memory_max, "memory limit" },
         [D_TASKS_MAX] = { "TasksMax", read_tasks, NULL, compile_tasks_max, "limit of processes and threads" },
         [D_CPU_QUOTA] = { "CPUQuota", read_cpu_quota, NULL, compile_cpu_quota, "CPU time limit, in percent of one CPU" },

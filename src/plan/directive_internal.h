@@ -107,6 +107,7 @@ COMPILER_OF_SIBLING(directive_compile_restrict_families);
 COMPILER_OF_SIBLING(directive_compile_architectures);
 COMPILER_OF_SIBLING(directive_compile_deny_write_execute);
 COMPILER_OF_SIBLING(directive_compile_filter);
+COMPILER_OF_SIBLING(directive_compile_log);
 /* directive_protect.c */
 READER_OF_SIBLING(directive_read_hostname);
 COMPILER_OF_SIBLING(directive_compile_protect_system);

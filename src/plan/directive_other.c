@@ -184,7 +184,6 @@ static const struct other others[] = {
         { .name = "RootDirectoryStartOnly", .form = &no, .refused = "all commands of a unit see the same tree" },
         { .name = "LoadCredentialEncrypted", .form = &no, .refused = "encrypted credentials are not read yet; systemd-creds decrypt makes files for LoadCredential=" },
         { .name = "SetCredentialEncrypted", .form = &no, .refused = "encrypted credentials are not read yet; systemd-creds decrypt makes files for LoadCredential=" },
-        { .name = "SystemCallLog", .form = &no, .refused = "calls are not logged; --report-denials tells of those that are denied" },
         { .name = "RestrictFileSystems", .form = &no, .refused = "it takes programs of the BPF security module, which Bulkhead does not load" },
         { .name = "PAMName", .form = &no, .refused = "Bulkhead is linked static and loads no modules into a privileged process; User= and Limit*= say what a session would" },
         { .name = "UserNamespacePath", .form = &no, .refused = "user namespaces are made, not joined: PrivateUsers=" },

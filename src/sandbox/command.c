@@ -37,7 +37,7 @@ static void leave_sandbox(struct plan *p, struct sandbox *s)
         p->bounding = capability_all();
         p->secure_bits_origin = NULL;
         p->no_new_privileges = p->restrict_suid_sgid = false;
-        p->filter.set = false;
+        p->filter.set = p->log_filter.set = false;
         p->denial_count = 0;
         memset(p->restrictions, 0, sizeof p->restrictions);
         p->hostname = NULL;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include "os/file.h"
 #include "os/landlock.h"
 #include "os/process.h"
+#include "os/seccomp.h"
 #include "sandbox/child.h"
 #include "sandbox/command.h"
 #include "sandbox/container.h"
@@ -161,6 +163,26 @@ static int add_restriction(struct sandbox *s, struct plan_restriction *p, struct
         return 0;
 }
 
+/* Where the kernel logs no calls, nobody may believe that it does. */
+static int add_log(struct sandbox *s, struct error *e)
+{
+        CLEAN_TEXT struct text logged = { 0 };
+        if (!seccomp_knows_action(SECCOMP_RET_LOG)) {
+                if (s->plan->lenient) {
+                        strings_take(&s->notes, xprintf("%s: not applied: the kernel cannot log system calls", s->plan->log_origin));
+                        return 0;
+                }
+                error_set(e, ENOTSUP, "seccomp.log", "the kernel cannot log system calls");
+                return error_while(e, "applying %s", s->plan->log_origin);
+        }
+        if (file_read(AT_FDCWD, "/proc/sys/kernel/seccomp/actions_logged", 4096, &logged) == 0 && logged.data && !strstr(logged.data, "log")) {
+                CLEAN_FREE char *note = xprintf("%s: the sysctl kernel.seccomp.actions_logged is without \"log\": nothing is logged", s->plan->log_origin);
+                if (!strings_has(&s->notes, note))
+                        strings_add(&s->notes, note);
+        }
+        return add_program(s, &s->plan->log_filter, e);
+}
+
 static int build_filters(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
@@ -180,6 +202,8 @@ static int build_filters(struct sandbox *s, struct error *e)
                 r = p->restrictions[i].set ? add_restriction(s, &s->plan->restrictions[i], e) : 0;
         if (r == 0 && p->filter.set && !observed)
                 r = add_program(s, &p->filter, e);
+        if (r == 0 && p->log_filter.set)
+                r = add_log(s, e); /* last: of the set-up it sees little */
         if (r == 0 && observed)
                 r = denials_build_filter(s, e);
         s->filters_need_privilege = s->filter_count || observed || plan_is_sealed(p);

@@ -59,7 +59,7 @@ def test_bad_values(any_box, assignment):
 
 
 REFUSED = ["RootHash=abc", "RootVerity=/x", "MountImages=/x:/y", "ExtensionDirectories=/x", "LoadCredentialEncrypted=a:/b", "SetCredentialEncrypted=a:b", "PAMName=login",
-           "SystemCallLog=@mount", "CPUShares=100", "BlockIOWeight=100", "RootDirectoryStartOnly=yes"]
+           "CPUShares=100", "BlockIOWeight=100", "RootDirectoryStartOnly=yes"]
 
 
 @pytest.mark.parametrize("assignment", REFUSED)
