@@ -33,6 +33,7 @@ int cmd_inspect(int argc, char **argv)
                 return 1;
         if (target_open(name, &t, &e) < 0)
                 return target_fail("inspect", name, &e);
+        record_refresh(&t);
         if (record_print_json(&t, &e) < 0)
                 return target_fail("inspect", name, &e);
         return fflush(stdout) == 0 ? 0 : 1;

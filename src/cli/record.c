@@ -5,6 +5,15 @@
 
 #include "base/json.h"
 #include "shim/denial_file.h"
+#include "shim/undo.h"
+
+void record_refresh(struct target *t)
+{
+        if (run_state_ended(&t->state))
+                return;
+        t->state.usage = (struct cgroup_usage){ 0 };
+        run_read_usage(t->dir_fd, &t->state.usage);
+}
 
 static void add_denials(const struct target *t, struct text *ret)
 {

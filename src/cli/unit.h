@@ -4,6 +4,7 @@
 
 #include <argp.h>
 
+#include "os/cgroup_usage.h"
 #include "shim/unit_load.h"
 
 struct unit_options {
@@ -35,6 +36,9 @@ void unit_options_done(struct unit_options *o);
 
 /* Loads a unit: "cron" is "cron.service". An error is printed below "cannot VERB NAME". Notes are printed. */
 int unit_open(const struct unit_options *o, const char *verb, const char *name, struct unit *ret);
+
+/* A line for each thing that is known of what a service uses. */
+void unit_usage_print(const struct cgroup_usage *u);
 
 /* The verbs. */
 int unit_cmd_run(int argc, char **argv);

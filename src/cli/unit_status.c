@@ -112,6 +112,7 @@ static void print_status(const struct target *t)
                 print_end(st);
         if (st->restarts)
                 printf("%12s: %u\n", "Restarts", (unsigned)st->restarts);
+        unit_usage_print(&st->usage);
         print_text("Status", st->status_text);
         print_text("Cause", st->error_cause);
         print_text("Hint", st->error_hint);
@@ -136,6 +137,7 @@ int unit_cmd_status(int argc, char **argv)
                         status = STATUS_NO_SUCH_UNIT;
                         continue;
                 }
+                record_refresh(&t);
                 if (i && !o.json)
                         putchar('\n');
                 if (o.json)

@@ -201,6 +201,7 @@ READER_OF_SIBLING(directive_read_period);
 READER_OF_SIBLING(directive_read_io);
 READER_OF_SIBLING(directive_read_device);
 COMPILER_OF_SIBLING(directive_compile_amount);
+COMPILER_OF_SIBLING(directive_compile_accounting);
 COMPILER_OF_SIBLING(directive_compile_io);
 COMPILER_OF_SIBLING(directive_compile_allowed_cpus);
 COMPILER_OF_SIBLING(directive_compile_allowed_nodes);

@@ -240,25 +240,47 @@ static int note_cgroup(void *context, const char *path)
         return host->note(host->context, "cgroup", path);
 }
 
+/* Nobody is protected by numbers: a group that cannot be had for them alone is a note. */
+static void leave_out_counts(struct sandbox *s, struct cgroup_resources *r, const struct error *why)
+{
+        for (size_t i = 0; i < CGROUP_COUNTED; i++)
+                if (r->counted[i])
+                        strings_take(&s->notes, xprintf("%s: not applied: %s", r->counted[i], why->cause));
+        memset(r->counted, 0, sizeof r->counted);
+}
+
+static int make_folders(struct sandbox *s, const struct cgroup_wish *wish, struct cgroup_resources *r, struct error *e)
+{
+        struct error own = { 0 };
+        int k = cgroup_make(wish, &s->cgroup, &own);
+        if (k < 0 && resources_are_counted(r)) {
+                leave_out_counts(s, r, &own);
+                return cgroup_make(wish, &s->cgroup, e);
+        }
+        if (k < 0 && e)
+                *e = own;
+        return k;
+}
+
 /* With the programs that the plan needs; leniently without them. */
-static int make_group(struct sandbox *s, const struct cgroup_wish *wish, bool asked, struct error *e)
+static int make_group(struct sandbox *s, const struct cgroup_wish *wish, struct cgroup_resources *resources, bool asked, struct error *e)
 {
         struct cgroup_wish with = *wish;
         struct error own = { 0 };
         int r = 0;
         if (s->programs.count) {
                 with.v2_origin = s->programs.items[0].origin;
-                r = cgroup_make(&with, &s->cgroup, &own);
+                r = make_folders(s, &with, resources, &own);
                 if (r == 0)
                         return network_attach_programs(s, e);
-                if (!s->plan->lenient) {
+                if (!network_may_leave_out(s)) {
                         if (e)
                                 *e = own;
                         return r;
                 }
                 network_leave_out(s, r);
         }
-        return asked ? cgroup_make(wish, &s->cgroup, e) : 0;
+        return asked ? make_folders(s, wish, resources, e) : 0;
 }
 
 static int make_cgroup(struct sandbox *s, struct error *e)
@@ -277,7 +299,7 @@ static int make_cgroup(struct sandbox *s, struct error *e)
         if (k == 0)
                 k = network_make_programs(s, e);
         if (k == 0)
-                k = make_group(s, &wish, asked, e);
+                k = make_group(s, &wish, &r, asked, e);
         cgroup_resources_done(&r);
         return k;
 }

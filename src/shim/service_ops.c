@@ -88,6 +88,9 @@ static void op_close(void *context, bool restarts)
         service_notify_close(&s->notify, restarts);
         if (!restarts && s->error.id[0] == 0 && s->machine.result != RESULT_SUCCESS && s->machine.result != RESULT_CONDITION)
                 service_describe_failure(s);
+        s->usage = (struct cgroup_usage){ 0 };
+        run_read_usage(s->run.dir_fd, &s->usage);
+        cgroup_usage_end(&s->usage);
         activation_close(&s->activation, restarts, s->service.kill_mode == KILL_MODE_PROCESS);
 }
 

@@ -29,6 +29,7 @@ struct supervisor {
         struct process_exit main_exit; /* the last */
         char *status_text, *source;
         uint64_t cpu_usec, began_usec;
+        struct cgroup_usage usage; /* of the last activation that is over */
         bool told;     /* that it is started, or that it failed to */
         bool restarts; /* somebody waits for the next start; what goes on until then is the end of the last */
         bool shrinks, saves;

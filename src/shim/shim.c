@@ -38,6 +38,7 @@ struct shim {
         bool started, timed_out, payload_gone;
         bool shrinks; /* the start is over: give back its memory before the next wait */
         int wait_status;
+        struct cgroup_usage usage;
         uint64_t cpu_usec, started_ms, deadline_ms; /* deadline: of the stop, 0: none */
         uint64_t out_retry_ms;                      /* the terminal is hung up: look again then */
         uint32_t stop_timeout_ms;
@@ -244,6 +245,7 @@ static void record_exit(struct shim *s)
         st.supervisor_pid = getpid();
         st.ended_usec = state_now_usec();
         st.cpu_usec = s->exit.cpu_usec;
+        st.usage = s->usage;
         st.status = s->exit.status;
         (void)snprintf(st.code, sizeof st.code, "%s", codes[s->exit.code]);
         (void)snprintf(st.result, sizeof st.result, "%s", s->exit.result);
@@ -278,6 +280,8 @@ static void act_finish(struct shim *s)
         kill_rest(s);
         s->exit.cpu_usec = s->cpu_usec;
         s->o.hold_fd = fd_close(s->o.hold_fd); /* the undo removes a lock only when nobody holds it */
+        run_read_usage(s->o.dir_fd, &s->usage);
+        cgroup_usage_end(&s->usage);
         (void)run_undo_all(s->o.dir_fd);
         record_exit(s);
         hub_hear_late(&s->hub);

@@ -238,6 +238,17 @@ int run_signal_cgroups(int dir_fd, int signal, pid_t except)
         return 0;
 }
 
+void run_read_usage(int dir_fd, struct cgroup_usage *ret)
+{
+        CLEAN_STRINGS struct strings lines = { 0 };
+        (void)read_lines(dir_fd, &lines);
+        for (size_t i = 0; i < lines.count; i++) {
+                const char *path = line_path(lines.items[i], "cgroup");
+                if (path && cgroup_is_ours(path))
+                        cgroup_usage_read(path, ret);
+        }
+}
+
 static int kill_action(const char *path, int signal, pid_t except)
 {
         (void)signal, (void)except;
