@@ -124,16 +124,6 @@ int unit_cmd_start(int argc, char **argv)
 
 /* ---- run ---- */
 
-/* As systemd-run's statuses: 0 for success, that of the main process, 255 for a signal, 1 for the rest. */
-static int status_of(const struct wire_exited *x)
-{
-        if (text_equal(x->result, "success") || text_equal(x->result, "exec-condition"))
-                return 0;
-        if (text_equal(x->result, "exit-code"))
-                return x->code == WIRE_CODE_EXITED && x->status ? x->status : 1;
-        return text_equal(x->result, "signal") || text_equal(x->result, "core-dump") ? 255 : 1;
-}
-
 /* Of what ran, or could not. */
 static void print_denials(const struct life *l, const char *unit)
 {
@@ -172,9 +162,9 @@ int unit_cmd_run(int argc, char **argv)
         if (fd >= 0)
                 print_denials(&l, u.name.whole);
         if (r == 0)
-                return status_of(&x);
+                return client_service_status(&x);
         (void)target_fail("run", l.o.names.items[0], &e);
-        return e.exit_status ? e.exit_status : x.result[0] ? status_of(&x) : 1;
+        return e.exit_status ? e.exit_status : x.result[0] ? client_service_status(&x) : 1;
 }
 
 /* ---- stop ---- */

@@ -42,6 +42,7 @@ static void leave_sandbox(struct plan *p, struct sandbox *s)
         memset(p->restrictions, 0, sizeof p->restrictions);
         p->hostname = NULL;
         s->filter_count = 0;
+        s->unobserved = true;
         s->filters_need_privilege = s->kernel_keeps_code = s->maps_itself = s->users_first = false;
         s->shared_net_fd = s->shared_ipc_fd = s->last_group_fd = s->report_fd = -EBADF;
 }

@@ -93,6 +93,7 @@ struct sandbox {
         bool filters_need_privilege, rests;
         int program_fd; /* executed in place of what the plan's command names, or -EBADF; borrowed */
         int stream_fds[PLAN_STREAMS]; /* files in the place of the streams of sandbox_io, from spawning on; or -EBADF */
+        bool unobserved; /* it is no part of what is watched (observe.h), though the others of the service may be */
         int report_fd;
         pid_t observer_pid; /* or 0 */
         struct filter_program report_filter;

@@ -124,7 +124,7 @@ int activation_open(struct activation *a, const struct service *service, struct 
         int r = name_notify_socket(a, service, e);
         if (r < 0)
                 return r;
-        a->host = (struct sandbox_host){ .run_folder = NULL, .shared_folder = a->root_path, .invocation_id = a->invocation_id, .report_fd = a->report_fd, .report_live = true,
+        a->host = (struct sandbox_host){ .run_folder = NULL, .shared_folder = a->root_path, .invocation_id = a->invocation_id, .report_fd = a->report_fd, .report_live = true, .observe_fd = a->observe_fd,
                                          .track = true, .per_command = true, .note = note, .made = made, .context = a };
         CLEAN_FREE char *folder = xprintf("%s/runs/%s", a->root_path, a->run->unit);
         a->host.run_folder = plan_keep(&a->plan, TAKE_PTR(folder));

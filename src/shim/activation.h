@@ -17,6 +17,7 @@ struct activation {
         bool user_mode, lenient;
         enum plan_seal seal;
         const char *profile;       /* whose lines come before the unit's (plan/run_profile.h), or NULL */
+        int observe_fd;            /* of whoever watches all commands (sandbox/observe.h); 0: nobody; borrowed */
         int report_fd;             /* where denials are told of (sandbox/denials.h), or negative; borrowed */
         char invocation_id[33];
         struct host_facts facts;

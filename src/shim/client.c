@@ -105,6 +105,15 @@ int client_exit_status(const struct wire_exited *x)
         return x->code == WIRE_CODE_EXITED ? x->status : x->code == WIRE_CODE_NONE ? 1 : 128 + x->status;
 }
 
+int client_service_status(const struct wire_exited *x)
+{
+        if (text_equal(x->result, "success") || text_equal(x->result, "exec-condition"))
+                return 0;
+        if (text_equal(x->result, "exit-code"))
+                return x->code == WIRE_CODE_EXITED && x->status ? x->status : 1;
+        return text_equal(x->result, "signal") || text_equal(x->result, "core-dump") ? 255 : 1;
+}
+
 /* ---- following ---- */
 
 struct session {

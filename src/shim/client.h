@@ -62,3 +62,5 @@ int client_kill(int fd, int signal, bool all, struct error *e);
 
 /* What a shell would show: the status, or 128 and the signal. */
 int client_exit_status(const struct wire_exited *x);
+/* Of a service, as systemd-run: 0 for success, the status of the main process, 255 for a signal, 1 for the rest. */
+int client_service_status(const struct wire_exited *x);

@@ -136,6 +136,13 @@ static void on_memory(struct supervisor *s)
                 machine_out_of_memory(&s->machine);
 }
 
+/* Nobody follows any more: what it does now would not be seen. */
+static void on_observer_gone(struct supervisor *s)
+{
+        hub_unwatch(&s->hub, SOURCE_OBSERVER);
+        (void)machine_stop(&s->machine);
+}
+
 static void on_source(void *context, unsigned id, uint32_t events)
 {
         struct supervisor *s = context;
@@ -146,6 +153,8 @@ static void on_source(void *context, unsigned id, uint32_t events)
                 on_adopted_exit(s);
         else if (id == SOURCE_MEMORY)
                 on_memory(s);
+        else if (id == SOURCE_OBSERVER)
+                on_observer_gone(s);
         else if (id == SOURCE_DENIALS)
                 service_denials_read(&s->denials, service_now_usec(NULL));
         else if (id == SOURCE_MAIN || id == SOURCE_CONTROL)
@@ -266,7 +275,7 @@ static void loop(struct supervisor *s)
 
 #define ROW(name, field, kind) { name, offsetof(struct service_options, field), kind }
 static const struct option_row rows[] = {
-        ROW("--dir", dir_fd, OPTION_FD), ROW("--lock", lock_fd, OPTION_FD), ROW("--sock", sock_fd, OPTION_FD),
+        ROW("--dir", dir_fd, OPTION_FD), ROW("--lock", lock_fd, OPTION_FD), ROW("--sock", sock_fd, OPTION_FD), ROW("--observe", observe_fd, OPTION_FD),
         ROW("--root", root_path, OPTION_TEXT), ROW("--unit", unit, OPTION_TEXT), ROW("--names", names, OPTION_TEXT),
         ROW("--environment", environment, OPTION_TEXT), ROW("--seal", seal, OPTION_TEXT), ROW("--profile", profile, OPTION_TEXT), ROW("--folders", folders, OPTION_TEXT), ROW("--listen", listen_count, OPTION_COUNT), ROW("--room", room, OPTION_COUNT),
         ROW("--user", user_mode, OPTION_FLAG), ROW("--lenient", lenient, OPTION_FLAG), ROW("--collect", collect, OPTION_FLAG), ROW("--report-denials", report_denials, OPTION_FLAG),
@@ -324,10 +333,11 @@ static int set_up(struct supervisor *s, struct error *e)
 
 static void close_others(const struct service_options *o)
 {
-        const int kept[] = { o->dir_fd, o->lock_fd, o->sock_fd };
+        const int kept[] = { o->dir_fd, o->lock_fd, o->sock_fd, o->observe_fd };
         process_close_others(kept, ELEMENTS(kept), 3 + o->listen_count);
         for (size_t i = 0; i < ELEMENTS(kept); i++)
-                (void)fcntl(kept[i], F_SETFD, FD_CLOEXEC);
+                if (kept[i] >= 0)
+                        (void)fcntl(kept[i], F_SETFD, FD_CLOEXEC);
 }
 
 int service_supervise(const struct service_options *o, struct error *e)
@@ -349,6 +359,11 @@ int service_supervise(const struct service_options *o, struct error *e)
         machine_init(&s.machine, &s.service, &service_ops, &s);
         if (o->report_denials)
                 service_watch_denials(&s);
+        if (o->observe_fd >= 0) {
+                s.activation.observe_fd = o->observe_fd;
+                hub_watch(&s.hub, SOURCE_OBSERVER, o->observe_fd);
+                hub_want(&s.hub, SOURCE_OBSERVER, EPOLLIN);
+        }
         hub_hear_late(&s.hub);
         (void)machine_start(&s.machine);
         loop(&s);

@@ -11,7 +11,7 @@
 #include "shim/service_process.h"
 #include "shim/service_shim.h"
 
-enum { SOURCE_OUT = HUB_OWN, SOURCE_ERR, SOURCE_MAIN, SOURCE_CONTROL, SOURCE_NOTIFY, SOURCE_ADOPTED, SOURCE_MEMORY, SOURCE_DENIALS };
+enum { SOURCE_OUT = HUB_OWN, SOURCE_ERR, SOURCE_MAIN, SOURCE_CONTROL, SOURCE_NOTIFY, SOURCE_ADOPTED, SOURCE_MEMORY, SOURCE_DENIALS, SOURCE_OBSERVER };
 
 struct supervisor {
         struct service_options o;
