@@ -123,7 +123,7 @@ _bulkhead() {
         fi ;;
     unit)
         if [ "$cword" -eq 2 ]; then
-            mapfile -t COMPREPLY < <(compgen -W "start stop restart reload run status cat show verify escape calendar --help" -- "$cur")
+            mapfile -t COMPREPLY < <(compgen -W "start stop restart reload reset-failed run status cat show verify escape calendar --help" -- "$cur")
             return
         fi
         case $prev in
@@ -139,7 +139,7 @@ _bulkhead() {
         start | run) options="$options -q --quiet --no-block --seal --profile --report-denials" ;;
         restart) options="$options -q --quiet --no-block --report-denials" ;;
         stop) options="$options -q --quiet --no-block" ;;
-        reload) options="--unit-path --user --system --help" ;;
+        reload | reset-failed) options="--unit-path --user --system --help" ;;
         status) options="--unit-path --user --system -j --json --help" ;;
         show) options="$options -p --property -j --json" ;;
         verify) options="$options -q --quiet" ;;
@@ -149,7 +149,7 @@ _bulkhead() {
         if [[ $cur == */* ]]; then
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             return
-        elif [[ $cur != -* && ${words[2]} == @(stop|reload|status) ]]; then
+        elif [[ $cur != -* && ${words[2]} == @(stop|reload|reset-failed|status) ]]; then
             mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete units 2>/dev/null)" -- "$cur")
             return
         elif [[ $cur != -* && ${words[2]} != @(escape|calendar) ]]; then

@@ -85,12 +85,13 @@ complete -c bulkhead -n "__fish_seen_subcommand_from kill" -s a -l all -d 'To al
 complete -c bulkhead -n "__fish_seen_subcommand_from attach" -s n -l no-stdin -d 'Only watch'
 complete -c bulkhead -n "__fish_seen_subcommand_from logs stop kill inspect attach" -a '(bulkhead __complete units 2>/dev/null)' -d Run
 
-set -l verbs start stop restart reload run status cat show verify escape calendar
+set -l verbs start stop restart reload reset-failed run status cat show verify escape calendar
 set -l unit "__fish_seen_subcommand_from unit"
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a start -d 'Start services'
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a stop -d 'Stop services'
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a restart -d 'Stop services and start them again'
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a reload -d 'Have services read their configuration again'
+complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a reset-failed -d 'Forget failures and counted starts'
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a run -d 'Start a service and show its output'
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a status -d 'Say how services are'
 complete -c bulkhead -n "$unit; and not __fish_seen_subcommand_from $verbs" -a cat -d 'Show a file and its drop-ins'
@@ -105,7 +106,7 @@ complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop resta
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop restart run cat show verify" -a '(bulkhead __complete unit-files 2>/dev/null)' -d Unit
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from show" -s p -l property -x -a '(bulkhead __complete directives 2>/dev/null | string replace -r "=.*" "")' -d 'Only this directive'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from show" -s j -l json -d 'Print JSON'
-complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from stop reload status" -a '(bulkhead __complete units 2>/dev/null)' -d Unit
+complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from stop reload reset-failed status" -a '(bulkhead __complete units 2>/dev/null)' -d Unit
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from status" -s j -l json -d 'Print JSON'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop restart run" -l no-block -d 'Do not wait'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start run" -l profile -x -a 'strict default trusted' -d 'Lines before those of the units'

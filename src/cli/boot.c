@@ -103,7 +103,7 @@ static void boot_done(struct boot *b)
 
 static bool is_triggered(const struct strings *names, const char *service)
 {
-        static const char *const types[] = { "socket", "timer" };
+        static const char *const types[] = { "socket", "timer", "path" };
         for (size_t i = 0; i < ELEMENTS(types); i++) {
                 CLEAN_FREE char *trigger = xprintf("%.*s.%s", (int)(strlen(service) - strlen(".service")), service, types[i]);
                 if (strings_has(names, trigger))
@@ -112,7 +112,7 @@ static bool is_triggered(const struct strings *names, const char *service)
         return false;
 }
 
-/* All of the folder but templates, what is masked, and services that a socket or timer starts when they are needed. */
+/* All of the folder but templates, what is masked, and services that a socket, timer or path starts when they are needed. */
 static int choose_units(struct boot *b, struct error *e)
 {
         CLEAN_STRINGS struct strings names = { 0 };

@@ -38,7 +38,7 @@ static bool leaves_processes(const struct learn_session *s)
 static void add_drop_in(const struct learn_session *s, const struct strings *more, struct unit *u)
 {
         CLEAN_TEXT struct text t = { 0 };
-        text_addf(&t, "[Service]\nRestart=no\nWatchdogSec=0\n%s%s", leaves_processes(s) ? "KillMode=control-group\n" : "",
+        text_addf(&t, "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=no\nWatchdogSec=0\n%s%s", leaves_processes(s) ? "KillMode=control-group\n" : "",
                   more ? "TimeoutStartSec=30\n" : "");
         for (size_t i = 0; i < s->o->properties.count; i++)
                 text_addf(&t, "%s\n", s->o->properties.items[i]);

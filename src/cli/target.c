@@ -6,7 +6,7 @@
 
 int target_unit_name(const char *name, char ret[UNIT_NAME_MAX + 1], struct error *e)
 {
-        bool typed = text_ends(name, ".service") || text_ends(name, ".socket") || text_ends(name, ".timer");
+        bool typed = text_ends(name, ".service") || text_ends(name, ".socket") || text_ends(name, ".timer") || text_ends(name, ".path");
         int n = snprintf(ret, UNIT_NAME_MAX + 1, "%s%s", name, typed ? "" : ".service");
         if (n < 0 || n > UNIT_NAME_MAX || !unit_name_valid(ret))
                 return error_set(e, EINVAL, "unit.name", "\"%s\" is not a unit name", name);

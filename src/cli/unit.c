@@ -18,6 +18,7 @@ static const struct verb {
         { "stop", unit_cmd_stop, "Stop services and wait until they are down" },
         { "restart", unit_cmd_restart, "Stop services and start them again, with their files as they are now" },
         { "reload", unit_cmd_reload, "Have services read their configuration again" },
+        { "reset-failed", unit_cmd_reset_failed, "Forget failures, and the starts that were counted" },
         { "run", unit_cmd_run, "Start a service, show its output, and end as it ends" },
         { "status", unit_cmd_status, "Say how services are" },
         { "cat", unit_cmd_cat, "Show a unit's file and its drop-ins" },
@@ -65,6 +66,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
                 strings_add(&o->names, arg);
                 return 0;
         case ARGP_KEY_NO_ARGS:
+                if (o->names_optional)
+                        return 0;
                 argp_error(state, "nothing is named");
                 return EINVAL;
         default:
@@ -180,7 +183,7 @@ static int usage(FILE *f)
 {
         fputs("usage: bulkhead unit VERB [OPTION...] NAME|FILE...\n\n", f);
         for (size_t i = 0; i < ELEMENTS(verbs); i++)
-                fprintf(f, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
+                fprintf(f, "  %-12s %s\n", verbs[i].name, verbs[i].summary);
         fputs("\n\"bulkhead unit VERB --help\" tells more.\n", f);
         return f == stdout ? 0 : 2;
 }

@@ -9,7 +9,7 @@
 
 struct unit_options {
         const char *unit_path; /* --unit-path, or NULL: BULKHEAD_UNIT_PATH */
-        bool user_mode, lenient, json, quiet, unescape, as_path, no_wait, report_denials;
+        bool user_mode, lenient, json, quiet, unescape, as_path, no_wait, report_denials, names_optional;
         const char *profile; /* --profile, or NULL */
         const char *seal; /* --seal, checked, or NULL */
         size_t names_max; /* 0: any number */
@@ -46,6 +46,7 @@ int unit_cmd_start(int argc, char **argv);
 int unit_cmd_stop(int argc, char **argv);
 int unit_cmd_restart(int argc, char **argv);
 int unit_cmd_reload(int argc, char **argv);
+int unit_cmd_reset_failed(int argc, char **argv);
 int unit_cmd_status(int argc, char **argv);
 int unit_cmd_calendar(int argc, char **argv);
 int unit_cmd_cat(int argc, char **argv);

@@ -12,6 +12,7 @@
 #include "os/file.h"
 #include "plan/service_machine.h"
 #include "shim/denial_file.h"
+#include "shim/undo.h"
 
 enum { LINES_SHOWN = 10, DENIALS_SHOWN = 5, LOG_READ_MAX = 64 << 20, STATUS_NOT_RUNNING = 3, STATUS_NO_SUCH_UNIT = 4 };
 
@@ -94,6 +95,7 @@ static void print_status(const struct target *t)
 {
         const struct run_state *st = &t->state;
         const bool ended = run_state_ended(st);
+        const size_t left = run_count_left(t->dir_fd);
         printf("%s", st->unit);
         if (st->description && *st->description) {
                 fputs(" - ", stdout);
@@ -112,6 +114,8 @@ static void print_status(const struct target *t)
                 print_end(st);
         if (st->restarts)
                 printf("%12s: %u\n", "Restarts", (unsigned)st->restarts);
+        if (left)
+                printf("%12s: %zu %s, which KillMode= leaves alone\n", "Left", left, left == 1 ? "process" : "processes");
         unit_usage_print(&st->usage);
         print_text("Status", st->status_text);
         print_text("Cause", st->error_cause);

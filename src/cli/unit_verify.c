@@ -12,10 +12,14 @@
 #include "shim/zones.h"
 #include "cli/target.h"
 #include "cli/unit.h"
+#include "plan/condition.h"
 #include "plan/directive.h"
 #include "plan/exec_line.h"
+#include "plan/path_unit.h"
+#include "plan/service.h"
 #include "plan/socket_unit.h"
 #include "plan/timer_unit.h"
+#include "plan/unit_graph.h"
 #include "plan/unit_words.h"
 
 enum { ERRORS_MAX = 1000 };
@@ -92,10 +96,24 @@ static bool is_carried_out(const struct unit_line *l)
         return !text_equal(l->section, "Install");
 }
 
+/* Whoever reads a section says what of it is applied. */
+static bool is_applied(const struct unit_line *l)
+{
+        if (text_equal(l->section, "Timer"))
+                return timer_unit_applies(l->name);
+        if (text_equal(l->section, "Socket"))
+                return socket_unit_applies(l->name);
+        if (text_equal(l->section, "Path"))
+                return path_unit_applies(l->name);
+        if (text_equal(l->section, "Unit") && (graph_applies(l->name) || condition_is_known(l->name)))
+                return true;
+        return service_applies(l->section, l->name);
+}
+
 static void note_not_ours(struct check *c, const struct unit_line *l)
 {
         CLEAN_FREE char *key = xprintf("%s.%s", l->section, l->name);
-        if (!is_carried_out(l) || strings_has(&c->noted, key))
+        if (!is_carried_out(l) || is_applied(l) || strings_has(&c->noted, key))
                 return;
         CLEAN_FREE char *place = unit_file_place(&c->f, l), *words = xprintf("%s: %s= is systemd's; Bulkhead does not apply it yet", place, l->name);
         strings_take(&c->noted, TAKE_PTR(key));
@@ -129,7 +147,7 @@ static void check_commands(struct check *c, const struct unit_line *l)
         }
 }
 
-/* What the readers of [Timer] and [Socket] say. */
+/* What the readers of [Timer], [Socket] and [Path] say. */
 static void check_activation(struct check *c, const struct unit_line *l)
 {
         struct error e = { 0 };
@@ -138,6 +156,8 @@ static void check_activation(struct check *c, const struct unit_line *l)
                 r = timer_unit_check(l, c->facts, &c->zones.source, &e);
         else if (text_equal(l->section, "Socket"))
                 r = socket_unit_check(l, c->facts, &e);
+        else if (text_equal(l->section, "Path"))
+                r = path_unit_check(l, c->facts, &e);
         if (r < 0 && text_equal(e.id, "directive.unsupported"))
                 tell_line(c, l, &e);
         else if (r < 0)
@@ -350,11 +370,12 @@ static int check_lines(struct check *c)
         return -E2BIG;
 }
 
-/* What must hold between the lines of a timer or a socket, once each can be read. */
+/* What must hold between the lines of a timer, a socket or a path, once each can be read. */
 static void check_activated(struct check *c)
 {
         CLEAN_TIMER_UNIT struct timer_unit timer = { 0 };
         CLEAN_SOCKET_UNIT struct socket_unit sockets = { 0 };
+        CLEAN_PATH_UNIT struct path_unit paths = { 0 };
         struct error e = { 0 };
         int r = 0;
         CLEAN_UNIT_NAME struct unit_name name = { 0 };
@@ -364,6 +385,8 @@ static void check_activated(struct check *c)
                 r = timer_unit_parse(&c->f, &name, c->facts, &c->zones.source, true, NULL, &timer, &e);
         else if (name.type == UNIT_SOCKET)
                 r = socket_unit_parse(&c->f, &name, c->facts, true, NULL, &sockets, &e);
+        else if (name.type == UNIT_PATH)
+                r = path_unit_parse(&c->f, &name, c->facts, true, NULL, &paths, &e);
         if (r < 0)
                 tell(c, c->u->sources[0].path, &e);
 }

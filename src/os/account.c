@@ -123,6 +123,27 @@ int account_find(const char *name, struct account *ret)
         return 0;
 }
 
+static const char *absolute_variable(const char *name)
+{
+        const char *v = name ? secure_getenv(name) : NULL;
+        return v && *v == '/' ? v : NULL;
+}
+
+char *account_folder(const struct account *a, enum user_folder which)
+{
+        static const struct {
+                const char *variable, *below_home, *rest;
+        } rows[] = {
+                [USER_HOME] = { NULL, "", "" },
+                [USER_CONFIGURATION] = { "XDG_CONFIG_HOME", "/.config", "" },
+                [USER_STATE] = { "XDG_STATE_HOME", "/.local/state", "" },
+                [USER_CACHE] = { "XDG_CACHE_HOME", "/.cache", "" },
+                [USER_LOGS] = { "XDG_STATE_HOME", "/.local/state", "/log" },
+        };
+        const char *top = absolute_variable(rows[which].variable), *home = absolute_variable("HOME");
+        return xprintf("%s%s%s", top ? top : home ? home : a->home, top ? "" : rows[which].below_home, rows[which].rest);
+}
+
 int account_find_group(const char *name, gid_t *ret)
 {
         CLEAN_TEXT struct text t = { 0 };

@@ -175,7 +175,7 @@ int file_remove_tree(int dir_fd, const char *name)
         return r;
 }
 
-int file_list(int dir_fd, struct strings *ret)
+int file_list_type(int dir_fd, unsigned char type, struct strings *ret)
 {
         int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         DIR *dir = copy < 0 ? NULL : fdopendir(copy);
@@ -184,10 +184,15 @@ int file_list(int dir_fd, struct strings *ret)
                 return -errno;
         }
         for (struct dirent *d; (d = readdir(dir));)
-                if (!text_equal(d->d_name, ".") && !text_equal(d->d_name, ".."))
+                if ((type == DT_UNKNOWN || d->d_type == type || d->d_type == DT_UNKNOWN) && !text_equal(d->d_name, ".") && !text_equal(d->d_name, ".."))
                         strings_add(ret, d->d_name);
         closedir(dir);
         return 0;
+}
+
+int file_list(int dir_fd, struct strings *ret)
+{
+        return file_list_type(dir_fd, DT_UNKNOWN, ret);
 }
 
 void file_random_hex(char *ret, size_t size)

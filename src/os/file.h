@@ -30,6 +30,8 @@ int file_make_folders(const char *path, mode_t mode, struct error *e);
 int file_remove_tree(int dir_fd, const char *name);
 /* The names in a folder, without "." and "..". 0 or -errno. */
 int file_list(int dir_fd, struct strings *ret);
+/* Those of one type (DT_LNK...), and those whose type the file system does not tell there. */
+int file_list_type(int dir_fd, unsigned char type, struct strings *ret);
 /* Fills size bytes with random hex digits (no NUL is added). */
 void file_random_hex(char *ret, size_t size);
 /* True when the descriptor is on a file system of that magic number. */

@@ -57,6 +57,13 @@ static int find_kind(const char *word)
         return -EINVAL;
 }
 
+bool condition_is_known(const char *name)
+{
+        bool asserts;
+        const char *word = behind(name, &asserts);
+        return word && find_kind(word) >= 0;
+}
+
 /* An empty one forgets all conditions, or all assertions, whatever their name. */
 static void forget(struct conditions *c, bool asserts)
 {

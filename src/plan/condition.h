@@ -31,6 +31,8 @@ struct conditions {
 
 /* All of a unit. What is not known: "condition.unknown", or passed over if lenient; values: "condition.value". */
 int conditions_read(const struct unit_file *u, const struct facts *facts, bool lenient, struct conditions *ret, struct error *e);
+/* Whether a directive of [Unit] is one that is read here. */
+bool condition_is_known(const char *name);
 void conditions_done(struct conditions *c);
 #define CLEAN_CONDITIONS CLEAN(conditions_done)
 

@@ -4,6 +4,7 @@
 
 #include "base/path.h"
 #include "plan/directive_internal.h"
+#include "plan/notify_message.h"
 #include "plan/environment_file.h"
 
 const char *directive_origins(struct plan *p, const struct setting *v)
@@ -143,15 +144,22 @@ int directive_compile_login_environment(const struct settings *s, const struct s
 
 /* ---- standard input, output and error ---- */
 
-/* Places of a manager with terminals, journals and sockets of its own. */
+/* Places of a manager with a console and a journal of its own. */
 static bool is_of_systemd(const char *word, bool input)
 {
-        static const char *const words[][8] = { { "kmsg", "journal+console", "kmsg+console", "socket", "fd", NULL },
-                                                { "socket", "fd", NULL } };
-        for (const char *const *w = words[input]; *w; w++)
-                if (text_equal(*w, word))
+        static const char *const words[] = { "kmsg", "journal+console", "kmsg+console" };
+        for (size_t i = 0; i < ELEMENTS(words) && !input; i++)
+                if (text_equal(words[i], word))
                         return true;
-        return text_starts(word, "fd:") && word[3];
+        return false;
+}
+
+/* Of a descriptor, as FDNAME= and FileDescriptorName= have it; NULL: the word means none. */
+static const char *descriptor_name(const char *word)
+{
+        if (text_equal(word, "fd"))
+                return "";
+        return text_starts(word, "fd:") && notify_fd_name_valid(word + 3) ? word + 3 : NULL;
 }
 
 /* A word that stands for itself, by its letter in the setting; NULL: none of these. */
@@ -161,14 +169,15 @@ static const char *plain_letter(const char *word, bool input)
                 const char *word, *letter;
                 bool input, output;
         } rows[] = { { "null", "n", true, true },      { "inherit", "i", false, true }, { "journal", "j", false, true }, { "syslog", "j", false, true },
-                     { "data", "d", true, false },     { "tty", "y", true, true },      { "tty-force", "Y", true, false }, { "tty-fail", "x", true, false } };
+                     { "data", "d", true, false },     { "socket", "s", true, true },
+                     { "tty", "y", true, true },      { "tty-force", "Y", true, false }, { "tty-fail", "x", true, false } };
         for (size_t i = 0; i < ELEMENTS(rows); i++)
                 if (text_equal(rows[i].word, word) && (input ? rows[i].input : rows[i].output))
                         return rows[i].letter;
         return NULL;
 }
 
-/* A letter, or a letter and "\n/path". */
+/* A letter, or a letter and "\n/path" or "\nname". */
 static int check_stream(const char *word, bool input, char **ret, struct error *e)
 {
         static const char *const kinds[] = { "file:", "append:", "truncate:" };
@@ -177,12 +186,17 @@ static int check_stream(const char *word, bool input, char **ret, struct error *
                 *ret = xstrdup(plain_letter(word, input));
                 return 0;
         }
+        if (descriptor_name(word)) {
+                *ret = xprintf("N\n%s", descriptor_name(word));
+                return 0;
+        }
         for (size_t i = 0; i < (input ? 1 : ELEMENTS(kinds)); i++)
                 if (text_starts(word, kinds[i]) && path_normalize(word + strlen(kinds[i]), &path) == 0) {
                         *ret = xprintf("%c\n%s", *kinds[i], path);
                         return 0;
                 }
-        const char *supported = input ? "null, data, tty, tty-force, tty-fail or file:PATH" : "inherit, null, journal, tty, file:PATH, append:PATH or truncate:PATH";
+        const char *supported = input ? "null, data, tty, tty-force, tty-fail, socket, fd:NAME or file:PATH"
+                                      : "inherit, null, journal, tty, socket, fd:NAME, file:PATH, append:PATH or truncate:PATH";
         if (!is_of_systemd(word, input))
                 return directive_bad_value(e, word, supported);
         error_set(e, EINVAL, "directive.unsupported", "\"%.80s\" is systemd's, and Bulkhead does not apply it yet", word);
@@ -214,15 +228,18 @@ int directive_compile_stream(const struct settings *s, const struct setting *v, 
                 enum plan_tty_taking tty;
         } kinds[] = { { 'i', PLAN_STREAM_INHERIT, 0 }, { 'n', PLAN_STREAM_NULL, 0 }, { 'f', PLAN_STREAM_FILE, 0 }, { 'a', PLAN_STREAM_APPEND, 0 },
                       { 't', PLAN_STREAM_TRUNCATE, 0 }, { 'j', PLAN_STREAM_LOG, 0 }, { 'd', PLAN_STREAM_DATA, 0 }, { 'y', PLAN_STREAM_TTY, PLAN_TTY_WAIT },
-                      { 'Y', PLAN_STREAM_TTY, PLAN_TTY_FORCE }, { 'x', PLAN_STREAM_TTY, PLAN_TTY_FAIL } };
-        struct plan_stream *stream = &p->process.streams[directive_of(s, v) - D_STANDARD_INPUT];
+                      { 'Y', PLAN_STREAM_TTY, PLAN_TTY_FORCE }, { 'x', PLAN_STREAM_TTY, PLAN_TTY_FAIL },
+                      { 's', PLAN_STREAM_SOCKET, 0 }, { 'N', PLAN_STREAM_NAMED, 0 } };
+        static const char *const names[PLAN_STREAMS] = { "stdin", "stdout", "stderr" };
+        const size_t which = (size_t)(directive_of(s, v) - D_STANDARD_INPUT);
+        struct plan_stream *stream = &p->process.streams[which];
         (void)facts, (void)e;
         for (size_t i = 0; i < ELEMENTS(kinds); i++)
                 if (*v->text == kinds[i].first) {
                         stream->kind = kinds[i].kind;
                         stream->tty = kinds[i].tty;
                 }
-        stream->path = path ? xstrdup(path + 1) : NULL;
+        stream->path = path ? xstrdup(path[1] ? path + 1 : names[which]) : NULL;
         stream->origin = v->origin;
         return 0;
 }

@@ -758,7 +758,7 @@ static void environment_sources(void **state)
         assert_string_equal(p.process.search_path.items[1], "/b");
         for (size_t i = 0; i < ELEMENTS(bad); i++)
                 assert_refused(bad[i], "directive.value");
-        static const char *const not_yet[] = { "StandardInput=socket", "StandardError=journal+console", "StandardOutput=kmsg", "StandardOutput=fd:x" };
+        static const char *const not_yet[] = { "StandardError=journal+console", "StandardOutput=kmsg", "StandardOutput=kmsg+console" };
         for (size_t i = 0; i < ELEMENTS(not_yet); i++)
                 assert_refused(not_yet[i], "directive.unsupported");
         CLEAN_PLAN struct plan none = { 0 };
@@ -781,6 +781,15 @@ static void streams(void **state)
         assert_int_equal(compile(&null, false, &e, LINES("StandardInput=null", "StandardOutput=inherit")), 0);
         assert_int_equal(null.process.streams[0].kind, PLAN_STREAM_NULL);
         assert_string_equal(null.process.streams[1].origin, "StandardOutput=inherit");
+        CLEAN_PLAN struct plan given = { 0 };
+        assert_int_equal(compile(&given, false, &e, LINES("StandardInput=fd", "StandardOutput=fd:front", "StandardError=socket")), 0);
+        assert_int_equal(given.process.streams[0].kind, PLAN_STREAM_NAMED);
+        assert_string_equal(given.process.streams[0].path, "stdin");
+        assert_string_equal(given.process.streams[1].path, "front");
+        assert_true(given.process.streams[2].kind == PLAN_STREAM_SOCKET && !given.process.streams[2].path);
+        static const char *const bad_names[] = { "StandardInput=fd:", "StandardInput=fd:a:b", "StandardError=fd:\x01", "StandardInput=kmsg", "StandardInput=socket:x" };
+        for (size_t i = 0; i < ELEMENTS(bad_names); i++)
+                assert_refused(bad_names[i], "directive.value");
 }
 
 static void folder_modes(void **state)

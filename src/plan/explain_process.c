@@ -207,7 +207,8 @@ static const struct stream_text {
 
 static const char *const stream_words[] = { [PLAN_STREAM_INHERIT] = "inherit", [PLAN_STREAM_NULL] = "null", [PLAN_STREAM_FILE] = "file",
                                             [PLAN_STREAM_APPEND] = "append", [PLAN_STREAM_TRUNCATE] = "truncate", [PLAN_STREAM_LOG] = "log",
-                                            [PLAN_STREAM_DATA] = "data", [PLAN_STREAM_TTY] = "tty" };
+                                            [PLAN_STREAM_DATA] = "data", [PLAN_STREAM_TTY] = "tty",
+                                            [PLAN_STREAM_SOCKET] = "socket", [PLAN_STREAM_NAMED] = "fd" };
 
 static const char *const tty_words[] = { [PLAN_TTY_WAIT] = "tty", [PLAN_TTY_FORCE] = "tty, by force", [PLAN_TTY_FAIL] = "tty, if it is free" };
 
@@ -227,6 +228,10 @@ static char *stream_subject(const struct plan_process *p, const struct plan_stre
                 return xprintf("%zu bytes of the plan's", p->input.length);
         case PLAN_STREAM_TTY:
                 return xprintf("%s %s", s == p->streams ? tty_words[s->tty] : "tty", tty_path(p));
+        case PLAN_STREAM_SOCKET:
+                return xstrdup("the socket that the service is started by");
+        case PLAN_STREAM_NAMED:
+                return xprintf("the descriptor %s that the service is given", s->path);
         default:
                 return s->path ? xprintf("%s %s", stream_words[s->kind], s->path) : xstrdup("the run's own");
         }
@@ -238,13 +243,22 @@ static bool follows_output(const struct plan_process *p, size_t i)
         return i == 2 && p->streams[2].kind == PLAN_STREAM_INHERIT && p->streams[1].kind != PLAN_STREAM_INHERIT && p->streams[1].kind != PLAN_STREAM_LOG;
 }
 
+/* "inherit" means a descriptor that was handed over for input, and standard error goes with it. */
+static bool follows_input(const struct plan_process *p, size_t i)
+{
+        const enum plan_stream_kind in = p->streams[0].kind;
+        return i && (in == PLAN_STREAM_SOCKET || in == PLAN_STREAM_NAMED) && p->streams[i].kind == PLAN_STREAM_INHERIT &&
+               p->streams[1].kind == PLAN_STREAM_INHERIT && p->streams[1].origin;
+}
+
 static void text_streams(const struct view *v)
 {
         const struct plan_process *p = &v->p->process;
         for (size_t i = 0; i < PLAN_STREAMS; i++) {
                 const struct plan_stream *s = &p->streams[i];
-                CLEAN_FREE char *words = follows_output(p, i) ? xstrdup("where standard output goes") : stream_subject(p, s);
-                if (s->origin || follows_output(p, i))
+                CLEAN_FREE char *words = follows_output(p, i) ? xstrdup("where standard output goes")
+                                        : follows_input(p, i) ? xstrdup("where standard input comes from") : stream_subject(p, s);
+                if (s->origin || follows_output(p, i) || follows_input(p, i))
                         line(v, "process", stream_texts[i].subject, words, s->origin ? s->origin : p->streams[1].origin);
         }
 }
@@ -274,11 +288,11 @@ static void json_streams(const struct view *v)
         text_add(v->t, "{");
         for (size_t i = 0; i < PLAN_STREAMS; i++) {
                 const struct plan_stream *s = &p->streams[i];
-                if (!s->origin && !follows_output(p, i))
+                if (!s->origin && !follows_output(p, i) && !follows_input(p, i))
                         continue;
                 key(v->t, stream_texts[i].name);
                 text_add(v->t, "{");
-                json_string(v->t, "kind", follows_output(p, i) ? "output" : stream_words[s->kind]);
+                json_string(v->t, "kind", follows_output(p, i) ? "output" : follows_input(p, i) ? "input" : stream_words[s->kind]);
                 json_string(v->t, "path", s->kind == PLAN_STREAM_TTY ? tty_path(p) : s->path);
                 json_string(v->t, "origin", s->origin ? s->origin : p->streams[1].origin);
                 text_add(v->t, "}");

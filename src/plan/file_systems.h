@@ -11,7 +11,7 @@
 enum { FILE_SYSTEM_MAGICS = 3 };
 
 struct file_system {
-        const char *name;
+        char name[20];
         uint32_t magics[FILE_SYSTEM_MAGICS]; /* 0: no more.  Some names share one: then they stand or fall together. */
 };
 /* NULL if the name is not known. */

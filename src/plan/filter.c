@@ -17,7 +17,7 @@
         }
 /* clang-format off */
 static const struct {
-        const char *name;
+        char name[16];
         int number;
 } errnos[] = {
         E(EPERM), E(ENOENT), E(ESRCH), E(EINTR), E(EIO), E(ENXIO), E(E2BIG), E(ENOEXEC), E(EBADF),
@@ -49,7 +49,7 @@ static const struct {
  * so that a few instructions in front of libseccomp's program are enough to treat them by name.
  */
 static const struct young_call {
-        const char *name;
+        char name[20];
         int nr;
 } young_calls[] = {
         { "cachestat", 451 },         { "fchmodat2", 452 },        { "map_shadow_stack", 453 },
@@ -176,8 +176,8 @@ static bool apply_name(struct filter *f, const char *name, bool invert, int erro
         const struct syscall_group *group = syscall_group_find(name);
         if (!group)
                 return false;
-        for (const char *const *m = group->members; *m; m++)
-                (void)apply_name(f, *m, invert, error);
+        FOR_EACH_MEMBER(m, group)
+                (void)apply_name(f, m, invert, error);
         return true;
 }
 
@@ -186,8 +186,8 @@ static bool apply_name(struct filter *f, const char *name, bool invert, int erro
 static bool is_named_anywhere(const char *name)
 {
         const struct syscall_group *known = syscall_group_find("@known");
-        for (const char *const *m = known->members; *m; m++)
-                if (strcmp(*m, name) == 0)
+        FOR_EACH_MEMBER(m, known)
+                if (strcmp(m, name) == 0)
                         return true;
         return false;
 }
@@ -238,8 +238,9 @@ static const char *nearest_name(const char *wanted)
                 return NULL;
         for (size_t i = 0; *wanted == '@' && (group = syscall_group_at(i)); i++)
                 consider(wanted, group->name, &best, &distance);
-        for (const char *const *m = syscall_group_find("@known")->members; *wanted != '@' && *m; m++)
-                consider(wanted, *m, &best, &distance);
+        if (*wanted != '@')
+                FOR_EACH_MEMBER(m, syscall_group_find("@known"))
+                        consider(wanted, m, &best, &distance);
         return best;
 }
 

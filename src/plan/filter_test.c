@@ -145,13 +145,13 @@ static void all_groups_resolve(void **state)
         for (; (g = syscall_group_at(groups)); groups++) {
                 assert_ptr_equal(syscall_group_find(g->name), g);
                 assert_true(*g->name == '@' && *g->summary && *g->members);
-                for (const char *const *m = g->members; *m; m++) {
+                FOR_EACH_MEMBER(m, g) {
                         int nr;
-                        if (**m == '@') {
-                                assert_non_null(syscall_group_find(*m));
-                        } else if (!filter_call_number(*m, &nr)) {
+                        if (*m == '@') {
+                                assert_non_null(syscall_group_find(m));
+                        } else if (!filter_call_number(m, &nr)) {
                                 if (strcmp(g->name, "@known") != 0)
-                                        print_message("%s: %s is unknown to this libseccomp\n", g->name, *m);
+                                        print_message("%s: %s is unknown to this libseccomp\n", g->name, m);
                                 unknown++;
                         }
                 }

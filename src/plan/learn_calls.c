@@ -21,22 +21,26 @@ static bool only_refused(const struct observed_call *c)
 /* For each known member of a group, and of groups in it: how many there are, and how many of them are in names. */
 static void count_members(const struct syscall_group *g, const struct strings *names, unsigned depth, size_t *all, size_t *seen)
 {
-        for (const char *const *m = g->members; depth < GROUP_DEPTH_MAX && *m; m++) {
-                const struct syscall_group *inner = **m == '@' ? syscall_group_find(*m) : NULL;
+        if (depth >= GROUP_DEPTH_MAX)
+                return;
+        FOR_EACH_MEMBER(m, g) {
+                const struct syscall_group *inner = *m == '@' ? syscall_group_find(m) : NULL;
                 int nr;
                 if (inner)
                         count_members(inner, names, depth + 1, all, seen);
-                else if (**m != '@' && filter_call_number(*m, &nr) && nr >= 0) {
+                else if (*m != '@' && filter_call_number(m, &nr) && nr >= 0) {
                         ++*all;
-                        *seen += strings_has(names, *m);
+                        *seen += strings_has(names, m);
                 }
         }
 }
 
 static bool in_group(const struct syscall_group *g, const char *name, unsigned depth)
 {
-        for (const char *const *m = g ? g->members : NULL; m && depth < GROUP_DEPTH_MAX && *m; m++)
-                if (**m == '@' ? in_group(syscall_group_find(*m), name, depth + 1) : text_equal(*m, name))
+        if (!g || depth >= GROUP_DEPTH_MAX)
+                return false;
+        FOR_EACH_MEMBER(m, g)
+                if (*m == '@' ? in_group(syscall_group_find(m), name, depth + 1) : text_equal(m, name))
                         return true;
         return false;
 }

@@ -47,7 +47,9 @@ struct plan_attribute {
 enum plan_stream_kind { PLAN_STREAM_INHERIT, PLAN_STREAM_NULL, PLAN_STREAM_FILE, PLAN_STREAM_APPEND, PLAN_STREAM_TRUNCATE,
                         PLAN_STREAM_LOG,  /* as the way of running gives it, whatever the others are */
                         PLAN_STREAM_DATA, /* input: the plan's own */
-                        PLAN_STREAM_TTY };
+                        PLAN_STREAM_TTY,
+                        PLAN_STREAM_SOCKET, /* the one that a service was started by */
+                        PLAN_STREAM_NAMED   /* the descriptor of this name among those that a service is given; path is the name */ };
 /* How a terminal that has a session already is taken. */
 enum plan_tty_taking { PLAN_TTY_WAIT, PLAN_TTY_FORCE, PLAN_TTY_FAIL };
 enum { PLAN_STREAMS = 3, PLAN_INPUT_MAX = 16 << 20 };

@@ -146,8 +146,8 @@ static bool is_open(const struct filter *f, const char *name)
         int nr;
         if (*name != '@')
                 return !is_newer(name) && filter_call_number(name, &nr) && nr >= 0 && filter_verdict(f, name) == 0;
-        for (const char *const *m = syscall_group_find(name)->members; *m; m++)
-                if (is_open(f, *m))
+        FOR_EACH_MEMBER(m, syscall_group_find(name))
+                if (is_open(f, m))
                         return true;
         return false;
 }

@@ -320,6 +320,14 @@ int service_assign(struct service *s, const char *section, const char *name, con
         return 0;
 }
 
+bool service_applies(const char *section, const char *name)
+{
+        for (size_t i = 0; i < ELEMENTS(rows); i++)
+                if (text_equal(rows[i].name, name) && text_equal(rows[i].section, section))
+                        return true;
+        return false;
+}
+
 static int invalid(struct error *e, const char *what)
 {
         return error_set(e, EINVAL, "service.invalid", "%s", what);

@@ -73,6 +73,8 @@ int service_read(const struct unit_file *u, const struct facts *facts, bool leni
  * checks the whole.
  */
 int service_assign(struct service *s, const char *section, const char *name, const char *value, const struct facts *facts, struct error *e);
+/* Whether it is one of those. */
+bool service_applies(const char *section, const char *name);
 int service_finish(struct service *s, struct error *e);
 void service_init(struct service *s);
 void service_done(struct service *s);

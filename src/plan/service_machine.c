@@ -434,6 +434,8 @@ static void begin(struct machine *m)
         m->main_known = m->main_alive = m->control_alive = m->ready = m->executed = m->stop_said = m->reload_started = m->reload_ended = false;
         m->started_usec = now(m);
         k = m->ops->open(m->context);
+        if (k == -ECANCELED && m->start_count)
+                m->start_count--; /* what was not to start did not */
         if (k < 0) {
                 fail(m, k == -ECANCELED ? RESULT_CONDITION : RESULT_RESOURCES);
                 enter_dead(m);
@@ -453,6 +455,12 @@ static void begin(struct machine *m)
 void machine_init(struct machine *m, const struct service *s, const struct machine_ops *ops, void *context)
 {
         *m = (struct machine){ .service = s, .ops = ops, .context = context };
+}
+
+void machine_count_starts(struct machine *m, uint64_t since_usec, unsigned count)
+{
+        m->counted_since_usec = since_usec;
+        m->start_count = count;
 }
 
 bool machine_start(struct machine *m)

@@ -82,6 +82,9 @@ struct machine {
 
 void machine_init(struct machine *m, const struct service *s, const struct machine_ops *ops, void *context);
 
+/* What the start limit has counted so far: starts since a time of its clock; 0: none. */
+void machine_count_starts(struct machine *m, uint64_t since_usec, unsigned count);
+
 /* What is asked of it. Whether that is possible in the state that it is in. */
 bool machine_start(struct machine *m);
 bool machine_stop(struct machine *m);

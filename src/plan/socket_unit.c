@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plan/socket_unit.h"
 
-#include <ctype.h>
 #include <limits.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/signal_name.h"
 #include "plan/socket_address.h"
 #include "plan/specifier.h"
 #include "plan/unit_section.h"
@@ -133,10 +134,11 @@ static int read_descriptor_name(const struct section_reading *r, const struct se
 
 static int read_signal(const struct section_reading *r, const struct section_row *row, const char *value, struct error *e)
 {
-        for (const char *p = value; *p; p++)
-                if (!isalnum((unsigned char)*p) && *p != '+' && *p != '-')
-                        return section_bad(value, "a signal", e);
-        return section_text(r, row, value, e);
+        const int number = *value ? signal_from_name(value) : *(const int *)((const char *)r->defaults + row->offset);
+        if (number < 0)
+                return section_bad(value, "a signal", e);
+        *(int *)section_member(r, row) = number;
+        return 0;
 }
 
 /* ---- the table ---- */
@@ -273,7 +275,8 @@ static const struct socket_unit defaults = {
         .options = { .backlog = UINT32_MAX, .mode = 0666, .directory_mode = 0755, .priority = LISTEN_UNSET, .receive_buffer = LISTEN_UNSET, .send_buffer = LISTEN_UNSET,
                      .ip_tos = LISTEN_UNSET, .ip_ttl = LISTEN_UNSET, .mark = LISTEN_UNSET, .keep_alive_probes = LISTEN_UNSET, .pipe_size = LISTEN_UNSET,
                      .queue_messages = LISTEN_UNSET, .queue_message_size = LISTEN_UNSET, .uid = (uid_t)-1, .gid = (gid_t)-1 },
-        .max_connections = 64, .timeout_usec = UINT64_MAX, .trigger_limit_interval_usec = 2000000, .trigger_limit_burst = LISTEN_UNSET, .send_sigkill = true,
+        .max_connections = 64, .timeout_usec = 90000000, .kill_signal = SIGTERM, .final_kill_signal = SIGKILL,
+        .trigger_limit_interval_usec = 2000000, .trigger_limit_burst = LISTEN_UNSET, .send_sigkill = true,
 };
 
 int socket_unit_parse(const struct unit_file *f, const struct unit_name *name, const struct facts *facts, bool lenient, struct strings *notes,
@@ -300,6 +303,11 @@ int socket_unit_check(const struct unit_line *l, const struct facts *facts, stru
         return section_read_line(l, rows, ELEMENTS(rows), &r, e);
 }
 
+bool socket_unit_applies(const char *name)
+{
+        return section_applies(rows, ELEMENTS(rows), name);
+}
+
 void socket_unit_done(struct socket_unit *s)
 {
         forget_addresses(s);
@@ -310,8 +318,6 @@ void socket_unit_done(struct socket_unit *s)
         free(s->group);
         free(s->service);
         free(s->descriptor_name);
-        free(s->kill_signal);
-        free(s->final_kill_signal);
         strings_clear(&s->links);
         for (size_t i = 0; i < SOCKET_COMMANDS; i++)
                 exec_lines_done(&s->commands[i]);

@@ -23,12 +23,13 @@ struct socket_unit {
         int64_t max_connections, max_connections_per_source; /* 0: no limit, for the second */
         char *service;         /* that it activates; with accept the template, "NAME@.service" */
         char *descriptor_name; /* as LISTEN_FDNAMES has it */
-        uint64_t trigger_limit_interval_usec, timeout_usec; /* UINT64_MAX: the manager's default; 0: none */
+        uint64_t trigger_limit_interval_usec;
+        uint64_t timeout_usec; /* of each command, and of each signal's effect; 0 and UINT64_MAX: no limit */
         int64_t trigger_limit_burst; /* 0: no limit */
         struct strings links; /* Symlinks= */
         struct exec_lines commands[SOCKET_COMMANDS];
         int kill_mode; /* enum socket_kill_mode */
-        char *kill_signal, *final_kill_signal; /* names; NULL: SIGTERM, SIGKILL */
+        int kill_signal, final_kill_signal;
         bool send_sighup, send_sigkill;
 };
 
@@ -37,5 +38,7 @@ int socket_unit_parse(const struct unit_file *f, const struct unit_name *name, c
                       struct socket_unit *ret, struct error *e);
 /* Whether one line of [Socket] can be read. */
 int socket_unit_check(const struct unit_line *l, const struct facts *facts, struct error *e);
+/* Whether a directive of [Socket] is carried out. */
+bool socket_unit_applies(const char *name);
 void socket_unit_done(struct socket_unit *s);
 #define CLEAN_SOCKET_UNIT CLEAN(socket_unit_done)

@@ -11,276 +11,224 @@
 #include "base/cleanup.h"
 
 /* clang-format off */
-static const char *const default_members[] = {
-        "arch_prctl", "brk", "cacheflush", "clock_getres", "clock_getres_time64", "clock_gettime",
-        "clock_gettime64", "clock_nanosleep", "clock_nanosleep_time64", "execve", "exit",
-        "exit_group", "futex", "futex_requeue", "futex_time64", "futex_wait", "futex_waitv",
-        "futex_wake", "get_robust_list", "get_thread_area", "getegid", "getegid32", "geteuid",
-        "geteuid32", "getgid", "getgid32", "getgroups", "getgroups32", "getpgid", "getpgrp",
-        "getpid", "getppid", "getrandom", "getresgid", "getresgid32", "getresuid", "getresuid32",
-        "getrlimit", "getsid", "gettid", "gettimeofday", "getuid", "getuid32", "map_shadow_stack",
-        "membarrier", "mmap", "mmap2", "mprotect", "mseal", "munmap", "nanosleep", "pause",
-        "prlimit64", "restart_syscall", "riscv_flush_icache", "riscv_hwprobe", "rseq",
-        "rt_sigreturn", "sched_getaffinity", "sched_yield", "set_robust_list", "set_thread_area",
-        "set_tid_address", "set_tls", "sigreturn", "time", "ugetrlimit", "uretprobe", NULL,
-};
+static const char default_members[] =
+        "arch_prctl\0" "brk\0" "cacheflush\0" "clock_getres\0" "clock_getres_time64\0" "clock_gettime\0"
+        "clock_gettime64\0" "clock_nanosleep\0" "clock_nanosleep_time64\0" "execve\0" "exit\0" "exit_group\0"
+        "futex\0" "futex_requeue\0" "futex_time64\0" "futex_wait\0" "futex_waitv\0" "futex_wake\0" "get_robust_list\0"
+        "get_thread_area\0" "getegid\0" "getegid32\0" "geteuid\0" "geteuid32\0" "getgid\0" "getgid32\0" "getgroups\0"
+        "getgroups32\0" "getpgid\0" "getpgrp\0" "getpid\0" "getppid\0" "getrandom\0" "getresgid\0" "getresgid32\0"
+        "getresuid\0" "getresuid32\0" "getrlimit\0" "getsid\0" "gettid\0" "gettimeofday\0" "getuid\0" "getuid32\0"
+        "map_shadow_stack\0" "membarrier\0" "mmap\0" "mmap2\0" "mprotect\0" "mseal\0" "munmap\0" "nanosleep\0"
+        "pause\0" "prlimit64\0" "restart_syscall\0" "riscv_flush_icache\0" "riscv_hwprobe\0" "rseq\0" "rt_sigreturn\0"
+        "sched_getaffinity\0" "sched_yield\0" "set_robust_list\0" "set_thread_area\0" "set_tid_address\0" "set_tls\0"
+        "sigreturn\0" "time\0" "ugetrlimit\0" "uretprobe\0";
 
-static const char *const aio_members[] = {
-        "io_cancel", "io_destroy", "io_getevents", "io_pgetevents", "io_pgetevents_time64",
-        "io_setup", "io_submit", "io_uring_enter", "io_uring_register", "io_uring_setup", NULL,
-};
+static const char aio_members[] =
+        "io_cancel\0" "io_destroy\0" "io_getevents\0" "io_pgetevents\0" "io_pgetevents_time64\0" "io_setup\0"
+        "io_submit\0" "io_uring_enter\0" "io_uring_register\0" "io_uring_setup\0";
 
-static const char *const basic_io_members[] = {
-        "_llseek", "close", "close_range", "dup", "dup2", "dup3", "lseek", "pread64", "preadv",
-        "preadv2", "pwrite64", "pwritev", "pwritev2", "read", "readv", "write", "writev", NULL,
-};
+static const char basic_io_members[] =
+        "_llseek\0" "close\0" "close_range\0" "dup\0" "dup2\0" "dup3\0" "lseek\0" "pread64\0" "preadv\0" "preadv2\0"
+        "pwrite64\0" "pwritev\0" "pwritev2\0" "read\0" "readv\0" "write\0" "writev\0";
 
-static const char *const chown_members[] = {
-        "chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32", NULL,
-};
+static const char chown_members[] =
+        "chown\0" "chown32\0" "fchown\0" "fchown32\0" "fchownat\0" "lchown\0" "lchown32\0";
 
-static const char *const clock_members[] = {
-        "adjtimex", "clock_adjtime", "clock_adjtime64", "clock_settime", "clock_settime64",
-        "settimeofday", NULL,
-};
+static const char clock_members[] =
+        "adjtimex\0" "clock_adjtime\0" "clock_adjtime64\0" "clock_settime\0" "clock_settime64\0" "settimeofday\0";
 
-static const char *const cpu_emulation_members[] = {
-        "modify_ldt", "subpage_prot", "switch_endian", "vm86", "vm86old", NULL,
-};
+static const char cpu_emulation_members[] =
+        "modify_ldt\0" "subpage_prot\0" "switch_endian\0" "vm86\0" "vm86old\0";
 
-static const char *const debug_members[] = {
-        "lookup_dcookie", "perf_event_open", "pidfd_getfd", "ptrace", "rtas", "s390_runtime_instr",
-        "sys_debug_setcontext", NULL,
-};
+static const char debug_members[] =
+        "lookup_dcookie\0" "perf_event_open\0" "pidfd_getfd\0" "ptrace\0" "rtas\0" "s390_runtime_instr\0"
+        "sys_debug_setcontext\0";
 
-static const char *const file_system_members[] = {
-        "access", "chdir", "chmod", "close", "creat", "faccessat", "faccessat2", "fallocate",
-        "fchdir", "fchmod", "fchmodat", "fchmodat2", "fcntl", "fcntl64", "fgetxattr",
-        "file_getattr", "file_setattr", "flistxattr", "fremovexattr", "fsetxattr", "fstat",
-        "fstat64", "fstatat64", "fstatfs", "fstatfs64", "ftruncate", "ftruncate64", "futimesat",
-        "getcwd", "getdents", "getdents64", "getxattr", "getxattrat", "inotify_add_watch",
-        "inotify_init", "inotify_init1", "inotify_rm_watch", "lgetxattr", "link", "linkat",
-        "listmount", "listxattr", "listxattrat", "llistxattr", "lremovexattr", "lsetxattr", "lstat",
-        "lstat64", "mkdir", "mkdirat", "mknod", "mknodat", "newfstatat", "oldfstat", "oldlstat",
-        "oldstat", "open", "openat", "openat2", "readlink", "readlinkat", "removexattr",
-        "removexattrat", "rename", "renameat", "renameat2", "rmdir", "setxattr", "setxattrat",
-        "stat", "stat64", "statfs", "statfs64", "statmount", "statx", "symlink", "symlinkat",
-        "truncate", "truncate64", "unlink", "unlinkat", "utime", "utimensat", "utimensat_time64",
-        "utimes", NULL,
-};
+static const char file_system_members[] =
+        "access\0" "chdir\0" "chmod\0" "close\0" "creat\0" "faccessat\0" "faccessat2\0" "fallocate\0" "fchdir\0"
+        "fchmod\0" "fchmodat\0" "fchmodat2\0" "fcntl\0" "fcntl64\0" "fgetxattr\0" "file_getattr\0" "file_setattr\0"
+        "flistxattr\0" "fremovexattr\0" "fsetxattr\0" "fstat\0" "fstat64\0" "fstatat64\0" "fstatfs\0" "fstatfs64\0"
+        "ftruncate\0" "ftruncate64\0" "futimesat\0" "getcwd\0" "getdents\0" "getdents64\0" "getxattr\0" "getxattrat\0"
+        "inotify_add_watch\0" "inotify_init\0" "inotify_init1\0" "inotify_rm_watch\0" "lgetxattr\0" "link\0"
+        "linkat\0" "listmount\0" "listxattr\0" "listxattrat\0" "llistxattr\0" "lremovexattr\0" "lsetxattr\0" "lstat\0"
+        "lstat64\0" "mkdir\0" "mkdirat\0" "mknod\0" "mknodat\0" "newfstatat\0" "oldfstat\0" "oldlstat\0" "oldstat\0"
+        "open\0" "openat\0" "openat2\0" "readlink\0" "readlinkat\0" "removexattr\0" "removexattrat\0" "rename\0"
+        "renameat\0" "renameat2\0" "rmdir\0" "setxattr\0" "setxattrat\0" "stat\0" "stat64\0" "statfs\0" "statfs64\0"
+        "statmount\0" "statx\0" "symlink\0" "symlinkat\0" "truncate\0" "truncate64\0" "unlink\0" "unlinkat\0"
+        "utime\0" "utimensat\0" "utimensat_time64\0" "utimes\0";
 
-static const char *const io_event_members[] = {
-        "_newselect", "epoll_create", "epoll_create1", "epoll_ctl", "epoll_ctl_old", "epoll_pwait",
-        "epoll_pwait2", "epoll_wait", "epoll_wait_old", "eventfd", "eventfd2", "poll", "ppoll",
-        "ppoll_time64", "pselect6", "pselect6_time64", "select", NULL,
-};
+static const char io_event_members[] =
+        "_newselect\0" "epoll_create\0" "epoll_create1\0" "epoll_ctl\0" "epoll_ctl_old\0" "epoll_pwait\0"
+        "epoll_pwait2\0" "epoll_wait\0" "epoll_wait_old\0" "eventfd\0" "eventfd2\0" "poll\0" "ppoll\0"
+        "ppoll_time64\0" "pselect6\0" "pselect6_time64\0" "select\0";
 
-static const char *const ipc_members[] = {
-        "ipc", "memfd_create", "mq_getsetattr", "mq_notify", "mq_open", "mq_timedreceive",
-        "mq_timedreceive_time64", "mq_timedsend", "mq_timedsend_time64", "mq_unlink", "msgctl",
-        "msgget", "msgrcv", "msgsnd", "pipe", "pipe2", "process_madvise", "process_vm_readv",
-        "process_vm_writev", "semctl", "semget", "semop", "semtimedop", "semtimedop_time64",
-        "shmat", "shmctl", "shmdt", "shmget", NULL,
-};
+static const char ipc_members[] =
+        "ipc\0" "memfd_create\0" "mq_getsetattr\0" "mq_notify\0" "mq_open\0" "mq_timedreceive\0"
+        "mq_timedreceive_time64\0" "mq_timedsend\0" "mq_timedsend_time64\0" "mq_unlink\0" "msgctl\0" "msgget\0"
+        "msgrcv\0" "msgsnd\0" "pipe\0" "pipe2\0" "process_madvise\0" "process_vm_readv\0" "process_vm_writev\0"
+        "semctl\0" "semget\0" "semop\0" "semtimedop\0" "semtimedop_time64\0" "shmat\0" "shmctl\0" "shmdt\0" "shmget\0";
 
-static const char *const keyring_members[] = {
-        "add_key", "keyctl", "request_key", NULL,
-};
+static const char keyring_members[] =
+        "add_key\0" "keyctl\0" "request_key\0";
 
-static const char *const memlock_members[] = {
-        "mlock", "mlock2", "mlockall", "munlock", "munlockall", NULL,
-};
+static const char memlock_members[] =
+        "mlock\0" "mlock2\0" "mlockall\0" "munlock\0" "munlockall\0";
 
-static const char *const module_members[] = {
-        "delete_module", "finit_module", "init_module", NULL,
-};
+static const char module_members[] =
+        "delete_module\0" "finit_module\0" "init_module\0";
 
-static const char *const mount_members[] = {
-        "chroot", "fsconfig", "fsmount", "fsopen", "fspick", "mount", "mount_setattr", "move_mount",
-        "open_tree", "open_tree_attr", "pivot_root", "umount", "umount2", NULL,
-};
+static const char mount_members[] =
+        "chroot\0" "fsconfig\0" "fsmount\0" "fsopen\0" "fspick\0" "mount\0" "mount_setattr\0" "move_mount\0"
+        "open_tree\0" "open_tree_attr\0" "pivot_root\0" "umount\0" "umount2\0";
 
-static const char *const network_io_members[] = {
-        "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt",
-        "listen", "recv", "recvfrom", "recvmmsg", "recvmmsg_time64", "recvmsg", "send", "sendmmsg",
-        "sendmsg", "sendto", "setsockopt", "shutdown", "socket", "socketcall", "socketpair", NULL,
-};
+static const char network_io_members[] =
+        "accept\0" "accept4\0" "bind\0" "connect\0" "getpeername\0" "getsockname\0" "getsockopt\0" "listen\0" "recv\0"
+        "recvfrom\0" "recvmmsg\0" "recvmmsg_time64\0" "recvmsg\0" "send\0" "sendmmsg\0" "sendmsg\0" "sendto\0"
+        "setsockopt\0" "shutdown\0" "socket\0" "socketcall\0" "socketpair\0";
 
-static const char *const obsolete_members[] = {
-        "_sysctl", "afs_syscall", "bdflush", "break", "create_module", "ftime", "get_kernel_syms",
-        "getpmsg", "gtty", "idle", "lock", "mpx", "prof", "profil", "putpmsg", "query_module",
-        "security", "sgetmask", "ssetmask", "stime", "stty", "sysfs", "tuxcall", "ulimit", "uselib",
-        "ustat", "vserver", NULL,
-};
+static const char obsolete_members[] =
+        "_sysctl\0" "afs_syscall\0" "bdflush\0" "break\0" "create_module\0" "ftime\0" "get_kernel_syms\0" "getpmsg\0"
+        "gtty\0" "idle\0" "lock\0" "mpx\0" "prof\0" "profil\0" "putpmsg\0" "query_module\0" "security\0" "sgetmask\0"
+        "ssetmask\0" "stime\0" "stty\0" "sysfs\0" "tuxcall\0" "ulimit\0" "uselib\0" "ustat\0" "vserver\0";
 
-static const char *const pkey_members[] = {
-        "pkey_alloc", "pkey_free", "pkey_mprotect", NULL,
-};
+static const char pkey_members[] =
+        "pkey_alloc\0" "pkey_free\0" "pkey_mprotect\0";
 
-static const char *const privileged_members[] = {
-        "@chown", "@clock", "@module", "@raw-io", "@reboot", "@swap", "_sysctl", "acct", "bpf",
-        "capset", "chroot", "fanotify_init", "fanotify_mark", "nfsservctl", "open_by_handle_at",
-        "pivot_root", "quotactl", "quotactl_fd", "setdomainname", "setfsuid", "setfsuid32",
-        "setgroups", "setgroups32", "sethostname", "setresuid", "setresuid32", "setreuid",
-        "setreuid32", "setuid", "setuid32", "vhangup", NULL,
-};
+static const char privileged_members[] =
+        "@chown\0" "@clock\0" "@module\0" "@raw-io\0" "@reboot\0" "@swap\0" "_sysctl\0" "acct\0" "bpf\0" "capset\0"
+        "chroot\0" "fanotify_init\0" "fanotify_mark\0" "nfsservctl\0" "open_by_handle_at\0" "pivot_root\0"
+        "quotactl\0" "quotactl_fd\0" "setdomainname\0" "setfsuid\0" "setfsuid32\0" "setgroups\0" "setgroups32\0"
+        "sethostname\0" "setresuid\0" "setresuid32\0" "setreuid\0" "setreuid32\0" "setuid\0" "setuid32\0" "vhangup\0";
 
-static const char *const process_members[] = {
-        "capget", "clone", "clone3", "execveat", "fork", "getrusage", "kill", "pidfd_open",
-        "pidfd_send_signal", "prctl", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "setns",
-        "swapcontext", "tgkill", "times", "tkill", "unshare", "vfork", "wait4", "waitid", "waitpid",
-        NULL,
-};
+static const char process_members[] =
+        "capget\0" "clone\0" "clone3\0" "execveat\0" "fork\0" "getrusage\0" "kill\0" "pidfd_open\0"
+        "pidfd_send_signal\0" "prctl\0" "rt_sigqueueinfo\0" "rt_tgsigqueueinfo\0" "setns\0" "swapcontext\0" "tgkill\0"
+        "times\0" "tkill\0" "unshare\0" "vfork\0" "wait4\0" "waitid\0" "waitpid\0";
 
-static const char *const raw_io_members[] = {
-        "ioperm", "iopl", "pciconfig_iobase", "pciconfig_read", "pciconfig_write",
-        "s390_pci_mmio_read", "s390_pci_mmio_write", NULL,
-};
+static const char raw_io_members[] =
+        "ioperm\0" "iopl\0" "pciconfig_iobase\0" "pciconfig_read\0" "pciconfig_write\0" "s390_pci_mmio_read\0"
+        "s390_pci_mmio_write\0";
 
-static const char *const reboot_members[] = {
-        "kexec_file_load", "kexec_load", "reboot", NULL,
-};
+static const char reboot_members[] =
+        "kexec_file_load\0" "kexec_load\0" "reboot\0";
 
-static const char *const resources_members[] = {
-        "ioprio_set", "mbind", "migrate_pages", "move_pages", "nice", "sched_setaffinity",
-        "sched_setattr", "sched_setparam", "sched_setscheduler", "set_mempolicy",
-        "set_mempolicy_home_node", "setpriority", "setrlimit", NULL,
-};
+static const char resources_members[] =
+        "ioprio_set\0" "mbind\0" "migrate_pages\0" "move_pages\0" "nice\0" "sched_setaffinity\0" "sched_setattr\0"
+        "sched_setparam\0" "sched_setscheduler\0" "set_mempolicy\0" "set_mempolicy_home_node\0" "setpriority\0"
+        "setrlimit\0";
 
-static const char *const sandbox_members[] = {
-        "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "seccomp", NULL,
-};
+static const char sandbox_members[] =
+        "landlock_add_rule\0" "landlock_create_ruleset\0" "landlock_restrict_self\0" "seccomp\0";
 
-static const char *const setuid_members[] = {
-        "setgid", "setgid32", "setgroups", "setgroups32", "setregid", "setregid32", "setresgid",
-        "setresgid32", "setresuid", "setresuid32", "setreuid", "setreuid32", "setuid", "setuid32",
-        NULL,
-};
+static const char setuid_members[] =
+        "setgid\0" "setgid32\0" "setgroups\0" "setgroups32\0" "setregid\0" "setregid32\0" "setresgid\0"
+        "setresgid32\0" "setresuid\0" "setresuid32\0" "setreuid\0" "setreuid32\0" "setuid\0" "setuid32\0";
 
-static const char *const signal_members[] = {
-        "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigsuspend", "rt_sigtimedwait",
-        "rt_sigtimedwait_time64", "sigaction", "sigaltstack", "signal", "signalfd", "signalfd4",
-        "sigpending", "sigprocmask", "sigsuspend", NULL,
-};
+static const char signal_members[] =
+        "rt_sigaction\0" "rt_sigpending\0" "rt_sigprocmask\0" "rt_sigsuspend\0" "rt_sigtimedwait\0"
+        "rt_sigtimedwait_time64\0" "sigaction\0" "sigaltstack\0" "signal\0" "signalfd\0" "signalfd4\0" "sigpending\0"
+        "sigprocmask\0" "sigsuspend\0";
 
-static const char *const swap_members[] = {
-        "swapoff", "swapon", NULL,
-};
+static const char swap_members[] =
+        "swapoff\0" "swapon\0";
 
-static const char *const sync_members[] = {
-        "fdatasync", "fsync", "msync", "sync", "sync_file_range", "sync_file_range2", "syncfs",
-        NULL,
-};
+static const char sync_members[] =
+        "fdatasync\0" "fsync\0" "msync\0" "sync\0" "sync_file_range\0" "sync_file_range2\0" "syncfs\0";
 
-static const char *const system_service_members[] = {
-        "@aio", "@basic-io", "@chown", "@default", "@file-system", "@io-event", "@ipc", "@keyring",
-        "@memlock", "@network-io", "@process", "@resources", "@sandbox", "@setuid", "@signal",
-        "@sync", "@timer", "arm_fadvise64_64", "cachestat", "capget", "capset", "copy_file_range",
-        "fadvise64", "fadvise64_64", "flock", "get_mempolicy", "getcpu", "getpriority", "ioctl",
-        "ioprio_get", "kcmp", "lsm_get_self_attr", "lsm_list_modules", "madvise", "mremap",
-        "name_to_handle_at", "oldolduname", "olduname", "personality", "readahead", "readdir",
-        "remap_file_pages", "sched_get_priority_max", "sched_get_priority_min", "sched_getattr",
-        "sched_getparam", "sched_getscheduler", "sched_rr_get_interval",
-        "sched_rr_get_interval_time64", "sched_yield", "sendfile", "sendfile64", "setfsgid",
-        "setfsgid32", "setfsuid", "setfsuid32", "setpgid", "setsid", "splice", "sysinfo", "tee",
-        "umask", "uname", "userfaultfd", "vmsplice", NULL,
-};
+static const char system_service_members[] =
+        "@aio\0" "@basic-io\0" "@chown\0" "@default\0" "@file-system\0" "@io-event\0" "@ipc\0" "@keyring\0"
+        "@memlock\0" "@network-io\0" "@process\0" "@resources\0" "@sandbox\0" "@setuid\0" "@signal\0" "@sync\0"
+        "@timer\0" "arm_fadvise64_64\0" "cachestat\0" "capget\0" "capset\0" "copy_file_range\0" "fadvise64\0"
+        "fadvise64_64\0" "flock\0" "get_mempolicy\0" "getcpu\0" "getpriority\0" "ioctl\0" "ioprio_get\0" "kcmp\0"
+        "lsm_get_self_attr\0" "lsm_list_modules\0" "madvise\0" "mremap\0" "name_to_handle_at\0" "oldolduname\0"
+        "olduname\0" "personality\0" "readahead\0" "readdir\0" "remap_file_pages\0" "sched_get_priority_max\0"
+        "sched_get_priority_min\0" "sched_getattr\0" "sched_getparam\0" "sched_getscheduler\0"
+        "sched_rr_get_interval\0" "sched_rr_get_interval_time64\0" "sched_yield\0" "sendfile\0" "sendfile64\0"
+        "setfsgid\0" "setfsgid32\0" "setfsuid\0" "setfsuid32\0" "setpgid\0" "setsid\0" "splice\0" "sysinfo\0" "tee\0"
+        "umask\0" "uname\0" "userfaultfd\0" "vmsplice\0";
 
-static const char *const timer_members[] = {
-        "alarm", "getitimer", "setitimer", "timer_create", "timer_delete", "timer_getoverrun",
-        "timer_gettime", "timer_gettime64", "timer_settime", "timer_settime64", "timerfd_create",
-        "timerfd_gettime", "timerfd_gettime64", "timerfd_settime", "timerfd_settime64", "times",
-        NULL,
-};
+static const char timer_members[] =
+        "alarm\0" "getitimer\0" "setitimer\0" "timer_create\0" "timer_delete\0" "timer_getoverrun\0" "timer_gettime\0"
+        "timer_gettime64\0" "timer_settime\0" "timer_settime64\0" "timerfd_create\0" "timerfd_gettime\0"
+        "timerfd_gettime64\0" "timerfd_settime\0" "timerfd_settime64\0" "times\0";
 
-static const char *const known_members[] = {
-        "@obsolete", "_llseek", "_newselect", "accept", "accept4", "access", "acct", "add_key",
-        "adjtimex", "alarm", "arc_gettls", "arc_settls", "arc_usr_cmpxchg", "arch_prctl",
-        "arm_fadvise64_64", "atomic_barrier", "atomic_cmpxchg_32", "bind", "bpf", "brk", "cachectl",
-        "cacheflush", "cachestat", "capget", "capset", "chdir", "chmod", "chown", "chown32",
-        "chroot", "clock_adjtime", "clock_adjtime64", "clock_getres", "clock_getres_time64",
-        "clock_gettime", "clock_gettime64", "clock_nanosleep", "clock_nanosleep_time64",
-        "clock_settime", "clock_settime64", "clone", "clone3", "close", "close_range", "connect",
-        "copy_file_range", "creat", "delete_module", "dipc", "dup", "dup2", "dup3", "epoll_create",
-        "epoll_create1", "epoll_ctl", "epoll_ctl_old", "epoll_pwait", "epoll_pwait2", "epoll_wait",
-        "epoll_wait_old", "eventfd", "eventfd2", "exec_with_loader", "execv", "execve", "execveat",
-        "exit", "exit_group", "faccessat", "faccessat2", "fadvise64", "fadvise64_64", "fallocate",
-        "fanotify_init", "fanotify_mark", "fchdir", "fchmod", "fchmodat", "fchmodat2", "fchown",
-        "fchown32", "fchownat", "fcntl", "fcntl64", "fdatasync", "fgetxattr", "file_getattr",
-        "file_setattr", "finit_module", "flistxattr", "flock", "fork", "fremovexattr", "fsconfig",
-        "fsetxattr", "fsmount", "fsopen", "fspick", "fstat", "fstat64", "fstatat64", "fstatfs",
-        "fstatfs64", "fsync", "ftruncate", "ftruncate64", "futex", "futex_requeue", "futex_time64",
-        "futex_wait", "futex_waitv", "futex_wake", "futimesat", "get_mempolicy", "get_robust_list",
-        "get_thread_area", "getcpu", "getcwd", "getdents", "getdents64", "getdomainname",
-        "getdtablesize", "getegid", "getegid32", "geteuid", "geteuid32", "getgid", "getgid32",
-        "getgroups", "getgroups32", "gethostname", "getitimer", "getpagesize", "getpeername",
-        "getpgid", "getpgrp", "getpid", "getppid", "getpriority", "getrandom", "getresgid",
-        "getresgid32", "getresuid", "getresuid32", "getrlimit", "getrusage", "getsid",
-        "getsockname", "getsockopt", "gettid", "gettimeofday", "getuid", "getuid32", "getxattr",
-        "getxattrat", "getxgid", "getxpid", "getxuid", "init_module", "inotify_add_watch",
-        "inotify_init", "inotify_init1", "inotify_rm_watch", "io_cancel", "io_destroy",
-        "io_getevents", "io_pgetevents", "io_pgetevents_time64", "io_setup", "io_submit",
-        "io_uring_enter", "io_uring_register", "io_uring_setup", "ioctl", "ioperm", "iopl",
-        "ioprio_get", "ioprio_set", "ipc", "kcmp", "kern_features", "kexec_file_load", "kexec_load",
-        "keyctl", "kill", "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self",
-        "lchown", "lchown32", "lgetxattr", "link", "linkat", "listen", "listmount", "listns",
-        "listxattr", "listxattrat", "llistxattr", "lookup_dcookie", "lremovexattr", "lseek",
-        "lsetxattr", "lsm_get_self_attr", "lsm_list_modules", "lsm_set_self_attr", "lstat",
-        "lstat64", "madvise", "map_shadow_stack", "mbind", "membarrier", "memfd_create",
-        "memfd_secret", "memory_ordering", "migrate_pages", "mincore", "mkdir", "mkdirat", "mknod",
-        "mknodat", "mlock", "mlock2", "mlockall", "mmap", "mmap2", "modify_ldt", "mount",
-        "mount_setattr", "move_mount", "move_pages", "mprotect", "mq_getsetattr", "mq_notify",
-        "mq_open", "mq_timedreceive", "mq_timedreceive_time64", "mq_timedsend",
-        "mq_timedsend_time64", "mq_unlink", "mremap", "mseal", "msgctl", "msgget", "msgrcv",
-        "msgsnd", "msync", "multiplexer", "munlock", "munlockall", "munmap", "name_to_handle_at",
-        "nanosleep", "newfstatat", "nice", "old_adjtimex", "oldfstat", "oldlstat", "oldolduname",
-        "oldstat", "oldumount", "olduname", "open", "open_by_handle_at", "open_tree",
-        "open_tree_attr", "openat", "openat2", "or1k_atomic", "osf_fstat", "osf_fstatfs",
-        "osf_fstatfs64", "osf_getdirentries", "osf_getdomainname", "osf_getitimer", "osf_getrusage",
-        "osf_getsysinfo", "osf_gettimeofday", "osf_lstat", "osf_mount", "osf_proplist_syscall",
-        "osf_select", "osf_set_program_attributes", "osf_setitimer", "osf_setsysinfo",
-        "osf_settimeofday", "osf_shmat", "osf_sigprocmask", "osf_sigstack", "osf_stat",
-        "osf_statfs", "osf_statfs64", "osf_swapon", "osf_syscall", "osf_sysinfo",
-        "osf_usleep_thread", "osf_utimes", "osf_utsname", "osf_wait4", "pause", "pciconfig_iobase",
-        "pciconfig_read", "pciconfig_write", "perf_event_open", "perfctr", "personality",
-        "pidfd_getfd", "pidfd_open", "pidfd_send_signal", "pipe", "pipe2", "pivot_root",
-        "pkey_alloc", "pkey_free", "pkey_mprotect", "poll", "ppoll", "ppoll_time64", "prctl",
-        "pread64", "preadv", "preadv2", "prlimit64", "process_madvise", "process_mrelease",
-        "process_vm_readv", "process_vm_writev", "pselect6", "pselect6_time64", "ptrace",
-        "pwrite64", "pwritev", "pwritev2", "quotactl", "quotactl_fd", "read", "readahead",
-        "readdir", "readlink", "readlinkat", "readv", "reboot", "recv", "recvfrom", "recvmmsg",
-        "recvmmsg_time64", "recvmsg", "remap_file_pages", "removexattr", "removexattrat", "rename",
-        "renameat", "renameat2", "request_key", "restart_syscall", "riscv_flush_icache",
-        "riscv_hwprobe", "rmdir", "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask",
-        "rt_sigqueueinfo", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait",
-        "rt_sigtimedwait_time64", "rt_tgsigqueueinfo", "rtas", "s390_guarded_storage",
-        "s390_pci_mmio_read", "s390_pci_mmio_write", "s390_runtime_instr", "s390_sthyi",
-        "sched_get_affinity", "sched_get_priority_max", "sched_get_priority_min",
-        "sched_getaffinity", "sched_getattr", "sched_getparam", "sched_getscheduler",
-        "sched_rr_get_interval", "sched_rr_get_interval_time64", "sched_set_affinity",
-        "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler", "sched_yield",
-        "seccomp", "select", "semctl", "semget", "semop", "semtimedop", "semtimedop_time64", "send",
-        "sendfile", "sendfile64", "sendmmsg", "sendmsg", "sendto", "set_mempolicy",
-        "set_mempolicy_home_node", "set_robust_list", "set_thread_area", "set_tid_address",
-        "setdomainname", "setfsgid", "setfsgid32", "setfsuid", "setfsuid32", "setgid", "setgid32",
-        "setgroups", "setgroups32", "sethae", "sethostname", "setitimer", "setns", "setpgid",
-        "setpgrp", "setpriority", "setregid", "setregid32", "setresgid", "setresgid32", "setresuid",
-        "setresuid32", "setreuid", "setreuid32", "setrlimit", "setsid", "setsockopt",
-        "settimeofday", "setuid", "setuid32", "setxattr", "setxattrat", "sgetmask", "shmat",
-        "shmctl", "shmdt", "shmget", "shutdown", "sigaction", "sigaltstack", "signal", "signalfd",
-        "signalfd4", "sigpending", "sigprocmask", "sigreturn", "sigsuspend", "socket", "socketcall",
-        "socketpair", "splice", "spu_create", "spu_run", "ssetmask", "stat", "stat64", "statfs",
-        "statfs64", "statmount", "statx", "stime", "subpage_prot", "swapcontext", "swapoff",
-        "swapon", "switch_endian", "symlink", "symlinkat", "sync", "sync_file_range",
-        "sync_file_range2", "syncfs", "sys_debug_setcontext", "syscall", "sysfs", "sysinfo",
-        "syslog", "sysmips", "tee", "tgkill", "time", "timer_create", "timer_delete",
-        "timer_getoverrun", "timer_gettime", "timer_gettime64", "timer_settime", "timer_settime64",
-        "timerfd", "timerfd_create", "timerfd_gettime", "timerfd_gettime64", "timerfd_settime",
-        "timerfd_settime64", "times", "tkill", "truncate", "truncate64", "ugetrlimit", "umask",
-        "umount", "umount2", "uname", "unlink", "unlinkat", "unshare", "userfaultfd", "ustat",
-        "utime", "utimensat", "utimensat_time64", "utimes", "utrap_install", "vfork", "vhangup",
-        "vm86", "vm86old", "vmsplice", "wait4", "waitid", "waitpid", "write", "writev", NULL,
-};
+static const char known_members[] =
+        "@obsolete\0" "_llseek\0" "_newselect\0" "accept\0" "accept4\0" "access\0" "acct\0" "add_key\0" "adjtimex\0"
+        "alarm\0" "arc_gettls\0" "arc_settls\0" "arc_usr_cmpxchg\0" "arch_prctl\0" "arm_fadvise64_64\0"
+        "atomic_barrier\0" "atomic_cmpxchg_32\0" "bind\0" "bpf\0" "brk\0" "cachectl\0" "cacheflush\0" "cachestat\0"
+        "capget\0" "capset\0" "chdir\0" "chmod\0" "chown\0" "chown32\0" "chroot\0" "clock_adjtime\0"
+        "clock_adjtime64\0" "clock_getres\0" "clock_getres_time64\0" "clock_gettime\0" "clock_gettime64\0"
+        "clock_nanosleep\0" "clock_nanosleep_time64\0" "clock_settime\0" "clock_settime64\0" "clone\0" "clone3\0"
+        "close\0" "close_range\0" "connect\0" "copy_file_range\0" "creat\0" "delete_module\0" "dipc\0" "dup\0"
+        "dup2\0" "dup3\0" "epoll_create\0" "epoll_create1\0" "epoll_ctl\0" "epoll_ctl_old\0" "epoll_pwait\0"
+        "epoll_pwait2\0" "epoll_wait\0" "epoll_wait_old\0" "eventfd\0" "eventfd2\0" "exec_with_loader\0" "execv\0"
+        "execve\0" "execveat\0" "exit\0" "exit_group\0" "faccessat\0" "faccessat2\0" "fadvise64\0" "fadvise64_64\0"
+        "fallocate\0" "fanotify_init\0" "fanotify_mark\0" "fchdir\0" "fchmod\0" "fchmodat\0" "fchmodat2\0" "fchown\0"
+        "fchown32\0" "fchownat\0" "fcntl\0" "fcntl64\0" "fdatasync\0" "fgetxattr\0" "file_getattr\0" "file_setattr\0"
+        "finit_module\0" "flistxattr\0" "flock\0" "fork\0" "fremovexattr\0" "fsconfig\0" "fsetxattr\0" "fsmount\0"
+        "fsopen\0" "fspick\0" "fstat\0" "fstat64\0" "fstatat64\0" "fstatfs\0" "fstatfs64\0" "fsync\0" "ftruncate\0"
+        "ftruncate64\0" "futex\0" "futex_requeue\0" "futex_time64\0" "futex_wait\0" "futex_waitv\0" "futex_wake\0"
+        "futimesat\0" "get_mempolicy\0" "get_robust_list\0" "get_thread_area\0" "getcpu\0" "getcwd\0" "getdents\0"
+        "getdents64\0" "getdomainname\0" "getdtablesize\0" "getegid\0" "getegid32\0" "geteuid\0" "geteuid32\0"
+        "getgid\0" "getgid32\0" "getgroups\0" "getgroups32\0" "gethostname\0" "getitimer\0" "getpagesize\0"
+        "getpeername\0" "getpgid\0" "getpgrp\0" "getpid\0" "getppid\0" "getpriority\0" "getrandom\0" "getresgid\0"
+        "getresgid32\0" "getresuid\0" "getresuid32\0" "getrlimit\0" "getrusage\0" "getsid\0" "getsockname\0"
+        "getsockopt\0" "gettid\0" "gettimeofday\0" "getuid\0" "getuid32\0" "getxattr\0" "getxattrat\0" "getxgid\0"
+        "getxpid\0" "getxuid\0" "init_module\0" "inotify_add_watch\0" "inotify_init\0" "inotify_init1\0"
+        "inotify_rm_watch\0" "io_cancel\0" "io_destroy\0" "io_getevents\0" "io_pgetevents\0" "io_pgetevents_time64\0"
+        "io_setup\0" "io_submit\0" "io_uring_enter\0" "io_uring_register\0" "io_uring_setup\0" "ioctl\0" "ioperm\0"
+        "iopl\0" "ioprio_get\0" "ioprio_set\0" "ipc\0" "kcmp\0" "kern_features\0" "kexec_file_load\0" "kexec_load\0"
+        "keyctl\0" "kill\0" "landlock_add_rule\0" "landlock_create_ruleset\0" "landlock_restrict_self\0" "lchown\0"
+        "lchown32\0" "lgetxattr\0" "link\0" "linkat\0" "listen\0" "listmount\0" "listns\0" "listxattr\0"
+        "listxattrat\0" "llistxattr\0" "lookup_dcookie\0" "lremovexattr\0" "lseek\0" "lsetxattr\0"
+        "lsm_get_self_attr\0" "lsm_list_modules\0" "lsm_set_self_attr\0" "lstat\0" "lstat64\0" "madvise\0"
+        "map_shadow_stack\0" "mbind\0" "membarrier\0" "memfd_create\0" "memfd_secret\0" "memory_ordering\0"
+        "migrate_pages\0" "mincore\0" "mkdir\0" "mkdirat\0" "mknod\0" "mknodat\0" "mlock\0" "mlock2\0" "mlockall\0"
+        "mmap\0" "mmap2\0" "modify_ldt\0" "mount\0" "mount_setattr\0" "move_mount\0" "move_pages\0" "mprotect\0"
+        "mq_getsetattr\0" "mq_notify\0" "mq_open\0" "mq_timedreceive\0" "mq_timedreceive_time64\0" "mq_timedsend\0"
+        "mq_timedsend_time64\0" "mq_unlink\0" "mremap\0" "mseal\0" "msgctl\0" "msgget\0" "msgrcv\0" "msgsnd\0"
+        "msync\0" "multiplexer\0" "munlock\0" "munlockall\0" "munmap\0" "name_to_handle_at\0" "nanosleep\0"
+        "newfstatat\0" "nice\0" "old_adjtimex\0" "oldfstat\0" "oldlstat\0" "oldolduname\0" "oldstat\0" "oldumount\0"
+        "olduname\0" "open\0" "open_by_handle_at\0" "open_tree\0" "open_tree_attr\0" "openat\0" "openat2\0"
+        "or1k_atomic\0" "osf_fstat\0" "osf_fstatfs\0" "osf_fstatfs64\0" "osf_getdirentries\0" "osf_getdomainname\0"
+        "osf_getitimer\0" "osf_getrusage\0" "osf_getsysinfo\0" "osf_gettimeofday\0" "osf_lstat\0" "osf_mount\0"
+        "osf_proplist_syscall\0" "osf_select\0" "osf_set_program_attributes\0" "osf_setitimer\0" "osf_setsysinfo\0"
+        "osf_settimeofday\0" "osf_shmat\0" "osf_sigprocmask\0" "osf_sigstack\0" "osf_stat\0" "osf_statfs\0"
+        "osf_statfs64\0" "osf_swapon\0" "osf_syscall\0" "osf_sysinfo\0" "osf_usleep_thread\0" "osf_utimes\0"
+        "osf_utsname\0" "osf_wait4\0" "pause\0" "pciconfig_iobase\0" "pciconfig_read\0" "pciconfig_write\0"
+        "perf_event_open\0" "perfctr\0" "personality\0" "pidfd_getfd\0" "pidfd_open\0" "pidfd_send_signal\0" "pipe\0"
+        "pipe2\0" "pivot_root\0" "pkey_alloc\0" "pkey_free\0" "pkey_mprotect\0" "poll\0" "ppoll\0" "ppoll_time64\0"
+        "prctl\0" "pread64\0" "preadv\0" "preadv2\0" "prlimit64\0" "process_madvise\0" "process_mrelease\0"
+        "process_vm_readv\0" "process_vm_writev\0" "pselect6\0" "pselect6_time64\0" "ptrace\0" "pwrite64\0"
+        "pwritev\0" "pwritev2\0" "quotactl\0" "quotactl_fd\0" "read\0" "readahead\0" "readdir\0" "readlink\0"
+        "readlinkat\0" "readv\0" "reboot\0" "recv\0" "recvfrom\0" "recvmmsg\0" "recvmmsg_time64\0" "recvmsg\0"
+        "remap_file_pages\0" "removexattr\0" "removexattrat\0" "rename\0" "renameat\0" "renameat2\0" "request_key\0"
+        "restart_syscall\0" "riscv_flush_icache\0" "riscv_hwprobe\0" "rmdir\0" "rseq\0" "rt_sigaction\0"
+        "rt_sigpending\0" "rt_sigprocmask\0" "rt_sigqueueinfo\0" "rt_sigreturn\0" "rt_sigsuspend\0"
+        "rt_sigtimedwait\0" "rt_sigtimedwait_time64\0" "rt_tgsigqueueinfo\0" "rtas\0" "s390_guarded_storage\0"
+        "s390_pci_mmio_read\0" "s390_pci_mmio_write\0" "s390_runtime_instr\0" "s390_sthyi\0" "sched_get_affinity\0"
+        "sched_get_priority_max\0" "sched_get_priority_min\0" "sched_getaffinity\0" "sched_getattr\0"
+        "sched_getparam\0" "sched_getscheduler\0" "sched_rr_get_interval\0" "sched_rr_get_interval_time64\0"
+        "sched_set_affinity\0" "sched_setaffinity\0" "sched_setattr\0" "sched_setparam\0" "sched_setscheduler\0"
+        "sched_yield\0" "seccomp\0" "select\0" "semctl\0" "semget\0" "semop\0" "semtimedop\0" "semtimedop_time64\0"
+        "send\0" "sendfile\0" "sendfile64\0" "sendmmsg\0" "sendmsg\0" "sendto\0" "set_mempolicy\0"
+        "set_mempolicy_home_node\0" "set_robust_list\0" "set_thread_area\0" "set_tid_address\0" "setdomainname\0"
+        "setfsgid\0" "setfsgid32\0" "setfsuid\0" "setfsuid32\0" "setgid\0" "setgid32\0" "setgroups\0" "setgroups32\0"
+        "sethae\0" "sethostname\0" "setitimer\0" "setns\0" "setpgid\0" "setpgrp\0" "setpriority\0" "setregid\0"
+        "setregid32\0" "setresgid\0" "setresgid32\0" "setresuid\0" "setresuid32\0" "setreuid\0" "setreuid32\0"
+        "setrlimit\0" "setsid\0" "setsockopt\0" "settimeofday\0" "setuid\0" "setuid32\0" "setxattr\0" "setxattrat\0"
+        "sgetmask\0" "shmat\0" "shmctl\0" "shmdt\0" "shmget\0" "shutdown\0" "sigaction\0" "sigaltstack\0" "signal\0"
+        "signalfd\0" "signalfd4\0" "sigpending\0" "sigprocmask\0" "sigreturn\0" "sigsuspend\0" "socket\0"
+        "socketcall\0" "socketpair\0" "splice\0" "spu_create\0" "spu_run\0" "ssetmask\0" "stat\0" "stat64\0"
+        "statfs\0" "statfs64\0" "statmount\0" "statx\0" "stime\0" "subpage_prot\0" "swapcontext\0" "swapoff\0"
+        "swapon\0" "switch_endian\0" "symlink\0" "symlinkat\0" "sync\0" "sync_file_range\0" "sync_file_range2\0"
+        "syncfs\0" "sys_debug_setcontext\0" "syscall\0" "sysfs\0" "sysinfo\0" "syslog\0" "sysmips\0" "tee\0"
+        "tgkill\0" "time\0" "timer_create\0" "timer_delete\0" "timer_getoverrun\0" "timer_gettime\0"
+        "timer_gettime64\0" "timer_settime\0" "timer_settime64\0" "timerfd\0" "timerfd_create\0" "timerfd_gettime\0"
+        "timerfd_gettime64\0" "timerfd_settime\0" "timerfd_settime64\0" "times\0" "tkill\0" "truncate\0"
+        "truncate64\0" "ugetrlimit\0" "umask\0" "umount\0" "umount2\0" "uname\0" "unlink\0" "unlinkat\0" "unshare\0"
+        "userfaultfd\0" "ustat\0" "utime\0" "utimensat\0" "utimensat_time64\0" "utimes\0" "utrap_install\0" "vfork\0"
+        "vhangup\0" "vm86\0" "vm86old\0" "vmsplice\0" "wait4\0" "waitid\0" "waitpid\0" "write\0" "writev\0";
 
 static const struct syscall_group groups[] = {
         { "@default", "What any program needs to start, wait, tell time and end", default_members },

@@ -3,12 +3,16 @@
 #pragma once
 
 #include <stddef.h>
+#include <string.h>
 
 struct syscall_group {
         const char *name;           /* with its "@" */
         const char *summary;        /* one line for people */
-        const char *const *members; /* names, or other groups with their "@"; ends with NULL */
+        const char *members; /* names, or other groups with their "@", each with its NUL; an empty one ends them */
 };
+
+/* One string in place of pointers: a program that is placed at random would have to write each of these, in each of its processes. */
+#define FOR_EACH_MEMBER(m, group) for (const char *m = (group)->members; *m; m += strlen(m) + 1)
 
 /* NULL if there is no such group. */
 const struct syscall_group *syscall_group_find(const char *name);

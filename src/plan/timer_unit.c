@@ -103,6 +103,11 @@ int timer_unit_check(const struct unit_line *l, const struct facts *facts, const
         return section_read_line(l, rows, ELEMENTS(rows), &r, e);
 }
 
+bool timer_unit_applies(const char *name)
+{
+        return section_applies(rows, ELEMENTS(rows), name);
+}
+
 void timer_unit_done(struct timer_unit *t)
 {
         forget_expressions(t);

@@ -39,6 +39,8 @@ int timer_unit_parse(const struct unit_file *f, const struct unit_name *name, co
                      struct strings *notes, struct timer_unit *ret, struct error *e);
 /* Whether one line of [Timer] can be read. */
 int timer_unit_check(const struct unit_line *l, const struct facts *facts, const struct zone_source *zones, struct error *e);
+/* Whether a directive of [Timer] is carried out. */
+bool timer_unit_applies(const char *name);
 void timer_unit_done(struct timer_unit *t);
 #define CLEAN_TIMER_UNIT CLEAN(timer_unit_done)
 

@@ -507,6 +507,14 @@ static int load(struct reading *r)
         return k;
 }
 
+bool graph_applies(const char *name)
+{
+        for (size_t i = 0; i < ELEMENTS(words); i++)
+                if (text_equal(words[i].name, name))
+                        return true;
+        return text_equal(name, "DefaultDependencies");
+}
+
 int graph_load(const struct graph_options *o, const struct graph_source *source, struct graph *ret, struct error *e)
 {
         CLEAN_GRAPH struct graph g = { 0 };

@@ -109,6 +109,8 @@ struct graph_order {
 enum { GRAPH_NONE = 0xffffffff };
 
 /* Ids of errors: "graph.name", "graph.limit", "graph.value", that of a specifier. */
+/* Whether a directive of [Unit] is one of those that bind units to each other. */
+bool graph_applies(const char *name);
 int graph_load(const struct graph_options *o, const struct graph_source *source, struct graph *ret, struct error *e);
 /* Ids: "graph.missing", "graph.conflict", "graph.cycle", or that of the unit that cannot be read. ret of graph_load; once. */
 int graph_plan(struct graph *g, const struct graph_options *o, const struct graph_source *source, struct error *e);

@@ -124,6 +124,14 @@ int section_refused(const struct section_reading *r, const struct section_row *r
         return error_set(e, EOPNOTSUPP, "directive.unsupported", "Bulkhead does not carry out %s=", row->name);
 }
 
+bool section_applies(const struct section_row *rows, size_t count, const char *name)
+{
+        for (size_t i = 0; i < count; i++)
+                if (text_equal(name, rows[i].name))
+                        return rows[i].read != section_refused;
+        return false;
+}
+
 int section_read_line(const struct unit_line *l, const struct section_row *rows, size_t count, const struct section_reading *r, struct error *e)
 {
         for (size_t i = 0; i < count; i++)

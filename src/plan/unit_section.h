@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reads a section of a unit into a struct, by a table of names: what [Timer] and [Socket] have in common. Pure.
+ * Reads a section of a unit into a struct, by a table of names: what [Timer], [Socket] and [Path] have in common. Pure.
  *
  * An empty value sets what a directive had before all files. A value that cannot be read is an error, or a note if lenient, as are names that
  * systemd does not know; names that it knows and the table does not are passed over.
@@ -36,6 +36,9 @@ int section_read(const struct unit_file *f, const char *section, const struct se
 
 /* The same of one line, without a line "while". */
 int section_read_line(const struct unit_line *l, const struct section_row *rows, size_t count, const struct section_reading *r, struct error *e);
+
+/* Whether the table has it, and not only to refuse it. */
+bool section_applies(const struct section_row *rows, size_t count, const char *name);
 
 /* Readers, with the type of the member; id "directive.value". */
 section_reader section_bool;    /* bool */

@@ -8,6 +8,8 @@ static int supervise(const struct service_options *o, struct error *e)
 {
         if (text_ends(o->unit, ".socket"))
                 return socket_supervise(o, e);
+        if (text_ends(o->unit, ".path"))
+                return path_supervise(o, e);
         return text_ends(o->unit, ".timer") ? timer_supervise(o, e) : service_supervise(o, e);
 }
 

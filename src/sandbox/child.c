@@ -272,6 +272,8 @@ static int stage_birth(struct child *c, struct error *e)
 static int stage_wait(struct child *c, struct error *e)
 {
         int r = is_container(c) ? container_wait(c, e) : 0;
+        if (c->s->host->outlives && prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0) < 0)
+                return error_errno(e, errno, "spawn.failed", "giving up the death signal");
         if (r == 0 && is_container(c) && !c->s->plan->argv.count)
                 r = error_set(e, EINVAL, "config.process", "config.json: /process: is missing: there is nothing to start");
         return r == 0 ? run_hooks(c, PLAN_HOOK_START_CONTAINER, "created", e) : r;

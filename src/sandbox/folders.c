@@ -13,15 +13,16 @@
 #include "sandbox/sandbox.h"
 
 static const struct folder_kind {
-        const char *directive, *variable, *base, *user_base;
+        const char *directive, *variable, *base;
+        enum user_folder user_base; /* but for those that go with the run: they lie below XDG_RUNTIME_DIR */
         int exit_status;
         bool owned, removed;
 } kinds[PLAN_FOLDER_KINDS] = {
-        [PLAN_RUNTIME_FOLDER] = { "RuntimeDirectory", "RUNTIME_DIRECTORY", "/run", "XDG_RUNTIME_DIR", STATUS_RUNTIME_DIRECTORY, true, true },
-        [PLAN_STATE_FOLDER] = { "StateDirectory", "STATE_DIRECTORY", "/var/lib", ".local/state", STATUS_STATE_DIRECTORY, true, false },
-        [PLAN_CACHE_FOLDER] = { "CacheDirectory", "CACHE_DIRECTORY", "/var/cache", ".cache", STATUS_CACHE_DIRECTORY, true, false },
-        [PLAN_LOGS_FOLDER] = { "LogsDirectory", "LOGS_DIRECTORY", "/var/log", ".local/state/log", STATUS_LOGS_DIRECTORY, true, false },
-        [PLAN_CONFIGURATION_FOLDER] = { "ConfigurationDirectory", "CONFIGURATION_DIRECTORY", "/etc", ".config", STATUS_CONFIGURATION_DIRECTORY, false, false },
+        [PLAN_RUNTIME_FOLDER] = { "RuntimeDirectory", "RUNTIME_DIRECTORY", "/run", USER_HOME, STATUS_RUNTIME_DIRECTORY, true, true },
+        [PLAN_STATE_FOLDER] = { "StateDirectory", "STATE_DIRECTORY", "/var/lib", USER_STATE, STATUS_STATE_DIRECTORY, true, false },
+        [PLAN_CACHE_FOLDER] = { "CacheDirectory", "CACHE_DIRECTORY", "/var/cache", USER_CACHE, STATUS_CACHE_DIRECTORY, true, false },
+        [PLAN_LOGS_FOLDER] = { "LogsDirectory", "LOGS_DIRECTORY", "/var/log", USER_LOGS, STATUS_LOGS_DIRECTORY, true, false },
+        [PLAN_CONFIGURATION_FOLDER] = { "ConfigurationDirectory", "CONFIGURATION_DIRECTORY", "/etc", USER_CONFIGURATION, STATUS_CONFIGURATION_DIRECTORY, false, false },
 };
 
 /* The place of all folders of one kind. */
@@ -47,8 +48,8 @@ static char *base_of(const struct sandbox *s, const struct folder_kind *k)
         if (!s->plan->user_mode)
                 return xstrdup(k->base);
         if (k->removed)
-                return xstrdup(getenv(k->user_base) ? getenv(k->user_base) : s->host->shared_folder);
-        return xprintf("%s/%s", s->account.home, k->user_base);
+                return xstrdup(getenv("XDG_RUNTIME_DIR") ? getenv("XDG_RUNTIME_DIR") : s->host->shared_folder);
+        return account_folder(&s->account, k->user_base);
 }
 
 static int place_open(struct sandbox *s, enum plan_folder_kind kind, struct place *ret)

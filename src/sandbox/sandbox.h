@@ -29,6 +29,7 @@ struct sandbox_host {
         bool report_live;           /* they are told of as they happen, into a pipe that does not block */
         int observe_fd;             /* socket of whoever watches the payload's calls (observe.h); 0: nobody */
         bool track;                 /* a control group of its own even without limits */
+        bool outlives;              /* the payload may live on when its supervisor ends; until it runs it dies with it all the same */
         bool per_command;           /* services: the environment is built for each command (command.h) */
         int (*note)(void *context, const char *kind, const char *path); /* "tree", "file" or "cgroup"; 0 or -errno */
         /* What stands at "at" was made for the run and is about to be renamed to path, outside the marked places. */

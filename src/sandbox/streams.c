@@ -26,6 +26,10 @@ static size_t shared_stream(const struct plan_stream *s, size_t i)
         /* Output goes to the terminal that input comes from, unless it is said to go elsewhere. */
         if (i && s[0].kind == PLAN_STREAM_TTY && (s[i].kind == PLAN_STREAM_TTY || (s[i].kind == PLAN_STREAM_INHERIT && (i == 1 || s[1].kind == PLAN_STREAM_INHERIT))))
                 return 0;
+        /* A descriptor that was handed over is shared where "inherit" stands; standard error then goes with the output, as it always does. */
+        const bool given = s[0].kind == PLAN_STREAM_SOCKET || s[0].kind == PLAN_STREAM_NAMED, passes = s[1].kind == PLAN_STREAM_INHERIT && s[1].origin;
+        if (i && given && s[i].kind == PLAN_STREAM_INHERIT && passes)
+                return 0;
         if (i == 2 && s[1].kind == PLAN_STREAM_TTY && s[2].kind == PLAN_STREAM_TTY)
                 return 1;
         if (i == 2 && s[1].kind != PLAN_STREAM_INHERIT && s[1].kind != PLAN_STREAM_LOG && (s[2].kind == PLAN_STREAM_INHERIT || is_same_file(&s[1], &s[2])))
@@ -50,6 +54,8 @@ static int open_stream(const struct plan *p, size_t i)
         static const int flags[] = { [PLAN_STREAM_FILE] = 0, [PLAN_STREAM_APPEND] = O_APPEND, [PLAN_STREAM_TRUNCATE] = O_TRUNC };
         if (s[i].kind == PLAN_STREAM_TTY)
                 return terminal_open(&p->process);
+        if (s[i].kind == PLAN_STREAM_SOCKET || s[i].kind == PLAN_STREAM_NAMED)
+                return -ENOENT; /* whoever has some puts it there before */
         if (s[i].kind == PLAN_STREAM_DATA)
                 return open_data(&p->process.input);
         bool null = s[i].kind == PLAN_STREAM_NULL, both = i == 0 && (is_same_file(&s[0], &s[1]) || is_same_file(&s[0], &s[2]));
@@ -69,6 +75,12 @@ int streams_open(const struct plan *p, int fds[PLAN_STREAMS], struct error *e)
                 fds[i] = open_stream(p, i);
                 if (fds[i] >= 0)
                         continue;
+                if (s[i].kind == PLAN_STREAM_SOCKET || s[i].kind == PLAN_STREAM_NAMED) {
+                        const char *named = s[i].kind == PLAN_STREAM_NAMED ? " of this name" : "";
+                        error_set(e, ENOENT, "stdio.socket", "there is no socket%s for %s: only a service that a socket unit starts is given any", named, rows[i].name);
+                        error_status(e, rows[i].exit_status);
+                        return error_while(e, "applying %s", s[i].origin);
+                }
                 const char *what = s[i].path ? s[i].path : s[i].kind == PLAN_STREAM_TTY ? p->process.tty.path ? p->process.tty.path : "/dev/console"
                                    : s[i].kind == PLAN_STREAM_DATA ? "memory" : "/dev/null";
                 error_errno(e, fds[i], "stdio.file", "opening %s for %s", what, rows[i].name);

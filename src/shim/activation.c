@@ -8,6 +8,7 @@
 #include "os/file.h"
 #include "plan/run_profile.h"
 #include "plan/unit_words.h"
+#include "sandbox/streams.h"
 #include "shim/condition_check.h"
 #include "shim/undo.h"
 #include "shim/unit_snapshot.h"
@@ -24,24 +25,31 @@ static int assign(const struct unit_file *u, const struct unit_line *l, const st
         return error_while(e, "reading %s", place);
 }
 
-int activation_compile(const struct unit_file *u, const struct facts *facts, const char *profile, bool lenient, struct settings *settings, struct plan *plan,
-                       struct error *e)
+int activation_compile(const struct unit_file *u, const char *section, const struct facts *facts, const char *profile, bool lenient,
+                       struct settings *settings, struct plan *plan, struct error *e)
 {
         const struct unit_line *l;
         settings->lenient = lenient;
         int r = run_profile_assign(profile, facts, settings, e);
-        for (size_t at = 0; r == 0 && (l = unit_file_next(u, "Service", NULL, &at));)
+        for (size_t at = 0; r == 0 && (l = unit_file_next(u, section, NULL, &at));)
                 if (directive_is_known(l->name))
                         r = assign(u, l, facts, settings, e);
         return r == 0 ? settings_compile(settings, facts, plan, e) : r;
 }
 
+static void drop_settings(struct activation *a)
+{
+        if (a->settings)
+                settings_done(a->settings);
+        free(a->settings);
+        a->settings = NULL;
+}
+
 static void forget(struct activation *a)
 {
-        settings_done(&a->settings);
+        drop_settings(a);
         plan_done(&a->plan);
         facts_done(&a->facts);
-        a->settings = (struct settings){ 0 };
         a->plan = (struct plan){ 0 };
         a->facts = (struct host_facts){ 0 };
 }
@@ -69,6 +77,7 @@ int activation_read(struct activation *a, struct service *service, struct error 
         if (r < 0)
                 return r;
         forget(a);
+        a->settings = xalloc(1, sizeof *a->settings);
         facts_gather(&a->facts, a->name, a->user_mode);
         r = service_read(&file, &a->facts.facts, a->lenient, &fresh, e);
         if (r < 0)
@@ -77,7 +86,34 @@ int activation_read(struct activation *a, struct service *service, struct error 
         *service = fresh;
         r = check_conditions(&file, &a->facts.facts, a->lenient, e);
         if (r == 0)
-                r = activation_compile(&file, &a->facts.facts, a->profile, a->lenient, &a->settings, &a->plan, e);
+                r = activation_compile(&file, "Service", &a->facts.facts, a->profile, a->lenient, a->settings, &a->plan, e);
+        a->plan.seal = a->seal;
+        return r;
+}
+
+int activation_read_life(struct activation *a, struct service *service, struct error *e)
+{
+        CLEAN_UNIT_FILE struct unit_file file = { 0 };
+        struct service fresh;
+        int r = unit_snapshot_load(a->run->dir_fd, UNIT_SERVICE, a->lenient, &file, e);
+        if (r < 0)
+                return r;
+        forget(a);
+        facts_gather(&a->facts, a->name, a->user_mode);
+        r = service_read(&file, &a->facts.facts, a->lenient, &fresh, e);
+        if (r < 0)
+                return r;
+        service_done(service);
+        *service = fresh;
+        return 0;
+}
+
+int activation_read_section(struct activation *a, const struct unit_file *file, const char *section, struct error *e)
+{
+        forget(a);
+        a->settings = xalloc(1, sizeof *a->settings);
+        facts_gather(&a->facts, a->name, a->user_mode);
+        int r = activation_compile(file, section, &a->facts.facts, a->profile, a->lenient, a->settings, &a->plan, e);
         a->plan.seal = a->seal;
         return r;
 }
@@ -99,7 +135,7 @@ static int made(void *context, const char *at, const char *path)
 /* Where services hear of us. Its place is in everybody's reach, other than the folders of runs. */
 static int name_notify_socket(struct activation *a, const struct service *s, struct error *e)
 {
-        if (s->notify_access == NOTIFY_NONE)
+        if (!s || s->notify_access == NOTIFY_NONE)
                 return 0;
         CLEAN_FREE char *folder = xprintf("%s/notify", a->root_path);
         if ((mkdir(folder, 0711) < 0 && errno != EEXIST) || chmod(folder, 0711) < 0) /* whatever our umask is: users of their own pass through */
@@ -124,8 +160,8 @@ int activation_open(struct activation *a, const struct service *service, struct 
         int r = name_notify_socket(a, service, e);
         if (r < 0)
                 return r;
-        a->host = (struct sandbox_host){ .run_folder = NULL, .shared_folder = a->root_path, .invocation_id = a->invocation_id, .report_fd = a->report_fd, .report_live = true, .observe_fd = a->observe_fd,
-                                         .track = true, .per_command = true, .note = note, .made = made, .context = a };
+        a->host = (struct sandbox_host){ .run_folder = NULL, .shared_folder = a->root_path, .invocation_id = a->invocation_id, .report_fd = a->report_fd > 0 ? a->report_fd : -EBADF, .report_live = true, .observe_fd = a->observe_fd,
+                                         .track = true, .outlives = a->outlives, .per_command = true, .note = note, .made = made, .context = a };
         CLEAN_FREE char *folder = xprintf("%s/runs/%s", a->root_path, a->run->unit);
         a->host.run_folder = plan_keep(&a->plan, TAKE_PTR(folder));
         a->open = true;
@@ -135,6 +171,44 @@ int activation_open(struct activation *a, const struct service *service, struct 
 
 /* ---- commands ---- */
 
+bool activation_uses_socket(const struct activation *a)
+{
+        for (size_t i = 0; i < PLAN_STREAMS; i++)
+                if (a->plan.process.streams[i].kind == PLAN_STREAM_SOCKET)
+                        return true;
+        return false;
+}
+
+static int many_sockets(const struct plan_stream *s, unsigned count, struct error *e)
+{
+        error_set(e, EINVAL, "stdio.socket", "the service has %u sockets, and a standard stream can be one", count);
+        error_hint(e, "fd:NAME takes the one that FileDescriptorName= names");
+        return error_while(e, "applying %s", s->origin);
+}
+
+/* Where there is none, whoever opens the streams says so. */
+static int place_given(const struct activation *a, int fds[PLAN_STREAMS], struct error *e)
+{
+        const struct service_notify *n = a->given;
+        for (size_t i = 0; n && i < PLAN_STREAMS; i++) {
+                const struct plan_stream *s = &a->plan.process.streams[i];
+                int found = -EBADF;
+                if (s->kind == PLAN_STREAM_SOCKET && n->listen_count > 1)
+                        return many_sockets(s, n->listen_count, e);
+                if (s->kind == PLAN_STREAM_SOCKET && n->listen_count)
+                        found = n->fds[0];
+                for (unsigned k = n->count; s->kind == PLAN_STREAM_NAMED && k-- > 0;)
+                        if (text_equal(n->names[k], s->path))
+                                found = n->fds[k]; /* the first of that name */
+                if (found < 0)
+                        continue;
+                fds[i] = fcntl(found, F_DUPFD_CLOEXEC, 3 + (int)n->room);
+                if (fds[i] < 0)
+                        return error_errno(e, errno, "stdio.failed", "duplicating a socket");
+        }
+        return 0;
+}
+
 int activation_spawn(struct activation *a, const struct exec_line *line, const struct strings *variables, const struct sandbox_io *io,
                      struct sandbox_child *ret, struct error *e)
 {
@@ -142,12 +216,17 @@ int activation_spawn(struct activation *a, const struct exec_line *line, const s
         int r = sandbox_wake(&a->sandbox, e);
         if (r == 0)
                 r = command_prepare(&a->sandbox, line, variables, io->keep_fds, &c, e);
-        return r == 0 ? sandbox_spawn(&c.sandbox, io, ret, e) : r;
+        if (r == 0)
+                r = place_given(a, c.sandbox.stream_fds, e);
+        if (r == 0)
+                r = sandbox_spawn(&c.sandbox, io, ret, e);
+        streams_close(c.sandbox.stream_fds); /* of a start that came to nothing */
+        return r;
 }
 
 void activation_rest(struct activation *a)
 {
-        settings_done(&a->settings); /* the plan has what it needs of them */
+        drop_settings(a); /* the plan has what it needs of them */
         if (a->open)
                 sandbox_rest(&a->sandbox);
 }

@@ -8,6 +8,7 @@
 #include "plan/service.h"
 #include "sandbox/command.h"
 #include "shim/facts.h"
+#include "shim/service_notify.h"
 #include "shim/state.h"
 
 struct activation {
@@ -15,13 +16,15 @@ struct activation {
         const char *root_path;     /* of the state, borrowed */
         const char *name;          /* of the unit: specifiers go by it; borrowed */
         bool user_mode, lenient;
+        bool outlives;             /* commands do not die with us: KillMode=none */
         enum plan_seal seal;
         const char *profile;       /* whose lines come before the unit's (plan/run_profile.h), or NULL */
+        const struct service_notify *given; /* sockets and stored descriptors, for streams; or NULL; borrowed */
         int observe_fd;            /* of whoever watches all commands (sandbox/observe.h); 0: nobody; borrowed */
-        int report_fd;             /* where denials are told of (sandbox/denials.h), or negative; borrowed */
+        int report_fd;             /* where denials are told of (sandbox/denials.h); 0: nowhere; borrowed */
         char invocation_id[33];
         struct host_facts facts;
-        struct settings settings;
+        struct settings *settings; /* until it rests: large, and needed to make the plan only */
         struct plan plan;
         struct sandbox_host host;
         struct sandbox sandbox;
@@ -34,7 +37,11 @@ struct activation {
  * the unit does not hold.
  */
 int activation_read(struct activation *a, struct service *service, struct error *e);
-/* Prepares the sandbox. Whatever lasts is noted in the undo list of the run. */
+/* How the service lives, and nothing else of it. */
+int activation_read_life(struct activation *a, struct service *service, struct error *e);
+/* The same of a unit that is read already, of another section and without conditions: what its commands run in. */
+int activation_read_section(struct activation *a, const struct unit_file *file, const char *section, struct error *e);
+/* Prepares the sandbox. Whatever lasts is noted in the undo list of the run. service: NULL: not one that notifies. */
 int activation_open(struct activation *a, const struct service *service, struct error *e);
 /*
  * Starts a command as our child. variables: added to its environment. out_fd, err_fd: where its output goes unless the unit says otherwise.
@@ -42,6 +49,8 @@ int activation_open(struct activation *a, const struct service *service, struct 
  */
 int activation_spawn(struct activation *a, const struct exec_line *line, const struct strings *variables, const struct sandbox_io *io,
                      struct sandbox_child *ret, struct error *e);
+/* Whether a stream is the socket that the service is started by: then it is passed on as nothing else. */
+bool activation_uses_socket(const struct activation *a);
 /* Until the next command there is none: lets go of what can be had again. */
 void activation_rest(struct activation *a);
 /*
@@ -49,6 +58,6 @@ void activation_rest(struct activation *a);
  * control group.
  */
 void activation_close(struct activation *a, bool restarts, bool spares);
-/* Compiles a unit's directives alone, for a check before anything is made. */
-int activation_compile(const struct unit_file *u, const struct facts *facts, const char *profile, bool lenient, struct settings *settings, struct plan *plan,
-                       struct error *e);
+/* Compiles the directives of a unit's section alone, for a check before anything is made. */
+int activation_compile(const struct unit_file *u, const char *section, const struct facts *facts, const char *profile, bool lenient,
+                       struct settings *settings, struct plan *plan, struct error *e);

@@ -356,14 +356,28 @@ int client_wait_started(int fd, const struct client_options *o, struct error *e)
         return s.failed ? lost(&s, e) : 0;
 }
 
+/* Asks, and waits until that is answered, or until the service has ended. */
+static int ask(struct session *s, enum wire_type what, struct error *e)
+{
+        int r = send_checked(s->fd, what, NULL, 0, e);
+        while (r == 0 && !s->done && !s->ended)
+                if (receive(s) < 0)
+                        return lost(s, e);
+        return r;
+}
+
+int client_reset(int fd, struct error *e)
+{
+        static const struct client_options quiet = { .wait_only = true };
+        struct session s = { .fd = fd, .o = &quiet };
+        return ask(&s, WIRE_RESET, e);
+}
+
 int client_start(int fd, struct error *e)
 {
         static const struct client_options quiet = { .wait_only = true };
         struct session s = { .fd = fd, .o = &quiet };
-        int r = send_checked(fd, WIRE_START, NULL, 0, e);
-        while (r == 0 && !s.done && !s.ended)
-                if (receive(&s) < 0)
-                        return lost(&s, e);
+        int r = ask(&s, WIRE_START, e);
         if (r < 0 || (s.done && s.done_result == 0))
                 return r;
         return error_set(e, ESTALE, "shim.gone", "the service was about to end");
@@ -384,10 +398,7 @@ int client_reload(int fd, struct error *e)
 {
         static const struct client_options quiet = { .wait_only = true };
         struct session s = { .fd = fd, .o = &quiet };
-        int r = send_checked(fd, WIRE_RELOAD, NULL, 0, e);
-        while (r == 0 && !s.done && !s.ended)
-                if (receive(&s) < 0)
-                        return lost(&s, e);
+        int r = ask(&s, WIRE_RELOAD, e);
         if (r < 0)
                 return r;
         if (s.ended)

@@ -58,6 +58,8 @@ int client_wait_stopped(int fd, struct error *e);
 int client_reload(int fd, struct error *e);
 int client_restart(int fd, bool report_denials, struct error *e); /* whether it begins to, if it does not yet */
 int client_start(int fd, struct error *e);
+/* Services: forgets failures and counted starts. */
+int client_reset(int fd, struct error *e);
 int client_kill(int fd, int signal, bool all, struct error *e);
 
 /* What a shell would show: the status, or 128 and the signal. */

@@ -31,11 +31,17 @@ static bool path_exists(const char *v)
         return access(v, F_OK) == 0;
 }
 
-static bool path_exists_glob(const char *v)
+char *condition_first_match(const char *pattern)
 {
         glob_t g = { 0 };
-        bool found = glob(v, GLOB_NOSORT, NULL, &g) == 0 && g.gl_pathc > 0;
+        char *found = glob(pattern, GLOB_NOSORT, NULL, &g) == 0 && g.gl_pathc > 0 ? xstrdup(g.gl_pathv[0]) : NULL;
         globfree(&g);
+        return found;
+}
+
+static bool path_exists_glob(const char *v)
+{
+        CLEAN_FREE char *found = condition_first_match(v);
         return found;
 }
 
@@ -72,7 +78,7 @@ static bool path_is_read_write(const char *v)
         return statvfs(v, &st) == 0 && !(st.f_flag & ST_RDONLY);
 }
 
-static bool directory_not_empty(const char *v)
+bool condition_folder_is_filled(const char *v)
 {
         CLEAN_STRINGS struct strings names = { 0 };
         CLEAN_FD int fd = open(v, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -371,7 +377,7 @@ static check *const checks[CONDITION_KINDS] = {
         [CONDITION_FIRST_BOOT] = first_boot, [CONDITION_PATH_EXISTS] = path_exists, [CONDITION_PATH_EXISTS_GLOB] = path_exists_glob,
         [CONDITION_PATH_IS_DIRECTORY] = path_is_directory, [CONDITION_PATH_IS_SYMBOLIC_LINK] = path_is_symbolic_link,
         [CONDITION_PATH_IS_MOUNT_POINT] = path_is_mount_point, [CONDITION_PATH_IS_READ_WRITE] = path_is_read_write,
-        [CONDITION_PATH_IS_SOCKET] = path_is_socket, [CONDITION_DIRECTORY_NOT_EMPTY] = directory_not_empty,
+        [CONDITION_PATH_IS_SOCKET] = path_is_socket, [CONDITION_DIRECTORY_NOT_EMPTY] = condition_folder_is_filled,
         [CONDITION_FILE_NOT_EMPTY] = file_not_empty, [CONDITION_FILE_IS_EXECUTABLE] = file_is_executable, [CONDITION_USER] = user,
         [CONDITION_GROUP] = group, [CONDITION_CONTROL_GROUP_CONTROLLER] = control_group_controller, [CONDITION_MEMORY] = memory,
         [CONDITION_CPUS] = cpus, [CONDITION_CPU_FEATURE] = cpu_feature, [CONDITION_OS_RELEASE] = os_release,

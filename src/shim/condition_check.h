@@ -11,3 +11,7 @@ enum condition_answer { CONDITIONS_HOLD, CONDITIONS_SKIP, CONDITIONS_FAIL };
  * CONDITIONS_SKIP; then for the Assert...=, CONDITIONS_FAIL. What cannot be found out does not hold.
  */
 enum condition_answer conditions_check(const struct conditions *c, const char **ret_origin);
+
+/* What ConditionPathExistsGlob= and ConditionDirectoryNotEmpty= ask, for path units as well. The first match, to be freed, or NULL. */
+char *condition_first_match(const char *pattern);
+bool condition_folder_is_filled(const char *path);

@@ -20,9 +20,11 @@ static void read_id(const char *path, char ret[33])
         ret[n] = 0;
 }
 
-static const char *home_folder(struct host_facts *f, const char *below)
+static const char *folder(struct host_facts *f, bool user_mode, enum user_folder which, const char *of_host)
 {
-        char *path = xprintf("%s/%s", f->account.home, below);
+        if (!user_mode)
+                return of_host;
+        char *path = account_folder(&f->account, which);
         strings_take(&f->folders, path);
         return path;
 }
@@ -45,12 +47,12 @@ void facts_gather(struct host_facts *f, const char *unit, bool user_mode)
         const char *runtime = getenv("XDG_RUNTIME_DIR");
         f->facts = (struct facts){
                 .unit = unit, .boot_id = f->boot_id, .machine_id = f->machine_id, .hostname = f->hostname,
-                .user_name = f->account.name, .home = f->account.home, .shell = f->account.shell,
+                .user_name = f->account.name, .home = folder(f, user_mode, USER_HOME, f->account.home), .shell = f->account.shell,
                 .runtime_folder = user_mode && runtime ? runtime : "/run",
-                .state_folder = user_mode ? home_folder(f, ".local/state") : "/var/lib",
-                .cache_folder = user_mode ? home_folder(f, ".cache") : "/var/cache",
-                .logs_folder = user_mode ? home_folder(f, ".local/state/log") : "/var/log",
-                .configuration_folder = user_mode ? home_folder(f, ".config") : "/etc",
+                .state_folder = folder(f, user_mode, USER_STATE, "/var/lib"),
+                .cache_folder = folder(f, user_mode, USER_CACHE, "/var/cache"),
+                .logs_folder = folder(f, user_mode, USER_LOGS, "/var/log"),
+                .configuration_folder = folder(f, user_mode, USER_CONFIGURATION, "/etc"),
                 .uid = geteuid(), .gid = getegid(), .capabilities = capability_all(),
                 .memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
                 .pids_max = 4194304, .host_word = host_word, .user_mode = user_mode, .unified_cgroups = has_unified_cgroups(),

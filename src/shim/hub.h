@@ -14,7 +14,7 @@
 #include "shim/wire.h"
 
 /* Descriptors are named by these; clients come last. */
-enum { HUB_SIGNAL, HUB_LISTEN, HUB_OWN, HUB_OWN_MAX = HUB_OWN + 10, HUB_CLIENT = HUB_OWN_MAX, HUB_CLIENTS_MAX = 16,
+enum { HUB_SIGNAL, HUB_LISTEN, HUB_OWN, HUB_OWN_MAX = HUB_OWN + 12, HUB_CLIENT = HUB_OWN_MAX, HUB_CLIENTS_MAX = 16,
        HUB_SOURCES = HUB_CLIENT + HUB_CLIENTS_MAX };
 
 struct hub_source {

@@ -33,7 +33,7 @@ static const char *word_of(const struct manager *m, const char *name, bool *ret_
 
 static bool is_run_here(enum unit_type t)
 {
-        return t == UNIT_SERVICE || t == UNIT_SOCKET || t == UNIT_TIMER;
+        return t == UNIT_SERVICE || t == UNIT_SOCKET || t == UNIT_TIMER || t == UNIT_PATH;
 }
 
 static int load(struct manager *m, const char *name, struct error *e)
@@ -143,16 +143,6 @@ static struct service_launch launch_of(const struct manager *m)
                                         .lenient = m->o->lenient, .report_denials = m->o->report_denials, .seal = m->o->seal, .profile = m->o->profile, .folders = m->o->folders, .program = m->o->program };
 }
 
-/* The connection to what runs under that name already. */
-static int connect_running(const struct manager *m, const char *name, struct error *e)
-{
-        static const struct client_options quiet = { .wait_only = true };
-        CLEAN_FD int dir_fd = run_open(m->o->root_fd, name, e);
-        CLEAN_FD int fd = dir_fd < 0 ? dir_fd : client_connect(dir_fd, e);
-        int r = fd < 0 ? fd : client_hello(fd, &quiet, e);
-        return r < 0 ? r : TAKE_FD(fd);
-}
-
 static int launch(struct manager *m, const char *name, struct error *e)
 {
         CLEAN_STRINGS struct strings notes = { 0 };
@@ -255,7 +245,7 @@ static void connect_triggered(struct manager *m, uint32_t node)
         size_t at = 0;
         for (const struct graph_edge *edge; (edge = graph_edge_next(&m->graph, node, GRAPH_TRIGGERS, false, &at)) != NULL;) {
                 struct manager_unit *u = &m->units[edge->to];
-                int fd = u->fd >= 0 || m->graph.nodes[edge->to].planned ? -EBADF : connect_running(m, m->graph.nodes[edge->to].name, NULL);
+                int fd = u->fd >= 0 || m->graph.nodes[edge->to].planned ? -EBADF : service_join(m->o->root_fd, m->graph.nodes[edge->to].name, false, NULL);
                 if (fd >= 0)
                         u->fd = fd;
         }

@@ -5,6 +5,7 @@
 
 #include "os/process.h"
 #include "shim/service_supervisor.h"
+#include "shim/start_limit.h"
 
 static void tell_past(struct supervisor *s, unsigned client)
 {
@@ -81,6 +82,16 @@ static void on_restart(struct supervisor *s, unsigned client, const struct wire_
         (void)machine_restart(&s->machine);
 }
 
+static void on_reset(struct supervisor *s, unsigned client)
+{
+        int32_t done = 0;
+        machine_count_starts(&s->machine, 0, 0);
+        s->machine.restarts = 0;
+        s->saves = true;
+        start_count_forget(s->run.dir_fd);
+        hub_send(&s->hub, client, WIRE_DONE, &done, sizeof done);
+}
+
 void service_on_message(void *context, unsigned client, const unsigned char *m, size_t size)
 {
         struct supervisor *s = context;
@@ -114,6 +125,9 @@ void service_on_message(void *context, unsigned client, const unsigned char *m, 
                 return;
         case WIRE_START:
                 on_start(s, client);
+                return;
+        case WIRE_RESET:
+                on_reset(s, client);
                 return;
         case WIRE_DETACHED:
                 hub_drop(&s->hub, client);

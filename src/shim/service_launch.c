@@ -12,6 +12,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "plan/condition.h"
+#include "plan/path_unit.h"
 #include "plan/service.h"
 #include "plan/socket_unit.h"
 #include "plan/timer_unit.h"
@@ -43,7 +44,8 @@ static void checked_done(struct checked *c)
 /* A supervisor has of its caller's environment what the sandbox may pass on, and nothing else. */
 static void choose_environment(const struct plan *p, struct strings *ret)
 {
-        static const char *const kept[] = { "LANG", "PATH", "HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS" };
+        static const char *const kept[] = { "LANG", "PATH", "HOME", "USER", "LOGNAME", "SHELL", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
+                                            "XDG_CACHE_HOME", "DBUS_SESSION_BUS_ADDRESS" };
         for (size_t i = 0; i < (p->user_mode ? ELEMENTS(kept) : 1); i++)
                 if (getenv(kept[i]))
                         strings_take(ret, xprintf("%s=%s", kept[i], getenv(kept[i])));
@@ -76,7 +78,7 @@ static int check_service(const struct service_launch *l, const struct unit *u, c
         CLEAN_SERVICE struct service service = { 0 };
         int r = service_read(file, facts, l->lenient, &service, e);
         if (r == 0)
-                r = activation_compile(file, facts, l->profile, l->lenient, &settings, &plan, e);
+                r = activation_compile(file, "Service", facts, l->profile, l->lenient, &settings, &plan, e);
         if (r < 0)
                 return r;
         take_notes(notes, &service.notes);
@@ -102,12 +104,19 @@ static void describe(const struct unit_file *file, struct checked *ret)
 static int check_socket(const struct service_launch *l, const struct unit *u, const struct unit_file *file, const struct facts *facts,
                         struct checked *ret, struct strings *notes, struct error *e)
 {
+        CLEAN_SETTINGS struct settings settings = { 0 };
+        CLEAN_PLAN struct plan plan = { 0 };
         CLEAN_SOCKET_UNIT struct socket_unit s = { 0 };
         int r = socket_unit_parse(file, &u->name, facts, l->lenient, notes, &s, e);
         describe(file, ret);
         if (r == 0)
-                strings_add(&ret->argv, s.service);
-        return r;
+                r = activation_compile(file, "Socket", facts, l->profile, l->lenient, &settings, &plan, e);
+        if (r < 0)
+                return r;
+        take_notes(notes, &plan.notes);
+        choose_environment(&plan, &ret->variables);
+        strings_add(&ret->argv, s.service);
+        return 0;
 }
 
 static int check_timer(const struct service_launch *l, const struct unit *u, const struct unit_file *file, const struct facts *facts,
@@ -124,17 +133,28 @@ static int check_timer(const struct service_launch *l, const struct unit *u, con
         return r;
 }
 
+static int check_path(const struct service_launch *l, const struct unit *u, const struct unit_file *file, const struct facts *facts,
+                      struct checked *ret, struct strings *notes, struct error *e)
+{
+        CLEAN_PATH_UNIT struct path_unit p = { 0 };
+        int r = path_unit_parse(file, &u->name, facts, l->lenient, notes, &p, e);
+        describe(file, ret);
+        if (r == 0)
+                strings_add(&ret->argv, p.unit);
+        return r;
+}
+
 static int check(const struct service_launch *l, const struct unit *u, struct checked *ret, struct strings *notes, struct error *e)
 {
         static int (*const by_type[UNIT_TYPES])(const struct service_launch *, const struct unit *, const struct unit_file *, const struct facts *,
                                                 struct checked *, struct strings *, struct error *) = {
-                [UNIT_SERVICE] = check_service, [UNIT_SOCKET] = check_socket, [UNIT_TIMER] = check_timer,
+                [UNIT_SERVICE] = check_service, [UNIT_SOCKET] = check_socket, [UNIT_TIMER] = check_timer, [UNIT_PATH] = check_path,
         };
         CLEAN_UNIT_FILE struct unit_file file = { 0 };
         CLEAN_FACTS struct host_facts facts = { 0 };
         CLEAN_CONDITIONS struct conditions conditions = { 0 };
         if (!by_type[u->name.type])
-                return error_set(e, EINVAL, "unit.kind", "%s is no service, socket or timer", u->name.whole);
+                return error_set(e, EINVAL, "unit.kind", "%s is no service, socket, timer or path", u->name.whole);
         if (unit_name_is_template(&u->name))
                 return error_set(e, EINVAL, "unit.kind", "%s is a template: name an instance of it", u->name.whole);
         int r = unit_parse(u, l->lenient, &file, e);
@@ -335,12 +355,12 @@ static bool is_service(int dir_fd)
         return run_load_state(dir_fd, &st, NULL) == 0 && st.sub[0] && text_ends(st.unit, ".service");
 }
 
-static int join(const struct service_launch *l, const char *name, struct error *e)
+int service_join(int root_fd, const char *name, bool starts, struct error *e)
 {
         static const struct client_options quiet = { .wait_only = true };
-        CLEAN_FD int dir_fd = run_open(l->root_fd, name, e);
+        CLEAN_FD int dir_fd = run_open(root_fd, name, e);
         CLEAN_FD int fd = dir_fd < 0 ? dir_fd : client_connect(dir_fd, e);
-        int r = fd < 0 ? fd : is_service(dir_fd) ? client_start(fd, e) : 0;
+        int r = fd < 0 ? fd : starts && is_service(dir_fd) ? client_start(fd, e) : 0;
         if (r == 0)
                 r = client_hello(fd, &quiet, e);
         if (r == 0)
@@ -357,7 +377,7 @@ int service_start(const struct service_launch *l, const struct unit *u, struct s
                 int r = service_launch(l, u, &notes, &why);
                 if (r == -EEXIST) {
                         why = (struct error){ 0 };
-                        r = join(l, u->name.whole, &why);
+                        r = service_join(l->root_fd, u->name.whole, true, &why);
                 }
                 if (r == -ESTALE && i < START_TRIES) {
                         (void)poll(NULL, 0, START_PAUSE_MS);

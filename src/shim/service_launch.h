@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The start of a service, socket or timer: from its files to a supervisor of its own. Whoever starts units does it here. */
+/* The start of a service, socket, timer or path: from its files to a supervisor of its own. Whoever starts units does it here. */
 #pragma once
 
 #include "shim/state.h"
@@ -32,5 +32,10 @@ int service_launch(const struct service_launch *l, const struct unit *u, struct 
  * stays as it is.
  */
 int service_start(const struct service_launch *l, const struct unit *u, struct strings *ret_notes, struct error *e);
+/*
+ * The connection to what runs under a name. starts: a service that is about to stop is started again; -ESTALE: it has just ended, and is to be
+ * launched anew.
+ */
+int service_join(int root_fd, const char *name, bool starts, struct error *e);
 /* Of a unit that runs: checks its files again, and has it restarted with them. The connection, as above. */
 int service_relaunch(const struct service_launch *l, const struct unit *u, int dir_fd, struct strings *ret_notes, struct error *e);

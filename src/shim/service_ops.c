@@ -10,6 +10,7 @@
 #include "os/process.h"
 #include "sandbox/status.h"
 #include "shim/service_supervisor.h"
+#include "shim/start_limit.h"
 #include "shim/undo.h"
 
 uint64_t service_now_usec(void *context)
@@ -65,6 +66,9 @@ static int op_open(void *context)
         s->error = (struct error){ 0 };
         s->main_exit = (struct process_exit){ 0 };
         int r = activation_read(&s->activation, &s->service, &e);
+        if (r != -ECANCELED && s->machine.start_count)
+                (void)start_count_save(s->run.dir_fd, &(struct start_count){ s->machine.counted_since_usec, s->machine.start_count });
+        s->activation.outlives = s->service.kill_mode == KILL_MODE_NONE;
         if (r == 0)
                 r = activation_open(&s->activation, &s->service, &e);
         if (r == 0 && s->activation.notify_path)
@@ -91,7 +95,7 @@ static void op_close(void *context, bool restarts)
         s->usage = (struct cgroup_usage){ 0 };
         run_read_usage(s->run.dir_fd, &s->usage);
         cgroup_usage_end(&s->usage);
-        activation_close(&s->activation, restarts, s->service.kill_mode == KILL_MODE_PROCESS);
+        activation_close(&s->activation, restarts, s->service.kill_mode == KILL_MODE_PROCESS || s->service.kill_mode == KILL_MODE_NONE);
 }
 
 /* ---- commands ---- */
@@ -117,6 +121,12 @@ static void add_given(struct supervisor *s, struct strings *l)
                         strings_add(l, line);
 }
 
+/* A service that has its socket as a standard stream, as inetd gave it, finds it nowhere else. */
+static unsigned passed(const struct supervisor *s)
+{
+        return activation_uses_socket(&s->activation) ? 0 : service_notify_passed(&s->notify);
+}
+
 static void variables_of(struct supervisor *s, enum service_list list, bool main, struct strings *l)
 {
         const struct machine *m = &s->machine;
@@ -129,7 +139,7 @@ static void variables_of(struct supervisor *s, enum service_list list, bool main
                 strings_take(l, xprintf("NOTIFY_SOCKET=%s", s->activation.notify_path));
         if (main && m->watchdog_usec)
                 strings_take(l, xprintf("WATCHDOG_USEC=%llu", (unsigned long long)m->watchdog_usec));
-        if (main && service_notify_passed(&s->notify)) {
+        if (main && passed(s)) {
                 strings_take(l, xprintf("LISTEN_FDS=%u", service_notify_passed(&s->notify)));
                 strings_take(l, service_notify_names(&s->notify));
         }
@@ -144,7 +154,7 @@ static int op_spawn(void *context, enum service_list list, size_t index, enum ma
         CLEAN_STRINGS struct strings variables = { 0 };
         struct error e = { 0 };
         const struct sandbox_io io = { .in = s->null_fd, .out = s->out[1], .err = s->err[1], .console_fd = -EBADF,
-                                       .keep_fds = main ? service_notify_passed(&s->notify) : 0, .pass_fds = service_notify_fds(&s->notify) };
+                                       .keep_fds = main ? passed(s) : 0, .pass_fds = service_notify_fds(&s->notify) };
         variables_of(s, list, main, &variables);
         int r = activation_spawn(&s->activation, &s->service.lines[list].items[index], &variables, &io, &child, &e);
         if (r < 0) {
@@ -160,30 +170,23 @@ static int op_spawn(void *context, enum service_list list, size_t index, enum ma
         return 0;
 }
 
-/* What the set-up of a command tells before it runs. True when there is no more. */
-static bool hear(struct supervisor *s, struct service_process *p)
+void service_on_status(struct supervisor *s, unsigned source)
 {
-        struct status_message m = { 0 };
-        ssize_t n;
-        while ((n = read(p->status_fd, &m, sizeof m)) == (ssize_t)sizeof m) {
-                m.note[sizeof m.note - 1] = 0;
+        struct service_process *p = source == SOURCE_MAIN ? &s->main : &s->control;
+        struct status_message m;
+        int r;
+        if (p->status_fd < 0)
+                return;
+        while ((r = service_process_hear(p, &m)) > 0) {
                 if (m.kind == STATUS_ERROR) {
                         p->failed = true;
-                        m.error.id[sizeof m.error.id - 1] = m.error.cause[sizeof m.error.cause - 1] = m.error.hint[sizeof m.error.hint - 1] = 0;
                         service_keep_error(s, &m.error);
                 } else if (m.kind == STATUS_NOTE)
                         hub_say(&s->hub, m.note);
         }
-        return !(n < 0 && (errno == EAGAIN || errno == EINTR));
-}
-
-void service_on_status(struct supervisor *s, unsigned source)
-{
-        struct service_process *p = source == SOURCE_MAIN ? &s->main : &s->control;
-        if (p->status_fd < 0 || !hear(s, p))
+        if (r == 0)
                 return;
         hub_unwatch(&s->hub, source);
-        p->status_fd = fd_close(p->status_fd);
         if (source == SOURCE_MAIN && !p->failed && service_process_lives(p))
                 machine_main_executed(&s->machine);
 }

@@ -44,6 +44,29 @@ bool service_process_lives(const struct service_process *p)
         return p->pidfd >= 0 && poll(&f, 1, 0) == 0;
 }
 
+int service_process_hear(struct service_process *p, struct status_message *ret)
+{
+        *ret = (struct status_message){ 0 };
+        if (p->status_fd < 0)
+                return -1;
+        ssize_t n = read(p->status_fd, ret, sizeof *ret);
+        ret->note[sizeof ret->note - 1] = 0;
+        ret->error.id[sizeof ret->error.id - 1] = ret->error.cause[sizeof ret->error.cause - 1] = ret->error.hint[sizeof ret->error.hint - 1] = 0;
+        if (n == (ssize_t)sizeof *ret)
+                return 1;
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return 0;
+        p->status_fd = fd_close(p->status_fd);
+        return -1;
+}
+
+struct process_exit service_exit_of(int status)
+{
+        if (WIFEXITED(status))
+                return (struct process_exit){ EXIT_CODE_EXITED, WEXITSTATUS(status) };
+        return (struct process_exit){ WCOREDUMP(status) ? EXIT_CODE_DUMPED : EXIT_CODE_KILLED, WTERMSIG(status) };
+}
+
 bool service_has_children(void)
 {
         siginfo_t info;

@@ -6,6 +6,8 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "plan/service_machine.h"
+#include "sandbox/status.h"
 
 struct service_process {
         pid_t pid; /* 0: none */
@@ -20,6 +22,10 @@ void service_process_clear(struct service_process *p);
 /* Another process, one of ours, takes its place. 0 or -errno. */
 int service_process_adopt(struct service_process *p, pid_t pid);
 bool service_process_lives(const struct service_process *p);
+/* What the set-up tells before it runs, its texts ended: 1 a message; 0 none yet; -1 there is no more, and status_fd is closed. */
+int service_process_hear(struct service_process *p, struct status_message *ret);
+/* Of a status of wait(2). */
+struct process_exit service_exit_of(int status);
 
 /* Whether we have any child, dead ones that nobody has reaped included. */
 bool service_has_children(void);

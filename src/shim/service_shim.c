@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -16,18 +17,12 @@
 #include "shim/hub.h"
 #include "shim/options.h"
 #include "shim/service_supervisor.h"
+#include "shim/start_limit.h"
 #include "shim/undo.h"
 
-enum { PID_FILE_RETRY_MS = 20 };
+enum { PID_FILE_RETRY_MS = 20 /* where it cannot be watched */ };
 
 /* ---- what happens ---- */
-
-static struct process_exit exit_of(int status)
-{
-        if (WIFEXITED(status))
-                return (struct process_exit){ EXIT_CODE_EXITED, WEXITSTATUS(status) };
-        return (struct process_exit){ WCOREDUMP(status) ? EXIT_CODE_DUMPED : EXIT_CODE_KILLED, WTERMSIG(status) };
-}
 
 static void on_exit_of(struct supervisor *s, struct service_process *p, int status)
 {
@@ -38,8 +33,8 @@ static void on_exit_of(struct supervisor *s, struct service_process *p, int stat
                 machine_main_executed(&s->machine);
         service_forget_process(s, p);
         if (main)
-                s->main_exit = exit_of(status);
-        (main ? machine_main_exited : machine_control_exited)(&s->machine, exit_of(status));
+                s->main_exit = service_exit_of(status);
+        (main ? machine_main_exited : machine_control_exited)(&s->machine, service_exit_of(status));
 }
 
 static void reap(struct supervisor *s)
@@ -143,6 +138,19 @@ static void on_observer_gone(struct supervisor *s)
         (void)machine_stop(&s->machine);
 }
 
+static void stop_watching(struct supervisor *s)
+{
+        hub_unwatch(&s->hub, SOURCE_PID_FILE);
+        path_watch_close(&s->pid_file);
+}
+
+/* on_time looks then, as after all that happens. */
+static void on_pid_file(struct supervisor *s)
+{
+        if (path_watch_read(&s->pid_file) && path_watch_renew(&s->pid_file, NULL) < 0)
+                stop_watching(s);
+}
+
 static void on_source(void *context, unsigned id, uint32_t events)
 {
         struct supervisor *s = context;
@@ -157,6 +165,8 @@ static void on_source(void *context, unsigned id, uint32_t events)
                 on_observer_gone(s);
         else if (id == SOURCE_DENIALS)
                 service_denials_read(&s->denials, service_now_usec(NULL));
+        else if (id == SOURCE_PID_FILE)
+                on_pid_file(s);
         else if (id == SOURCE_MAIN || id == SOURCE_CONTROL)
                 service_on_status(s, id);
         else if (!hub_owes(&s->hub))
@@ -231,7 +241,7 @@ static int time_left(const struct supervisor *s)
         uint64_t deadline = machine_deadline(&s->machine), now = service_now_usec(NULL), other = service_denials_deadline(&s->denials);
         deadline = other && (!deadline || other < deadline) ? other : deadline;
         int left = !deadline ? -1 : deadline <= now ? 0 : deadline - now > 3600000000ULL ? 3600000 : (int)((deadline - now + 999) / 1000);
-        return s->machine.waits_for_main && (left < 0 || left > PID_FILE_RETRY_MS) ? PID_FILE_RETRY_MS : left;
+        return s->machine.waits_for_main && s->pid_file.fd < 0 && (left < 0 || left > PID_FILE_RETRY_MS) ? PID_FILE_RETRY_MS : left;
 }
 
 static void on_time(struct supervisor *s)
@@ -243,6 +253,26 @@ static void on_time(struct supervisor *s)
                 machine_time(&s->machine);
         if (s->machine.waits_for_main && service_find_main(s) > 0)
                 machine_main_found(&s->machine);
+}
+
+/* It may have come before it was watched. */
+static void watch_pid_file(struct supervisor *s)
+{
+        if (!s->machine.waits_for_main || s->pid_file.fd >= 0 || !s->service.pid_file) {
+                if (!s->machine.waits_for_main && s->pid_file.fd >= 0)
+                        stop_watching(s);
+                return;
+        }
+        if (path_watch_open(&s->pid_file, NULL) < 0)
+                return;
+        path_watch_add(&s->pid_file, s->service.pid_file, IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF);
+        if (path_watch_renew(&s->pid_file, NULL) < 0) {
+                path_watch_close(&s->pid_file);
+                return;
+        }
+        hub_watch(&s->hub, SOURCE_PID_FILE, s->pid_file.fd);
+        hub_want(&s->hub, SOURCE_PID_FILE, EPOLLIN);
+        on_time(s);
 }
 
 static void loop(struct supervisor *s)
@@ -261,6 +291,7 @@ static void loop(struct supervisor *s)
                         activation_rest(&s->activation);
                         daemon_shrink();
                 }
+                watch_pid_file(s);
                 hub_turn(&s->hub, time_left(s));
                 if (s->notify.fd >= 0)
                         on_notify(s); /* what it said before its end counts */
@@ -340,15 +371,33 @@ static void close_others(const struct service_options *o)
                         (void)fcntl(kept[i], F_SETFD, FD_CLOEXEC);
 }
 
+/* Where starts were counted before, the limit must be known before the first; what cannot be read the start itself will say. */
+static void take_starts(struct supervisor *s)
+{
+        struct start_count c;
+        start_count_load(s->run.dir_fd, &c);
+        if (!c.count || activation_read_life(&s->activation, &s->service, NULL) < 0)
+                return;
+        machine_count_starts(&s->machine, c.since_usec, c.count);
+}
+
 int service_supervise(const struct service_options *o, struct error *e)
 {
-        static struct supervisor s;
-        s = (struct supervisor){ .o = *o, .run = { .runs_fd = -EBADF, .dir_fd = o->dir_fd, .lock_fd = o->lock_fd, .sock_fd = o->sock_fd },
-                                 .began_usec = service_now_usec(NULL), .main = SERVICE_PROCESS_NONE, .control = SERVICE_PROCESS_NONE, .oom = { -EBADF, -EBADF, 0 }, .denials = SERVICE_DENIALS_NONE };
-        s.run.unit = xstrdup(o->unit);
-        s.activation = (struct activation){ .run = &s.run, .root_path = o->root_path, .name = s.run.unit, .report_fd = -EBADF, .user_mode = o->user_mode,
-                                            .lenient = o->lenient };
+        static struct supervisor s; /* all zero, and a page of it that is never written costs nothing */
+        s.o = *o;
+        s.run = (struct run){ .runs_fd = -EBADF, .dir_fd = o->dir_fd, .lock_fd = o->lock_fd, .sock_fd = o->sock_fd, .unit = xstrdup(o->unit) };
+        s.began_usec = service_now_usec(NULL);
+        s.main = s.control = (struct service_process)SERVICE_PROCESS_NONE;
+        s.oom = (struct cgroup_oom){ -EBADF, -EBADF, 0 };
+        s.denials = (struct service_denials)SERVICE_DENIALS_NONE;
+        s.activation.run = &s.run;
+        s.activation.root_path = o->root_path;
+        s.activation.name = s.run.unit;
+        s.activation.user_mode = o->user_mode;
+        s.activation.lenient = o->lenient;
+        s.pid_file = (struct path_watch)PATH_WATCH_INIT;
         s.activation.profile = o->profile;
+        s.activation.given = &s.notify;
         if (o->seal)
                 (void)plan_seal_parse(o->seal, &s.activation.seal);
         close_others(o);
@@ -365,6 +414,7 @@ int service_supervise(const struct service_options *o, struct error *e)
                 hub_want(&s.hub, SOURCE_OBSERVER, EPOLLIN);
         }
         hub_hear_late(&s.hub);
+        take_starts(&s);
         (void)machine_start(&s.machine);
         loop(&s);
         finish(&s);

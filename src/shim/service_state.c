@@ -21,6 +21,12 @@ void service_describe_failure(struct supervisor *s)
         char buffer[16];
         const struct process_exit x = s->main_exit;
         const char *what = x.code == EXIT_CODE_EXITED ? exit_status_name(x.status) : x.code ? signal_name(x.status, buffer) : NULL;
+        if (s->machine.result == RESULT_START_LIMIT) {
+                s->error = (struct error){ 0 };
+                error_set(&s->error, EBUSY, "service.start-limit", "it was started %u times within %llu ms of the first, and is not again before that time is over",
+                          s->machine.start_count, (unsigned long long)s->service.start_limit_usec / 1000);
+                error_hint(&s->error, "bulkhead unit reset-failed %s forgets the starts", s->run.unit);
+        }
         if (s->error.id[0])
                 return;
         if (x.code)

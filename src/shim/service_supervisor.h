@@ -3,6 +3,7 @@
 #pragma once
 
 #include "os/cgroup.h"
+#include "os/path_watch.h"
 #include "plan/service_machine.h"
 #include "shim/activation.h"
 #include "shim/hub.h"
@@ -11,7 +12,7 @@
 #include "shim/service_process.h"
 #include "shim/service_shim.h"
 
-enum { SOURCE_OUT = HUB_OWN, SOURCE_ERR, SOURCE_MAIN, SOURCE_CONTROL, SOURCE_NOTIFY, SOURCE_ADOPTED, SOURCE_MEMORY, SOURCE_DENIALS, SOURCE_OBSERVER };
+enum { SOURCE_OUT = HUB_OWN, SOURCE_ERR, SOURCE_MAIN, SOURCE_CONTROL, SOURCE_NOTIFY, SOURCE_ADOPTED, SOURCE_MEMORY, SOURCE_PID_FILE, SOURCE_DENIALS, SOURCE_OBSERVER };
 
 struct supervisor {
         struct service_options o;
@@ -24,6 +25,7 @@ struct supervisor {
         struct service_notify notify;
         struct cgroup_oom oom;
         struct service_denials denials;
+        struct path_watch pid_file; /* open while it is waited for */
         int null_fd, out[2], err[2]; /* both ends are ours: commands come and go */
         struct error error;          /* the first of this start, when id is set */
         struct process_exit main_exit; /* the last */

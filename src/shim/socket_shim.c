@@ -11,13 +11,14 @@
 #include "os/account.h"
 #include "os/descriptor.h"
 #include "os/socket_listen.h"
-#include "plan/socket_unit.h"
+#include "plan/socket_machine.h"
 #include "shim/client.h"
 #include "shim/service_notify.h"
+#include "shim/socket_command.h"
 #include "shim/trigger.h"
 
 /* Both are sets of their own in the loop: any number of them. */
-enum { SOURCE_SOCKETS = TRIGGER_SOURCE, SOURCE_SERVICES };
+enum { SOURCE_SOCKETS = SOCKET_SOURCE, SOURCE_SERVICES };
 enum { INSTANCES_MAX = 4096, TAKEN_WAIT_MS = 5000, TAKEN_LOOK_MS = 20 };
 
 struct instance {
@@ -33,6 +34,9 @@ struct instance {
 struct socket_shim {
         struct trigger t;
         struct socket_unit unit;
+        struct socket_machine machine;
+        struct socket_command command;
+        struct process_exit failed; /* how the command ended that the machine holds for a failure */
         int *fds;
         unsigned count;       /* that are open, of unit.count */
         char *names;          /* LISTEN_FDNAMES of them */
@@ -40,9 +44,14 @@ struct socket_shim {
         struct instance *instances; /* Accept=yes: each connection's; else one at most */
         size_t instance_count, instance_room;
         uint64_t accepted;
-        uint64_t burst_from_ms, given_until_ms; /* given: the sockets went to somebody who starts the service */
-        unsigned burst;
+        uint64_t given_until_ms; /* the sockets went to somebody who starts the service */
+        struct trigger_limit limit;
 };
+
+static bool is_listening(const struct socket_shim *k)
+{
+        return k->machine.state == SOCKET_AT_LISTENING;
+}
 
 static bool is_busy(const struct socket_shim *k)
 {
@@ -65,15 +74,7 @@ static int resolve(struct socket_unit *u, struct error *e)
         return 0;
 }
 
-static int refuse_commands(const struct socket_shim *k, struct error *e)
-{
-        for (size_t i = 0; i < SOCKET_COMMANDS; i++)
-                if (k->unit.commands[i].count && !k->t.o.lenient)
-                        return error_set(e, ENOTSUP, "service.unsupported", "commands of sockets, such as ExecStartPre=, are not run by Bulkhead");
-        return 0;
-}
-
-static int open_all(struct socket_shim *k, struct error *e)
+static int open_here(struct socket_shim *k, struct error *e)
 {
         CLEAN_TEXT struct text names = { 0 };
         k->fds = xalloc(k->unit.count, sizeof *k->fds);
@@ -95,6 +96,17 @@ static int open_all(struct socket_shim *k, struct error *e)
         return 0;
 }
 
+/* In the namespace that they are for. */
+static int open_all(struct socket_shim *k, struct error *e)
+{
+        int back, r = socket_command_enter_network(&k->command, &back, e);
+        if (r < 0)
+                return r;
+        r = open_here(k, e);
+        int came = socket_command_leave_network(back, r < 0 ? NULL : e);
+        return r < 0 ? r : came;
+}
+
 static void close_all(struct socket_shim *k)
 {
         struct error e = { 0 };
@@ -105,6 +117,7 @@ static void close_all(struct socket_shim *k)
                 if (k->unit.remove_on_stop)
                         (void)listen_remove(&k->unit.addresses[i], &e);
         }
+        k->count = 0;
 }
 
 /* ---- services ---- */
@@ -117,7 +130,8 @@ static int watch_service(struct socket_shim *k, int fd, const struct instance *f
         k->instances = xgrow(k->instances, &k->instance_room, k->instance_count + 1, sizeof *k->instances);
         k->instances[k->instance_count] = from ? *from : (struct instance){ 0 };
         k->instances[k->instance_count++].fd = fd;
-        trigger_set(&k->t, k->unit.accept ? "listening" : "running");
+        if (is_listening(k))
+                trigger_set(&k->t, k->unit.accept ? "listening" : "running");
         return 0;
 }
 
@@ -128,7 +142,7 @@ static void service_ended(struct socket_shim *k, int fd)
                 if (k->instances[i].fd == fd)
                         k->instances[i] = k->instances[--k->instance_count];
         fd_close(fd);
-        if (!k->instance_count)
+        if (!k->instance_count && is_listening(k))
                 trigger_set(&k->t, "listening");
 }
 
@@ -138,27 +152,19 @@ static void on_services(struct socket_shim *k)
         int n = epoll_wait(k->services_epoll, ev, ELEMENTS(ev), 0);
         for (int i = 0; i < n; i++) {
                 struct client_news news;
-                if (client_hear(ev[i].data.fd, &news) < 0 || news.kind == CLIENT_NEWS_EXITED)
-                        service_ended(k, ev[i].data.fd);
+                int r = client_hear(ev[i].data.fd, &news);
+                if (r == 0 && news.kind != CLIENT_NEWS_EXITED)
+                        continue;
+                service_ended(k, ev[i].data.fd);
+                /* It would be started for what waits, again and again. */
+                if (r == 0 && !k->unit.accept && text_equal(news.exit.result, service_result_word(RESULT_START_LIMIT)))
+                        trigger_fail(&k->t, "service-start-limit-hit", NULL);
         }
-}
-
-/* So many starts in so short a time mean that the service does not take what comes. */
-static bool is_over_limit(struct socket_shim *k)
-{
-        const uint64_t interval = k->unit.trigger_limit_interval_usec / 1000, limit = (uint64_t)k->unit.trigger_limit_burst, now = hub_now_ms();
-        if (!limit || !interval)
-                return false;
-        if (now - k->burst_from_ms >= interval) {
-                k->burst_from_ms = now;
-                k->burst = 0;
-        }
-        return ++k->burst > limit;
 }
 
 static void start_service(struct socket_shim *k)
 {
-        if (is_over_limit(k)) {
+        if (trigger_is_over_limit(&k->limit)) {
                 trigger_fail(&k->t, "trigger-limit-hit", NULL);
                 return;
         }
@@ -166,7 +172,7 @@ static void start_service(struct socket_shim *k)
         if (fd >= 0 && watch_service(k, fd, NULL) < 0)
                 fd_close(fd);
         else if (fd < 0 && fd != -EAGAIN)
-                trigger_fail(&k->t, "service-failed-permanent", NULL);
+                trigger_fail(&k->t, "service-failed-permanent", &k->t.launch_error);
 }
 
 /* ---- connections ---- */
@@ -229,7 +235,7 @@ static void accept_one(struct socket_shim *k, int listening)
         CLEAN_FD int fd = accept4(listening, &from.from.any, &size, SOCK_CLOEXEC);
         if (fd < 0)
                 return;
-        if (is_over_limit(k)) {
+        if (trigger_is_over_limit(&k->limit)) {
                 trigger_fail(&k->t, "trigger-limit-hit", NULL);
                 return;
         }
@@ -245,7 +251,7 @@ static void accept_one(struct socket_shim *k, int listening)
 static void on_sockets(struct socket_shim *k)
 {
         struct epoll_event ev[16];
-        int n = epoll_wait(k->sockets_epoll, ev, ELEMENTS(ev), 0);
+        int n = is_listening(k) ? epoll_wait(k->sockets_epoll, ev, ELEMENTS(ev), 0) : 0;
         if (n > 0 && !k->unit.accept && !is_busy(k)) {
                 start_service(k);
                 return;
@@ -256,11 +262,14 @@ static void on_sockets(struct socket_shim *k)
 
 static void on_source(void *context, unsigned id, uint32_t events)
 {
+        struct socket_shim *k = context;
         (void)events;
         if (id == SOURCE_SOCKETS)
-                on_sockets(context);
+                on_sockets(k);
+        else if (id == SOURCE_SERVICES)
+                on_services(k);
         else
-                on_services(context);
+                socket_command_event(&k->command, id);
 }
 
 /* ---- giving the sockets to who starts the service by hand ---- */
@@ -273,7 +282,7 @@ static bool on_message(void *context, unsigned client, const unsigned char *m, s
                 return false;
         CLEAN_TEXT struct text reply = { 0 };
         text_addf(&reply, "%c%s", WIRE_SOCKETS, k->names ? k->names : "");
-        if (k->unit.accept || descriptor_send(k->t.hub.sources[HUB_CLIENT + client].fd, reply.data, reply.length, k->fds, k->count) < 0)
+        if (k->unit.accept || !k->count || descriptor_send(k->t.hub.sources[HUB_CLIENT + client].fd, reply.data, reply.length, k->fds, k->count) < 0)
                 hub_drop(&k->t.hub, client);
         else
                 k->given_until_ms = hub_now_ms() + TAKEN_WAIT_MS;
@@ -293,15 +302,89 @@ static void look_for_taker(struct socket_shim *k)
                 k->given_until_ms = 0;
 }
 
+/* ---- the machine ---- */
+
+static uint64_t op_now(void *context)
+{
+        (void)context;
+        return hub_now_ms() * 1000;
+}
+
+static int op_open(void *context)
+{
+        struct socket_shim *k = context;
+        struct error e = { 0 };
+        int r = open_all(k, &e);
+        if (r < 0)
+                trigger_fail(&k->t, "resources", &e);
+        return r;
+}
+
+static void op_close(void *context)
+{
+        close_all(context);
+}
+
+static int op_spawn(void *context, enum socket_commands list, size_t index)
+{
+        struct socket_shim *k = context;
+        return socket_command_spawn(&k->command, list, index);
+}
+
+static void op_kill(void *context, unsigned whom, int signal, bool also_hup)
+{
+        struct socket_shim *k = context;
+        socket_command_kill(&k->command, whom, signal, also_hup);
+}
+
+static void op_changed(void *context)
+{
+        struct socket_shim *k = context;
+        if (!is_listening(k)) {
+                if (!socket_machine_is_over(&k->machine))
+                        trigger_set(&k->t, socket_state_word(k->machine.state));
+                return;
+        }
+        socket_command_rest(&k->command);
+        trigger_is_up(&k->t, socket_state_word(k->machine.state));
+}
+
+static void on_reaped(void *context, pid_t pid, int status)
+{
+        struct socket_shim *k = context;
+        const bool failed = k->machine.result;
+        if (!socket_command_reaped(&k->command, pid))
+                return;
+        socket_machine_exited(&k->machine, service_exit_of(status));
+        if (!failed && k->machine.result)
+                k->failed = service_exit_of(status);
+}
+
+/* Why it is a failure, where nothing has said so yet. */
+static void tell_failure(struct socket_shim *k)
+{
+        static const char *const codes[] = { "", "exited", "killed", "dumped" };
+        struct error e = { 0 };
+        if (!k->machine.result || k->t.result[0])
+                return;
+        if (k->command.error.id[0])
+                e = k->command.error;
+        else if (k->failed.code)
+                error_set(&e, EIO, "service.failed", "the socket failed: %s (a command of its own: %s, status %d)", k->machine.result,
+                          codes[k->failed.code], k->failed.status);
+        trigger_fail(&k->t, k->machine.result, e.id[0] ? &e : NULL);
+}
+
 /* ---- all ---- */
 
 static int set_up(struct socket_shim *k, struct error *e)
 {
         int r = socket_unit_parse(&k->t.file, &k->t.name, &k->t.facts.facts, k->t.o.lenient, &k->t.notes, &k->unit, e);
         if (r == 0)
-                r = refuse_commands(k, e);
-        if (r == 0)
                 r = resolve(&k->unit, e);
+        k->limit = (struct trigger_limit){ .interval_ms = k->unit.trigger_limit_interval_usec / 1000, .burst = (uint64_t)k->unit.trigger_limit_burst };
+        if (r == 0)
+                r = socket_command_open(&k->command, &k->t, &k->unit, e);
         if (r < 0)
                 return r;
         k->sockets_epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -310,30 +393,61 @@ static int set_up(struct socket_shim *k, struct error *e)
                 return error_errno(e, errno, "shim.start", "open the event loop");
         hub_watch(&k->t.hub, SOURCE_SOCKETS, k->sockets_epoll);
         hub_watch(&k->t.hub, SOURCE_SERVICES, k->services_epoll);
-        return open_all(k, e);
+        return 0;
+}
+
+static int time_left(const struct socket_shim *k)
+{
+        const uint64_t deadline = k->machine.deadline_usec, now = op_now(NULL);
+        int left = !deadline ? -1 : deadline <= now ? 0 : deadline - now > 3600000000ULL ? 3600000 : (int)((deadline - now + 999) / 1000);
+        return k->given_until_ms && (left < 0 || left > TAKEN_LOOK_MS) ? TAKEN_LOOK_MS : left;
+}
+
+/* What was asked of it while it was busy with something else. */
+static void obey(struct socket_shim *k)
+{
+        if (!k->t.stops)
+                return;
+        k->t.stops = false;
+        if (k->t.result[0])
+                socket_machine_fail(&k->machine, k->t.result);
+        else
+                socket_machine_stop(&k->machine);
+}
+
+static void loop(struct socket_shim *k)
+{
+        while (!socket_machine_is_over(&k->machine)) {
+                hub_want(&k->t.hub, SOURCE_SOCKETS, is_busy(k) || !is_listening(k) ? 0 : EPOLLIN);
+                hub_want(&k->t.hub, SOURCE_SERVICES, EPOLLIN);
+                hub_turn(&k->t.hub, time_left(k));
+                if (k->given_until_ms)
+                        look_for_taker(k);
+                obey(k);
+                socket_machine_time(&k->machine);
+        }
 }
 
 int socket_supervise(const struct service_options *o, struct error *e)
 {
+        static const struct socket_machine_ops ops = { op_now, op_open, op_close, op_spawn, op_kill, op_changed };
         static struct socket_shim k;
-        k = (struct socket_shim){ .sockets_epoll = -EBADF, .services_epoll = -EBADF };
-        k.t.source = on_source, k.t.message = on_message, k.t.context = &k;
+        k = (struct socket_shim){ .command = SOCKET_COMMAND_INIT, .sockets_epoll = -EBADF, .services_epoll = -EBADF };
+        k.t.source = on_source, k.t.message = on_message, k.t.reaped = on_reaped, k.t.context = &k;
         int r = trigger_open(&k.t, o, UNIT_SOCKET, e);
         if (r < 0)
                 return r;
         struct error why = { 0 };
         if (set_up(&k, &why) < 0)
                 trigger_fail(&k.t, "resources", &why);
-        else
-                trigger_is_up(&k.t, "listening");
-        while (!k.t.stops) {
-                hub_want(&k.t.hub, SOURCE_SOCKETS, is_busy(&k) ? 0 : EPOLLIN);
-                hub_want(&k.t.hub, SOURCE_SERVICES, EPOLLIN);
-                hub_turn(&k.t.hub, k.given_until_ms ? TAKEN_LOOK_MS : -1);
-                if (k.given_until_ms)
-                        look_for_taker(&k);
+        else {
+                socket_machine_init(&k.machine, &k.unit, &ops, &k);
+                socket_machine_start(&k.machine);
+                obey(&k);
+                loop(&k);
         }
-        close_all(&k);
+        tell_failure(&k);
+        socket_command_close(&k.command);
         trigger_finish(&k.t);
         return 0;
 }

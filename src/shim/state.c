@@ -39,7 +39,7 @@ static bool is_alnum(char c)
 /* Of units that have a supervisor. */
 static const char *unit_suffix(const char *name)
 {
-        static const char *const suffixes[] = { ".service", ".socket", ".timer" };
+        static const char *const suffixes[] = { ".service", ".socket", ".timer", ".path" };
         for (size_t i = 0; i < ELEMENTS(suffixes); i++)
                 if (text_ends(name, suffixes[i]))
                         return suffixes[i];
@@ -564,7 +564,7 @@ static int open_socket(int dir_fd)
 
 static void wipe(int dir_fd)
 {
-        static const char *const names[] = { "state.json", "exit", "undo", "unit", "sock", "log", "log.1", "state.json.new", "denials.json", "denials.json.new" };
+        static const char *const names[] = { "state.json", "exit", "unit", "sock", "log", "log.1", "state.json.new", "denials.json", "denials.json.new" };
         for (size_t i = 0; i < ELEMENTS(names); i++)
                 (void)unlinkat(dir_fd, names[i], 0);
 }
@@ -612,7 +612,8 @@ int run_create(int root_fd, const char *unit, struct run *ret, struct error *e)
                 return error_errno(e, r, "state.create", "make the folder of %s", unit);
         if (!fresh) {
                 (void)reconcile_locked(run.dir_fd);
-                (void)run_undo_all(run.dir_fd);
+                if (run_undo_all(run.dir_fd) < 0) /* else it lists groups that were left to their processes, at most */
+                        (void)unlinkat(run.dir_fd, "undo", 0);
                 wipe(run.dir_fd);
         }
         r = reserve_end(run.dir_fd);
@@ -655,6 +656,14 @@ void run_remove_own(int dir_fd, const char *unit)
         if (runs_fd >= 0 && unit && unit_name_valid(unit) && fstat(dir_fd, &mine) == 0 &&
             fstatat(runs_fd, unit, &there, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_ino == there.st_ino)
                 (void)file_remove_tree(runs_fd, unit);
+}
+
+int run_take_ended(int dir_fd)
+{
+        int fd = take_lock_patiently(dir_fd);
+        if (fd >= 0)
+                (void)reconcile_locked(dir_fd);
+        return fd;
 }
 
 int run_remove(int root_fd, const char *unit)

@@ -8,6 +8,7 @@
  *   undo        what must be removed afterwards, noted before it is made (undo.h)
  *   sock        the supervisor's socket (wire.h)
  *   log, log.1  the output, in the format of the Kubernetes CRI
+ *   starts      services: what the start limit counts (start_limit.h); stays when a run of the same name takes the folder
  */
 #pragma once
 
@@ -51,7 +52,7 @@ struct run {
 };
 #define RUN_INIT { .runs_fd = -EBADF, .dir_fd = -EBADF, .lock_fd = -EBADF, .sock_fd = -EBADF }
 
-/* Letters, digits and ":-_.\@"; starts with a letter, digit or "_"; ends with ".service", ".socket" or ".timer"; no ".."; at most 255. */
+/* Letters, digits and ":-_.\@"; starts with a letter, digit or "_"; ends with ".service", ".socket", ".timer" or ".path"; no ".."; at most 255. */
 bool unit_name_valid(const char *name);
 
 /* Opens, and makes if needed, the state root. The descriptor, or -errno. ret_path may be NULL. */
@@ -89,6 +90,8 @@ int run_reconcile(int root_fd, const char *unit);
 int run_refresh(int root_fd, const char *unit, struct run_state *ret, struct error *e);
 /* The supervisor itself, at its end: deletes the folder of its run, if that still is the one under this name. */
 void run_remove_own(int dir_fd, const char *unit);
+/* The lock of a run that has ended, reconciled, for whoever changes its record. -EWOULDBLOCK while it is live. */
+int run_take_ended(int dir_fd);
 /* Deletes the folder of an ended run. -EBUSY while it is live. */
 int run_remove(int root_fd, const char *unit);
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -32,6 +33,15 @@ static uint64_t clock_usec(clockid_t id)
         struct timespec t;
         (void)clock_gettime(id, &t);
         return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Small reads of it neither fail nor are cut short once the kernel has gathered enough, which they wait for. */
+static uint64_t random_number(void)
+{
+        uint64_t n = 0;
+        while (getrandom(&n, sizeof n, 0) != (ssize_t)sizeof n)
+                ;
+        return n;
 }
 
 static struct timer_moment this_moment(const struct timer *k)
@@ -81,7 +91,7 @@ static void ask(struct timer *k)
         k->moments.now = this_moment(k);
         k->moments.random = k->unit.fixed_random_delay
                                     ? timer_fixed_random(k->t.facts.machine_id, geteuid(), k->t.run.unit)
-                                    : (clock_usec(CLOCK_MONOTONIC) * UINT64_C(0x9E3779B97F4A7C15)) ^ (uint64_t)getpid() << 32;
+                                    : random_number();
         timer_next(&k->unit, &k->moments, &k->next);
         arm_clock(k);
         if (!k->next.has_monotonic && !k->next.has_realtime && !k->next.waits_for_unit && k->unit_fd < 0 && !k->unit.on_clock_change &&

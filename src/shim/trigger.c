@@ -30,17 +30,22 @@ static void save(struct trigger *t, enum run_phase phase)
         st.phase = phase;
         st.supervisor_pid = getpid();
         (void)snprintf(st.sub, sizeof st.sub, "%s", t->sub);
+        if (t->invocation_id) {
+                free(st.invocation_id);
+                st.invocation_id = xstrdup(t->invocation_id);
+        }
         (void)run_save_state(t->run.dir_fd, &st, NULL);
 }
 
 void trigger_set(struct trigger *t, const char *sub)
 {
         t->sub = sub;
-        save(t, RUN_RUNNING);
+        save(t, t->up ? RUN_RUNNING : RUN_STARTING);
 }
 
 void trigger_is_up(struct trigger *t, const char *sub)
 {
+        t->up = true;
         trigger_set(t, sub);
         hub_send_all(&t->hub, WIRE_STARTED, NULL, 0);
         daemon_shrink();
@@ -65,8 +70,10 @@ static void on_signal(void *context, int number, pid_t from)
         (void)from;
         if (number == SIGTERM || number == SIGINT)
                 t->stops = true;
-        while (waitpid(-1, NULL, WNOHANG) > 0) /* supervisors that we started */
-                ;
+        int status;
+        for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) /* most are supervisors that we started */
+                if (t->reaped)
+                        t->reaped(t->context, pid, status);
 }
 
 static void on_source(void *context, unsigned id, uint32_t events)
@@ -87,7 +94,7 @@ static void on_message(void *context, unsigned client, const unsigned char *m, s
                 hub_hello(&t->hub, client, &hello);
                 __attribute__((fallthrough));
         case WIRE_WAIT:
-                if (t->sub)
+                if (t->up)
                         hub_send(&t->hub, client, WIRE_STARTED, NULL, 0);
                 return;
         case WIRE_STOP:
@@ -141,10 +148,23 @@ int trigger_open(struct trigger *t, const struct service_options *o, enum unit_t
 
 /* ---- services ---- */
 
+bool trigger_is_over_limit(struct trigger_limit *l)
+{
+        const uint64_t now = hub_now_ms();
+        if (!l->burst || !l->interval_ms)
+                return false;
+        if (!l->count || now - l->from_ms >= l->interval_ms) {
+                l->from_ms = now;
+                l->count = 0;
+        }
+        return ++l->count > l->burst;
+}
+
 int trigger_launch(struct trigger *t, const char *unit, const int *fds, unsigned count, const char *names, const char *variables)
 {
-        const struct service_launch how = { .root_fd = t->root_fd, .root_path = t->root_path, .user_mode = t->o.user_mode, .lenient = t->o.lenient, .report_denials = t->o.report_denials,
-                                            .folders = &t->folders, .collect = fds && count && variables, .listen_fds = fds,
+        const struct service_launch how = { .root_fd = t->root_fd, .root_path = t->root_path, .user_mode = t->o.user_mode, .lenient = t->o.lenient,
+                                            .report_denials = t->o.report_denials,
+                                            .folders = &t->folders, .seal = t->o.seal, .profile = t->o.profile, .collect = fds && count && variables, .listen_fds = fds,
                                             .listen_count = count, .listen_names = names, .variables = variables };
         CLEAN_UNIT struct unit u = { 0 };
         CLEAN_STRINGS struct strings notes = { 0 };
@@ -155,6 +175,7 @@ int trigger_launch(struct trigger *t, const char *unit, const int *fds, unsigned
         if (r < 0) {
                 error_while(&e, "starting %s", unit);
                 trigger_log(t, &e);
+                t->launch_error = e;
         }
         return r;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What supervisors of sockets and timers share: the loop, the record, the clients, and the services that they start. Each is a process of its
+ * What supervisors of sockets, timers and paths share: the loop, the record, the clients, and the services that they start. Each is a process of its
  * own like that of a service, and the same program.
  */
 #pragma once
@@ -25,15 +25,25 @@ struct trigger {
         char *root_path;
         int root_fd;
         const char *sub;     /* "listening", "waiting"... */
+        const char *invocation_id; /* of its own commands, borrowed; or NULL */
+        bool up;             /* it was told */
         char result[32];     /* empty: success so far */
         bool stops;          /* it was asked to */
-        struct error error;
+        struct error error, launch_error; /* of trigger_launch: the last */
         uint64_t began_ms;
         /* The kind's own. */
         void (*source)(void *context, unsigned id, uint32_t events);
         bool (*message)(void *context, unsigned client, const unsigned char *m, size_t size); /* true: it was its own; or NULL */
+        void (*reaped)(void *context, pid_t pid, int status); /* a child has ended; or NULL */
         void *context;
 };
+
+/* So many starts in so short a time mean that what is started does not take what comes. */
+struct trigger_limit {
+        uint64_t interval_ms, burst; /* either 0: no limit */
+        uint64_t from_ms, count;
+};
+bool trigger_is_over_limit(struct trigger_limit *l);
 
 /* Detaches, reads the snapshot and opens the loop. */
 int trigger_open(struct trigger *t, const struct service_options *o, enum unit_type type, struct error *e);
@@ -52,4 +62,5 @@ void trigger_finish(struct trigger *t);
 void trigger_log(struct trigger *t, const struct error *e);
 
 int socket_supervise(const struct service_options *o, struct error *e);
+int path_supervise(const struct service_options *o, struct error *e);
 int timer_supervise(const struct service_options *o, struct error *e);

@@ -249,6 +249,38 @@ void run_read_usage(int dir_fd, struct cgroup_usage *ret)
         }
 }
 
+/* The processes of a group and of those below it, each once: several hierarchies hold the same. */
+static void collect_procs(int parent_fd, const char *name, struct strings *pids, int depth)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        CLEAN_FD int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+        if (!dir)
+                return;
+        for (struct dirent *d; depth < CGROUP_DEPTH_MAX && (d = readdir(dir));)
+                if (d->d_type == DT_DIR && d->d_name[0] != '.')
+                        collect_procs(fd, d->d_name, pids, depth + 1);
+        closedir(dir);
+        if (file_read(fd, "cgroup.procs", PROCS_SIZE_MAX, &t) < 0)
+                return;
+        char *rest = t.data;
+        for (char *line; (line = strsep(&rest, "\n"));)
+                if (*line && !strings_has(pids, line))
+                        strings_add(pids, line);
+}
+
+size_t run_count_left(int dir_fd)
+{
+        CLEAN_STRINGS struct strings lines = { 0 }, pids = { 0 };
+        (void)read_lines(dir_fd, &lines);
+        for (size_t i = 0; i < lines.count; i++) {
+                const char *path = line_path(lines.items[i], "left");
+                if (path && cgroup_is_ours(path))
+                        collect_procs(AT_FDCWD, path, &pids, 0);
+        }
+        return pids.count;
+}
+
 static int kill_action(const char *path, int signal, pid_t except)
 {
         (void)signal, (void)except;

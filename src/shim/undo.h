@@ -18,6 +18,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "os/cgroup_usage.h"
@@ -29,8 +30,11 @@ int run_undo_made(int dir_fd, const char *at, const char *path);
 int run_undo_all(int dir_fd);
 /* The same, but what stays until the run is over stays, on the list as well. */
 int run_undo_for_restart(int dir_fd);
-/* Leaves control groups with processes in them to these: KillMode=process. What comes later only removes them, once they are empty. 0 or -errno. */
+/* Leaves control groups with processes in them to these: KillMode=process and none. What comes later only removes them, once they are empty. 0 or -errno. */
 int run_undo_spare(int dir_fd);
+
+/* How many processes are in groups that were left so. */
+size_t run_count_left(int dir_fd);
 
 /* Sends a signal to all processes in the run's cgroups but one; how many got it. */
 int run_signal_cgroups(int dir_fd, int signal, pid_t except);

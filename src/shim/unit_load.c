@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shim/unit_load.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -245,8 +246,10 @@ static int resolve(const struct search *s, struct unit_name *n, struct found *re
 
 /* ---- all names of a unit ---- */
 
+/* A link that may be another name; find_alias says whether it is. */
 struct alias {
         struct unit_name from;
+        const struct folder *in;
         char *to;
 };
 
@@ -265,20 +268,31 @@ static void aliases_done(struct aliases *l)
         *l = (struct aliases){ 0 };
 }
 
-/* A link counts only where its name is found first. */
-static void add_alias(const struct search *s, const struct folder *in, const char *name, enum unit_type type, struct aliases *l)
+/* By the last word of where it leads: the many links of a host are read once, and only those that matter are followed. */
+static void add_alias(const struct folder *in, const char *name, enum unit_type type, struct aliases *l)
 {
-        CLEAN_FOUND struct found f = { 0 };
+        CLEAN_UNIT_NAME struct unit_name to = { 0 };
         struct unit_name n = { 0 };
-        struct stat st;
-        if (fstatat(in->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode) || unit_name_parse(name, &n, NULL) < 0)
+        char target[PATH_MAX];
+        ssize_t length = readlinkat(in->fd, name, target, sizeof target);
+        if (length <= 0 || (size_t)length == sizeof target || unit_name_parse(name, &n, NULL) < 0)
                 return;
-        if (n.type == type && find_entry(s, &n, &f) && f.in == in && f.kind == ENTRY_ALIAS) {
+        target[length] = 0;
+        char *slash = strrchr(target, '/');
+        CLEAN_FREE char *behind = unit_name_parse(slash ? slash + 1 : target, &to, NULL) == 0 ? name_behind(&n, &to) : NULL;
+        if (n.type == type && behind) {
                 l->of = xgrow(l->of, &l->room, l->count + 1, sizeof *l->of);
-                l->of[l->count++] = (struct alias){ n, TAKE_PTR(f.alias) };
+                l->of[l->count++] = (struct alias){ n, in, TAKE_PTR(behind) };
                 n = (struct unit_name){ 0 };
         }
         unit_name_done(&n);
+}
+
+/* A link counts only where its name is found first, and leads into the search path. */
+static bool find_alias(const struct search *s, const struct alias *a)
+{
+        CLEAN_FOUND struct found f = { 0 };
+        return find_entry(s, &a->from, &f) && f.in == a->in && f.kind == ENTRY_ALIAS;
 }
 
 static int list_aliases(const struct search *s, enum unit_type type, struct aliases *ret)
@@ -286,12 +300,12 @@ static int list_aliases(const struct search *s, enum unit_type type, struct alia
         CLEAN_FREE char *suffix = xprintf(".%s", unit_type_word(type));
         for (size_t i = 0; i < s->count; i++) {
                 CLEAN_STRINGS struct strings names = { 0 };
-                int r = file_list(s->of[i].fd, &names);
+                int r = file_list_type(s->of[i].fd, DT_LNK, &names);
                 if (r < 0)
                         return error_errno(s->e, r, "unit.read", "listing %s", s->of[i].path);
                 for (size_t k = 0; k < names.count; k++)
                         if (text_ends(names.items[k], suffix))
-                                add_alias(s, &s->of[i], names.items[k], type, ret);
+                                add_alias(&s->of[i], names.items[k], type, ret);
         }
         return 0;
 }
@@ -324,7 +338,7 @@ static int gather_names(const struct search *s, struct unit *u)
                 r = unit_name_parse(u->names.items[i], &n, s->e);
                 for (size_t k = 0; r == 0 && k < l.count; k++) {
                         CLEAN_FREE char *before = name_before(&l.of[k], &n);
-                        if (!before || strings_has(&u->names, before))
+                        if (!before || strings_has(&u->names, before) || !find_alias(s, &l.of[k]))
                                 continue;
                         if (u->names.count == UNIT_ALIASES_MAX)
                                 return error_set(s->e, E2BIG, "unit.limit", "%s has more than %d names", u->name.whole, UNIT_ALIASES_MAX);

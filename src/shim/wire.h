@@ -16,6 +16,7 @@
  *   RELOAD   empty: services
  *   RESTART  struct wire_restart: services; STARTED or FAILED follow, or DONE with -ESTALE: it is over, and has to be started anew
  *   START    empty: services; DONE with 0 and then as RESTART. Who waits for a stop that this overtakes gets OVERTAKEN
+ *   RESET    empty: services; DONE with 0: failures and counted starts are forgotten
  *   SOCKETS  empty: sockets; SOCKETS follows, with      SOCKETS   their names, between colons
  *            the descriptors
  */
@@ -38,6 +39,7 @@ enum wire_type {
         WIRE_RESTART = 10,
         WIRE_SOCKETS = 11,
         WIRE_START = 12,
+        WIRE_RESET = 13,
 
         WIRE_STARTED = 16,
         WIRE_FAILED = 17,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Timers and sockets: which values are wrong. systemd-analyze judges where it is installed."""
+"""Timers, sockets and paths: which values are wrong. systemd-analyze judges where it is installed."""
 import pathlib
 import random
 import re
@@ -46,6 +46,13 @@ SOCKET = {
 }
 
 
+PATH = {
+    "PathExists": (["/a", "/a//b/"], ["a"]), "PathExistsGlob": (["/a*/b?"], ["a*"]), "PathChanged": (["/a"], ["a"]), "PathModified": (["/a"], ["./a"]),
+    "DirectoryNotEmpty": (["/a"], ["a"]), "MakeDirectory": FLAGS, "DirectoryMode": (["0700", "755"], ["0999", "rw"]), "TriggerLimitIntervalSec": SPANS,
+    "TriggerLimitBurst": (["0", "3"], ["x"]),
+}
+
+
 def call(*argv):
     p = subprocess.run([str(a) for a in argv], env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     return p.returncode, p.stdout, p.stderr
@@ -70,7 +77,8 @@ def write(folder, name, section, base, lines):
     return path
 
 
-@pytest.mark.parametrize("name, section, base, table", [("t.timer", "Timer", "OnBootSec=1h", TIMER), ("s.socket", "Socket", "ListenStream=/run/base", SOCKET)])
+@pytest.mark.parametrize("name, section, base, table", [("t.timer", "Timer", "OnBootSec=1h", TIMER), ("s.socket", "Socket", "ListenStream=/run/base", SOCKET),
+                                                       ("p.path", "Path", "PathExists=/base", PATH)])
 def test_bad_values_are_told_on_the_lines_that_systemd_names(tmp_path, name, section, base, table):
     lines = [(n, v) for n, (good, bad) in table.items() for v in good + bad]
     path = write(tmp_path, name, section, base, lines)
@@ -82,7 +90,8 @@ def test_bad_values_are_told_on_the_lines_that_systemd_names(tmp_path, name, sec
     assert theirs == wanted, [lines[i - 3] for i in theirs ^ wanted]
 
 
-@pytest.mark.parametrize("name, section, base, table", [("t.timer", "Timer", "OnBootSec=1h", TIMER), ("s.socket", "Socket", "ListenStream=/run/base", SOCKET)])
+@pytest.mark.parametrize("name, section, base, table", [("t.timer", "Timer", "OnBootSec=1h", TIMER), ("s.socket", "Socket", "ListenStream=/run/base", SOCKET),
+                                                       ("p.path", "Path", "PathExists=/base", PATH)])
 def test_random_good_ones_have_no_error(tmp_path, name, section, base, table):
     r = random.Random(name)
     for i in range(30):
@@ -91,19 +100,21 @@ def test_random_good_ones_have_no_error(tmp_path, name, section, base, table):
         assert code == 0 and not ours, err
 
 
-@pytest.mark.parametrize("suffix", ["timer", "socket"])
+@pytest.mark.parametrize("suffix", ["timer", "socket", "path"])
 def test_stock_units_have_no_error(suffix):
     units = sorted(p for p in STOCK.glob(f"*.{suffix}") if p.is_file() and not p.is_symlink())
     if not units:
         pytest.skip("no stock units")
     for path in units:
         code, _, err = call(binary(), "unit", "verify", "-q", path)
-        assert not re.search(r"id +(timer|socket|calendar|directive)\.", err), (path, err)
+        assert not re.search(r"id +(timer|socket|path|calendar|directive)\.", err), (path, err)
 
 
 @pytest.mark.parametrize("name, text, said", [
     ("t.timer", "[Timer]\nPersistent=yes\n", "timer.empty"),
     ("t.timer", "[Timer]\nOnBootSec=1\nUnit=x.timer\n", "timer.unit"),
+    ("p.path", "[Path]\nMakeDirectory=yes\n", "path.empty"),
+    ("p.path", "[Path]\nPathExists=/a\nUnit=x.path\n", "path.unit"),
     ("s.socket", "[Socket]\nAccept=no\n", "socket.empty"),
     ("s.socket", "[Socket]\nListenDatagram=80\nAccept=yes\n", "socket.value"),
     ("s.socket", "[Socket]\nListenStream=80\nSmackLabel=x\n", "directive.unsupported"),

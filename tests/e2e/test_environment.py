@@ -217,8 +217,15 @@ def test_a_dynamic_users_runtime_folder_that_stays(box):
             os.rmdir("/run/private")
 
 
+@pytest.mark.parametrize("assignment,status", [("StandardInput=socket", 208), ("StandardOutput=fd:x", 209), ("StandardError=fd", 222)])
+def test_a_run_has_no_sockets_for_its_streams(box, assignment, status):
+    r = box.run(assignment, "true")
+    assert r.status == status and "stdio.socket" in r.err and r.out == ""
+    assert box.leftovers() == []
+
+
 @pytest.mark.parametrize("assignment", ["PassEnvironment=A=b", "PassEnvironment=1A", "UnsetEnvironment==x", "EnvironmentFile=relative", "EnvironmentFile=/a*/b",
-                                        "ExecSearchPath=bin", "StandardInput=fd", "StandardOutput=kmsg", "StandardOutput=file:x", "StandardError=fd:3",
+                                        "ExecSearchPath=bin", "StandardInput=fd:", "StandardOutput=kmsg", "StandardOutput=file:x", "StandardError=fd:a:b",
                                         "RuntimeDirectoryMode=9", "StateDirectoryMode=70000", "RuntimeDirectoryPreserve=perhaps"])
 def test_values_that_are_refused(box, assignment):
     r = box.run(assignment, "true")

@@ -130,10 +130,12 @@ def test_forking_guesses_its_main_process(s):
     s.assert_clean()
 
 
-@pytest.mark.parametrize("by", ["itself", "post"])
+@pytest.mark.parametrize("by", ["itself", "post", "later", "renamed"])
 def test_forking_has_a_pid_file(s, by):
     if by == "itself":
         u = s.unit("a", "Type=forking\nPIDFile=DATA/pid\nExecStart=ACT daemon pid=main hear=DATA/go pidfile=DATA/pid stay")
+    elif by in ("later", "renamed"):  # in a folder that is not there yet
+        u = s.unit("a", "Type=forking\nPIDFile=DATA/new/er/pid\nExecStart=ACT daemon pid=main pidfile=DATA/hidden stay")
     else:
         u = s.unit("a", "Type=forking\nPIDFile=DATA/pid\nExecStart=ACT daemon pid=main pidfile=DATA/hidden stay\n"
                         "ExecStartPost=/bin/sh -c 'while ! cp DATA/hidden DATA/pid; do :; done'")
@@ -142,10 +144,39 @@ def test_forking_has_a_pid_file(s, by):
     if by == "itself":
         assert s.status(u)["state"] == "starting"
         s.go("go")
+    if by in ("later", "renamed"):
+        assert s.status(u)["sub"] == "start"
+        (s.base / "data/new/er").mkdir(parents=True)
+        (s.base / "data/new/er/pid").write_text("1\n")  # none of ours
+        assert p.poll() is None
+        assert eventually(lambda: (s.base / "data/hidden").exists())
+        if by == "renamed":
+            (s.base / "data/hidden").rename(s.base / "data/new/er/pid")
+        else:
+            (s.base / "data/new/er/pid").write_text((s.base / "data/hidden").read_text())
     assert p.wait(30) == 0, p.stderr.read()
     s.until(u, pid=main, sub="running")
     stopped(s, u)
     s.assert_clean()
+
+
+def test_a_pid_file_is_waited_for_without_looking(s):
+    """The supervisor sleeps until something happens to the path."""
+    u = s.unit("a", "Type=forking\nPIDFile=DATA/pid\nExecStart=ACT daemon pid=main stay")
+    p = s.popen("unit", "start", u)
+    s.number("main")
+    supervisor = s.until(u, sub="start")["supervisor_pid"]
+
+    def wakes():
+        with open(f"/proc/{supervisor}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("voluntary_ctxt"))
+    def rests():
+        before = wakes()
+        time.sleep(0.2)
+        return wakes() == before
+    assert eventually(rests)
+    s.ok("unit", "stop", u)
+    p.communicate(timeout=30)
 
 
 def test_forking_whose_daemon_is_gone_fails(s):
@@ -432,11 +463,45 @@ def test_process_leaves_the_others_alone(s):
     s.assert_clean()
 
 
-def test_none_leaves_nothing_to_us(s):
-    """Bulkhead's difference from systemd: who is not ended by the rules is ended with the control group, since nobody is left to look after it."""
+def test_none_leaves_all_alone(s):
+    u, pids = family(s, "none", "ExecStop=ACT say=stop\n")
+    s.ok("unit", "stop", u)
+    s.heard("stop")
+    record = s.status(u)
+    assert (record["state"], record["result"], record.get("pid", 0)) == ("exited", "success", 0)
+    assert all(map(alive, pids.values())) and s.cgroups()
+    shown = s("unit", "status", u)
+    assert shown.returncode == 3 and "3 processes" in shown.stdout, shown.stdout
+    # The next one lives beside them, and its end does not touch them either.
+    s.ok("unit", "start", u)
+    again = dict(line.split() for line in (s.line(), s.line(), s.line()))
+    assert s.status(u)["pid"] == int(again["main"]) and all(map(alive, pids.values()))
+    s.ok("unit", "stop", u)
+    s.heard("stop")
+    rest = [*pids.values(), *map(int, again.values())]
+    assert len(rest) == 6 and all(map(alive, rest))
+    for pid in rest:
+        kill(pid)
+    assert eventually(lambda: not any(map(alive, rest)))
+    assert "processes" not in s("unit", "status", u).stdout
+    s("stop", u)
+    s.assert_clean()
+
+
+def test_none_leaves_all_alone_through_restarts(s):
     u, pids = family(s, "none")
-    stopped(s, u)
-    assert not any(map(alive, pids.values()))
+    s.ok("unit", "restart", u)
+    again = {k: int(v) for k, v in (s.line().split() for _ in range(3))}
+    assert all(map(alive, [*pids.values(), *again.values()])) and s.until(u, sub="running")["pid"] == again["main"]
+    for pid in pids.values():
+        kill(pid)
+    assert s.status(u)["sub"] == "running"
+    kill(again["main"])
+    assert s.over(u)["result"] == "signal"
+    for pid in again.values():
+        kill(pid)
+    assert eventually(lambda: not any(map(alive, again.values())))
+    s("stop", u)
     s.assert_clean()
 
 
@@ -548,6 +613,66 @@ def test_too_many_starts_are_the_end(s):
     s.heard("run", "run", "run")
     assert s.over(u)["result"] == "start-limit-hit" and s.silent()
     s.assert_clean()
+
+
+def test_starts_count_beyond_a_supervisor(s):
+    u = s.unit("a", "Type=oneshot\nExecStart=ACT say=run", unit="StartLimitBurst=3\nStartLimitIntervalSec=1h")
+    for _ in range(3):
+        s.ok("unit", "start", u)
+        s.heard("run")
+    r = s("unit", "start", u)
+    assert r.returncode and "service.start-limit" in r.stderr and s.silent(), r.stderr
+    assert (s.over(u)["state"], s.over(u)["result"]) == ("failed", "start-limit-hit")
+    assert s("unit", "restart", u).returncode and s.silent()
+    s.ok("unit", "reset-failed", u)
+    assert (s.status(u)["state"], s.status(u)["sub"], s.status(u)["result"]) == ("exited", "dead", "success")
+    s.ok("unit", "start", u)
+    s.heard("run")
+    s.assert_clean()
+
+
+def test_a_limit_of_none_and_one_that_is_over(s):
+    free = s.unit("a", "Type=oneshot\nExecStart=/bin/true", unit="StartLimitIntervalSec=0")
+    short = s.unit("b", "Type=oneshot\nExecStart=/bin/true", unit="StartLimitIntervalSec=1ms\nStartLimitBurst=1")
+    for _ in range(7):
+        s.ok("unit", "start", free)
+        s.ok("unit", "start", short)
+
+
+def test_the_default_limit_is_systemds(s):
+    u = s.unit("a", "Type=oneshot\nExecStart=/bin/true")
+    assert [s("unit", "start", u).returncode == 0 for _ in range(6)] == [True] * 5 + [False]
+
+
+@pytest.mark.parametrize("text", ["", "x", "0" * 36 + " 1 9", "{boot} 99999999999999999999 9", "{boot} 1", "{boot} 18446744073709551615 9", "\0" * 100])
+def test_a_damaged_count_limits_nothing(s, text):
+    u = s.unit("a", "Type=oneshot\nExecStart=/bin/true", unit="StartLimitBurst=1\nStartLimitIntervalSec=1h")
+    s.ok("unit", "start", u)
+    with open("/proc/sys/kernel/random/boot_id") as f:
+        (s.base / "run/runs" / u / "starts").write_text(text.format(boot=f.read().strip()))
+    s.ok("unit", "start", u)
+
+
+def test_reset_of_a_service_that_runs(s):
+    u = s.up("a", "ExecStart=ACT say=up stay", unit="StartLimitBurst=2\nStartLimitIntervalSec=1h")
+    s.heard("up")
+    for _ in range(3):
+        s.ok("unit", "reset-failed", u)
+        s.ok("unit", "restart", u)
+        s.heard("up")
+    assert s.status(u)["sub"] == "running"
+    stopped(s, u)
+
+
+def test_reset_of_all_and_of_none(s):
+    for i in "ab":
+        assert s("unit", "start", s.unit(i, "Type=oneshot\nExecStart=/bin/false")).returncode
+    up = s.up("c", "ExecStart=ACT stay")
+    s.ok("unit", "reset-failed")
+    assert {s.status(s.name(i))["state"] for i in "ab"} == {"exited"} and s.status(up)["sub"] == "running"
+    r = s("unit", "reset-failed", s.name("nothing"))
+    assert r.returncode and "unit.unknown" in r.stderr
+    stopped(s, up)
 
 
 def test_runtime_folders_can_outlive_a_restart(s):

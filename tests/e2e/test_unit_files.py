@@ -565,10 +565,10 @@ def test_verify_passes(tree, lines):
 
 
 def test_what_is_not_applied_yet_is_a_note(tree):
-    tree.write("etc/a.service", "[Unit]\nDescription=x\n" + SERVICE + "Restart=no\nRestart=always\nPrivateTmp=yes\n[Install]\nWantedBy=x.target\n")
+    tree.write("etc/a.service", "[Unit]\nDescription=x\n" + SERVICE + "Restart=always\nRebootArgument=x\nRebootArgument=y\nPrivateTmp=yes\n[Install]\nWantedBy=x.target\n")
     status, _, err = tree.unit("verify", "a")
     assert status == 0
-    assert err == f"bulkhead: note: {tree.top}/etc/a.service:5: Restart= is systemd's; Bulkhead does not apply it yet\n"
+    assert err == f"bulkhead: note: {tree.top}/etc/a.service:6: RebootArgument= is systemd's; Bulkhead does not apply it yet\n"
 
 
 def test_services_without_a_start(tree):

@@ -263,7 +263,7 @@ def test_a_service_that_never_takes_what_comes_ends_its_socket(s):
 
 
 @pytest.mark.parametrize("text,id", [("ListenStream=DATA/no/such/../x", "socket.address"), ("Accept=yes", "socket.empty"),
-                                     ("ListenStream=DATA/x\nExecStartPre=/bin/true", "service.unsupported")])
+                                     ("ListenStream=DATA/x\nExecStartPre=\"/bin/true", "unit.exec"), ("ListenStream=DATA/x\nPrivateTmp=maybe", "directive.value")])
 def test_sockets_that_cannot_be(s, text, id):
     unit = write(s, "echo.socket", "[Socket]\n" + text)
     write(s, "echo.service", "[Service]\nExecStart=ACT stay")

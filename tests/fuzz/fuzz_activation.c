@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Bytes as a unit with [Timer] and [Socket]: what is strictly read is leniently read as the same, without a note; a timer's times are not before
+ * Bytes as a unit with [Timer], [Socket] and [Path]: what is strictly read is leniently read as the same, without a note; a timer's times are not before
  * what they count from; each address has what opening it takes.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan/path_unit.h"
 #include "plan/socket_unit.h"
 #include "plan/timer_unit.h"
 
@@ -36,6 +37,18 @@ static void check_timer(const struct unit_file *f, const struct unit_name *n)
         check(!next.has_realtime || next.realtime >= 1774742399000000);
 }
 
+static void check_path(const struct unit_file *f, const struct unit_name *n)
+{
+        CLEAN_PATH_UNIT struct path_unit strict = { 0 }, lenient = { 0 };
+        CLEAN_STRINGS struct strings notes = { 0 };
+        struct error e = { 0 };
+        int r = path_unit_parse(f, n, &facts, false, NULL, &strict, &e), k = path_unit_parse(f, n, &facts, true, &notes, &lenient, &e);
+        check(r <= 0 && k <= 0 && (r < 0 || (k == 0 && notes.count == 0 && lenient.count == strict.count)));
+        for (size_t i = 0; k == 0 && i < lenient.count; i++)
+                check(*lenient.specs[i].path == '/' && lenient.specs[i].kind < PATH_KINDS);
+        check(k < 0 || (lenient.count && lenient.unit && lenient.directory_mode <= 07777));
+}
+
 static void check_address(const struct listen_address *a)
 {
         check(a->text != NULL);
@@ -59,13 +72,14 @@ static void check_socket(const struct unit_file *f, const struct unit_name *n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        static const char *const sections[] = { "Timer", "Socket", NULL };
+        static const char *const sections[] = { "Timer", "Socket", "Path", NULL };
         CLEAN_UNIT_FILE struct unit_file f = { 0 };
-        CLEAN_UNIT_NAME struct unit_name timer = { 0 }, sockets = { 0 };
+        CLEAN_UNIT_NAME struct unit_name timer = { 0 }, sockets = { 0 }, paths = { 0 };
         if (unit_file_parse(&f, "f", (const char *)data, size, sections, true, NULL) < 0)
                 return 0;
-        check(unit_name_parse("x.timer", &timer, NULL) == 0 && unit_name_parse("x@1.socket", &sockets, NULL) == 0);
+        check(unit_name_parse("x.path", &paths, NULL) == 0 && unit_name_parse("x.timer", &timer, NULL) == 0 && unit_name_parse("x@1.socket", &sockets, NULL) == 0);
         check_timer(&f, &timer);
         check_socket(&f, &sockets);
+        check_path(&f, &paths);
         return 0;
 }
