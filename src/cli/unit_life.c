@@ -176,6 +176,25 @@ static int name_of(const struct life *l, const char *word, char ret[UNIT_NAME_MA
         return target_unit_name(last, ret, e);
 }
 
+/* Asks of all, and then waits for all: they come and go at once. The exit status, of the last that failed. */
+static int ask_all(const struct life *l, int (*ask)(const struct life *l, const char *name, struct starting *ret),
+                   int (*await)(const struct life *l, struct starting *s))
+{
+        int status = 0;
+        CLEAN_FREE struct starting *all = xalloc(l->o.names.count, sizeof *all);
+        for (size_t i = 0; i < l->o.names.count; i++) {
+                all[i] = (struct starting){ l->o.names.items[i], -EBADF };
+                int r = ask(l, all[i].name, &all[i]);
+                status = r ? r : status;
+        }
+        for (size_t i = 0; i < l->o.names.count; i++) {
+                int r = l->o.no_wait || all[i].fd < 0 ? 0 : await(l, &all[i]);
+                status = r ? r : status;
+                fd_close(all[i].fd);
+        }
+        return status;
+}
+
 static int ask_stop(const struct life *l, const char *word, struct starting *ret)
 {
         char unit[UNIT_NAME_MAX + 1];
@@ -197,27 +216,20 @@ static int ask_stop(const struct life *l, const char *word, struct starting *ret
         return 0;
 }
 
+static int await_stop(const struct life *l, struct starting *s)
+{
+        struct error e = { 0 };
+        (void)l;
+        if (client_wait_stopped(s->fd, &e) < 0)
+                return target_fail("stop", s->name, &e);
+        client_wait_gone(s->fd);
+        return 0;
+}
+
 int unit_cmd_stop(int argc, char **argv)
 {
         CLEAN_LIFE struct life l = LIFE_INIT;
-        int status = 0;
-        if (!life_parse(&l, life_options, "Stop services and wait until they are down", argc, argv))
-                return 1;
-        CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                all[i].fd = -EBADF;
-                int r = ask_stop(&l, l.o.names.items[i], &all[i]);
-                status = r ? r : status;
-        }
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                struct error e = { 0 };
-                if (all[i].fd >= 0 && !l.o.no_wait && client_wait_stopped(all[i].fd, &e) < 0)
-                        status = target_fail("stop", l.o.names.items[i], &e);
-                else if (all[i].fd >= 0 && !l.o.no_wait)
-                        client_wait_gone(all[i].fd);
-                fd_close(all[i].fd);
-        }
-        return status;
+        return life_parse(&l, life_options, "Stop services and wait until they are down", argc, argv) ? ask_all(&l, ask_stop, await_stop) : 1;
 }
 
 /* ---- restart, reload ---- */
@@ -267,21 +279,9 @@ static int await_restart(const struct life *l, struct starting *s)
 
 int unit_cmd_restart(int argc, char **argv)
 {
+        static const char about[] = "Stop services and start them again, with their files as they are now";
         CLEAN_LIFE struct life l = LIFE_INIT;
-        int status = 0;
-        if (!life_parse(&l, restart_options, "Stop services and start them again, with their files as they are now", argc, argv))
-                return 1;
-        CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                all[i].fd = -EBADF;
-                int r = restart_one(&l, l.o.names.items[i], &all[i]);
-                status = r ? r : status;
-        }
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                int r = l.o.no_wait ? 0 : await_restart(&l, &all[i]);
-                status = r ? r : status;
-        }
-        return status;
+        return life_parse(&l, restart_options, about, argc, argv) ? ask_all(&l, restart_one, await_restart) : 1;
 }
 
 int unit_cmd_reload(int argc, char **argv)

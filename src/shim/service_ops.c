@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/exit_status.h"
 #include "base/signal_name.h"
 #include "os/process.h"
 #include "sandbox/status.h"
@@ -102,13 +103,12 @@ static void op_close(void *context, bool restarts)
 
 static void add_exit(struct supervisor *s, struct strings *l)
 {
-        static const char *const codes[] = { "", "exited", "killed", "dumped" };
         char buffer[16];
         const struct process_exit x = s->machine.main_exit;
         strings_take(l, xprintf("SERVICE_RESULT=%s", service_result_word(s->machine.result)));
         if (!x.code)
                 return;
-        strings_take(l, xprintf("EXIT_CODE=%s", codes[x.code]));
+        strings_take(l, xprintf("EXIT_CODE=%s", exit_code_word(x.code)));
         strings_take(l, x.code == EXIT_CODE_EXITED ? xprintf("EXIT_STATUS=%d", x.status) : xprintf("EXIT_STATUS=%s", signal_name(x.status, buffer)));
 }
 

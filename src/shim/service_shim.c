@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "base/deadline.h"
+#include "base/exit_status.h"
 #include "os/cgroup.h"
 #include "os/process.h"
 #include "shim/activation.h"
@@ -195,7 +197,6 @@ static void drain(struct supervisor *s)
 
 static void record(struct supervisor *s, struct wire_exited *x)
 {
-        static const char *const codes[] = { "", "exited", "killed", "dumped" };
         CLEAN_RUN_STATE struct run_state st = { 0 };
         *x = (struct wire_exited){ .code = s->main_exit.code, .status = s->main_exit.status, .cpu_usec = s->cpu_usec,
                                    .runtime_usec = service_now_usec(NULL) - s->began_usec };
@@ -206,7 +207,7 @@ static void record(struct supervisor *s, struct wire_exited *x)
         st.ended_usec = state_now_usec();
         st.cpu_usec = s->cpu_usec;
         st.status = x->status;
-        (void)snprintf(st.code, sizeof st.code, "%s", codes[x->code]);
+        (void)snprintf(st.code, sizeof st.code, "%s", exit_code_word(x->code));
         (void)snprintf(st.result, sizeof st.result, "%s", x->result);
         if (s->machine.state == STATE_FAILED && s->error.id[0] && !st.error_id) {
                 st.error_id = xstrdup(s->error.id);
@@ -238,8 +239,8 @@ static void finish(struct supervisor *s)
 
 static int time_left(const struct supervisor *s)
 {
-        uint64_t deadline = machine_deadline(&s->machine), now = service_now_usec(NULL), other = service_denials_deadline(&s->denials);
-        deadline = other && (!deadline || other < deadline) ? other : deadline;
+        uint64_t deadline = machine_deadline(&s->machine), now = service_now_usec(NULL);
+        deadline_sooner(&deadline, service_denials_deadline(&s->denials));
         int left = !deadline ? -1 : deadline <= now ? 0 : deadline - now > 3600000000ULL ? 3600000 : (int)((deadline - now + 999) / 1000);
         return s->machine.waits_for_main && s->pid_file.fd < 0 && (left < 0 || left > PID_FILE_RETRY_MS) ? PID_FILE_RETRY_MS : left;
 }

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <termios.h>
 
+#include "base/deadline.h"
+#include "base/exit_status.h"
 #include "base/signal_name.h"
 #include "os/file.h"
 #include "os/process.h"
@@ -236,7 +238,6 @@ static void describe_exit(struct shim *s)
 
 static void record_exit(struct shim *s)
 {
-        static const char *const codes[] = { "", "exited", "killed", "dumped" };
         CLEAN_RUN_STATE struct run_state st = { 0 };
         if (run_load_state(s->o.dir_fd, &st, NULL) < 0 && s->o.unit)
                 st.unit = xstrdup(s->o.unit);
@@ -247,7 +248,7 @@ static void record_exit(struct shim *s)
         st.cpu_usec = s->exit.cpu_usec;
         st.usage = s->usage;
         st.status = s->exit.status;
-        (void)snprintf(st.code, sizeof st.code, "%s", codes[s->exit.code]);
+        (void)snprintf(st.code, sizeof st.code, "%s", exit_code_word(s->exit.code));
         (void)snprintf(st.result, sizeof st.result, "%s", s->exit.result);
         if (s->error.id[0] && !st.error_id) {
                 st.error_id = xstrdup(s->error.id);
@@ -475,16 +476,10 @@ static void want_all(struct shim *s)
                 hub_want(&s->hub, HUB_CLIENT + i, typing && s->hub.clients[i].input ? 0 : EPOLLIN);
 }
 
-static void sooner(uint64_t *deadline, uint64_t other)
-{
-        if (other && (!*deadline || other < *deadline))
-                *deadline = other;
-}
-
 static int time_left(const struct shim *s)
 {
         uint64_t deadline = s->deadline_ms, now = hub_now_ms();
-        sooner(&deadline, s->out_retry_ms);
+        deadline_sooner(&deadline, s->out_retry_ms);
         if (!deadline)
                 return -1;
         return deadline <= now ? 0 : deadline - now > 3600000 ? 3600000 : (int)(deadline - now) + 1;
