@@ -395,6 +395,30 @@ static void forget_folders(struct maker *m, unsigned count)
         }
 }
 
+/* h NULL: v2. Whatever its controllers, processes are followed by name=systemd. */
+static bool is_delegated(const struct maker *m, const struct cgroup_hierarchy *h)
+{
+        const struct strings *d = m->wish->delegated;
+        for (size_t i = 0; d && h && i < d->count; i++)
+                if (cgroup_names_controller(h->controllers, d->items[i]))
+                        return true;
+        return d && (!h || cgroup_names_controller(h->controllers, "name=systemd"));
+}
+
+/* Adds those that v2 has to the needed ones. */
+static void add_delegated(const struct maker *m, char **needed)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, **needed ? *needed : " ");
+        for (size_t i = 0; i < m->wish->delegated->count; i++) {
+                CLEAN_FREE char *word = xprintf(" %s ", m->wish->delegated->items[i]);
+                if (cgroup_layout_v2_offers(m->layout, m->wish->delegated->items[i]) && !strstr(t.data, word))
+                        text_add(&t, word + 1);
+        }
+        free(*needed);
+        *needed = TAKE_PTR(t.data);
+}
+
 static bool wants_devices(const struct cgroup_wish *w)
 {
         return w->devices != CGROUP_DEVICES_OPEN;
@@ -411,19 +435,21 @@ static int no_v2(const char *origin, struct error *e)
 static int make_folders(struct maker *m, const struct cgroup_writes *w, struct error *e)
 {
         CLEAN_FREE char *needed = needed_v2(m, w);
+        if (m->wish->delegated && m->layout->has_v2)
+                add_delegated(m, &needed);
         bool devices_done = !wants_devices(m->wish) || m->wish->devices == CGROUP_DEVICES_TRIED;
         for (unsigned i = 0; i < m->layout->v1_count; i++) {
                 struct cgroup_hierarchy *h = &m->layout->v1[i];
                 bool devices = wants_devices(m->wish) && cgroup_names_controller(h->controllers, "devices");
                 const struct cgroup_write *need = asker(m, h, w);
-                int r = m->wish->all || need || devices ? cgroup_hierarchy_open(m->layout, h) : -ENOENT;
+                int r = m->wish->all || need || devices || is_delegated(m, h) ? cgroup_hierarchy_open(m->layout, h) : -ENOENT;
                 if (r == -ENOENT)
                         continue;
                 if (r < 0)
                         return refused(r, "opening the hierarchy", h->controllers, e);
                 unsigned before = m->c->count;
                 r = make_v1(m, h, e);
-                if (r < 0 && !may_be_refused(m, need || !devices_done, r) && !(devices && !need && devices_done && !m->wish->all))
+                if (r < 0 && !may_be_refused(m, need || !devices_done, r) && !(devices && !need && devices_done && !m->wish->all && !is_delegated(m, h)))
                         return not_made(r, need, e);
                 if (r < 0)
                         forget_folders(m, before);

@@ -52,6 +52,8 @@ struct cgroup_wish {
         bool may_exist; /* the folders may be there, with processes in them; they keep what they hold */
         bool rootless;  /* folders that nothing is asked of may be refused */
         enum cgroup_devices devices;
+        /* Controllers that are to be at hand in the group where the host has them, for whoever divides it further; NULL: nobody does. */
+        const struct strings *delegated;
         const char *v2_origin; /* who asks for a folder in v2, for programs on it; NULL: nobody does */
         const struct cgroup_resources *resources; /* NULL: none */
         int (*note)(void *context, const char *path); /* NULL, or called with each path before it is made */
@@ -79,6 +81,13 @@ int cgroup_open_entry(struct cgroup *c, const char *sub, pid_t beside, struct er
  * and those of its files that the kernel names in /sys/kernel/cgroup/delegate, never more.
  */
 int cgroup_delegate(const struct cgroup *c, uid_t uid, struct error *e);
+/*
+ * Gives all folders to a user and group: each, and the files with which processes are moved and controllers handed down, but no limit.
+ * So what the user makes below stays within the group's own.
+ */
+int cgroup_give(const struct cgroup *c, uid_t uid, gid_t gid, struct error *e);
+/* Makes a group of that name below, of the same user, which is entered from then on in the place of the group itself. */
+int cgroup_enter_below(struct cgroup *c, const char *name, uid_t uid, gid_t gid, struct error *e);
 void cgroup_done(struct cgroup *c); /* forgets; what was made stays */
 
 /* The group as lines of text and back. A folder that is gone is no error. Lines that are no group's: "cgroup.record". */

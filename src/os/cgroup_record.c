@@ -150,28 +150,6 @@ int cgroup_attach(const struct cgroup *c, pid_t pid, const char *sub, struct err
         return 0;
 }
 
-int cgroup_delegate(const struct cgroup *c, uid_t uid, struct error *e)
-{
-        CLEAN_TEXT struct text t = { 0 };
-        CLEAN_STRINGS struct strings files = { 0 };
-        const struct cgroup_folder *f = cgroup_v2_folder(c);
-        if (!f || f->fd < 0)
-                return error_set(e, ENOENT, "cgroup.controller", "there is no v2 group to give to user %u", uid);
-        if (file_read(AT_FDCWD, "/sys/kernel/cgroup/delegate", 65536, &t) < 0 || text_split_words(t.data, &files) < 0) {
-                strings_clear(&files);
-                (void)text_split_words("cgroup.procs cgroup.subtree_control cgroup.threads", &files);
-        }
-        int r = fchownat(f->fd, "", uid, (gid_t)-1, AT_EMPTY_PATH) < 0 ? -errno : 0;
-        for (size_t i = 0; r == 0 && i < files.count; i++)
-                if (!strchr(files.items[i], '/') && fchownat(f->fd, files.items[i], uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
-                        r = -errno;
-        if (r < 0) {
-                error_errno(e, r, "cgroup.refused", "giving %s to user %u", f->path, uid);
-                error_status(e, STATUS_CGROUP);
-        }
-        return r;
-}
-
 /* ---- update ---- */
 
 int cgroup_read_number(int folder_fd, const char *file, int64_t *ret)

@@ -24,6 +24,7 @@ struct plan_credential {
         char *name;       /* IMPORT: a pattern of names */
         char *source;     /* LOAD: an absolute path, or a name in the stores; IMPORT: what replaces the pattern's fixed beginning, or NULL */
         struct text data; /* SET */
+        bool encrypted;   /* LOAD, SET: what is found is to be decrypted */
         const char *origin;
 };
 
@@ -31,6 +32,7 @@ struct plan_credentials {
         struct plan_credential *items;
         size_t count, room;
         struct strings stores; /* folders in which names are looked for, the first that has one wins */
+        struct strings encrypted_stores; /* before these, where what is looked for is encrypted */
         char *folder;          /* where the payload finds them */
         const char *origin;    /* of the first; NULL: none are asked for */
 };

@@ -326,6 +326,10 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_ROOT_DIRECTORY] = { "RootDirectory", directive_read_root, NULL, directive_compile_root, "a folder that is its root" },
         [D_ROOT_IMAGE] = { "RootImage", directive_read_root, NULL, directive_compile_root, "an image of a file system that is its root" },
         [D_ROOT_IMAGE_OPTIONS] = { "RootImageOptions", directive_read_root_options, NULL, directive_compile_root_options, "how the image is mounted" },
+        [D_ROOT_DIRECTORY_START_ONLY] = { "RootDirectoryStartOnly", directive_read_bool, NULL, directive_compile_root_start_only, "only ExecStart= sees the root" },
+        [D_MOUNT_IMAGES] = { "MountImages", directive_read_mount_images, NULL, directive_compile_images, "images of file systems shown at paths" },
+        [D_EXTENSION_IMAGES] = { "ExtensionImages", directive_read_extension_images, NULL, directive_compile_images, "images laid over /usr and /opt" },
+        [D_EXTENSION_DIRECTORIES] = { "ExtensionDirectories", directive_read_extension_folders, NULL, directive_compile_images, "folders laid over /usr and /opt" },
         [D_MOUNT_API_VFS] = { "MountAPIVFS", directive_read_bool, NULL, NULL, "/proc, /sys, /dev and /run in a root of its own" },
         [D_BIND_LOG_SOCKETS] = { "BindLogSockets", directive_read_bool, NULL, NULL, "the sockets of the host's log in a root of its own" },
         [D_NETWORK_NAMESPACE_PATH] = { "NetworkNamespacePath", directive_read_namespace_path, NULL, directive_compile_network_path, "a network namespace that is there already" },
@@ -474,6 +478,9 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_ALLOWED_MEMORY_NODES] = { "AllowedMemoryNodes", directive_read_numbers, NULL, directive_compile_allowed_nodes, "memory nodes of the control group" },
         [D_DEVICE_POLICY] = { "DevicePolicy", directive_read_exact_word, words_device_policy, directive_compile_device_policy, "which devices may be used" },
         [D_DEVICE_ALLOW] = { "DeviceAllow", directive_read_device, NULL, directive_compile_device, "a device that may be used" },
+        [D_DELEGATE] = { "Delegate", directive_read_delegate, NULL, directive_compile_delegate, "its control group is its own to divide" },
+        [D_DELEGATE_SUBGROUP] = { "DelegateSubgroup", directive_read_delegate_subgroup, NULL, directive_compile_delegate_subgroup,
+                                  "the group below it where it starts" },
         [D_IP_ADDRESS_ALLOW] = { "IPAddressAllow", directive_read_addresses, NULL, directive_compile_addresses, "addresses that IPAddressDeny= does not close" },
         [D_IP_ADDRESS_DENY] = { "IPAddressDeny", directive_read_addresses, NULL, directive_compile_addresses, "addresses without packets to or from them" },
         [D_IP_ACCOUNTING] = { "IPAccounting", directive_read_bool, NULL, directive_compile_ip_accounting, "its packets and their bytes are counted" },
@@ -488,6 +495,9 @@ static const struct directive table[DIRECTIVE_COUNT] = {
         [D_LOAD_CREDENTIAL] = { "LoadCredential", directive_read_load_credential, NULL, directive_compile_credentials, "a credential from a file, a folder or a socket" },
         [D_IMPORT_CREDENTIAL] = { "ImportCredential", directive_read_import_credential, NULL, directive_compile_credentials, "credentials by a pattern of their names" },
         [D_SET_CREDENTIAL] = { "SetCredential", directive_read_set_credential, NULL, directive_compile_credentials, "a credential's value where none is loaded" },
+        /* They are kept and compiled with the two above. */
+        [D_LOAD_CREDENTIAL_ENCRYPTED] = { "LoadCredentialEncrypted", directive_read_load_credential_encrypted, NULL, NULL, "the same, encrypted by systemd-creds" },
+        [D_SET_CREDENTIAL_ENCRYPTED] = { "SetCredentialEncrypted", directive_read_set_credential_encrypted, NULL, NULL, "the same, encrypted by systemd-creds" },
 };
 
 const char *directive_name(unsigned i, const char **ret_summary)
@@ -614,6 +624,9 @@ int settings_compile(struct settings *s, const struct facts *facts, struct plan 
         int r = directive_check_process(p, e);
         if (r < 0)
                 return r;
+        r = directive_check_delegation(p, e);
+        if (r < 0)
+                return r;
         directive_finish_credentials(facts, p);
         directive_finish_root(s, p);
         /* Origins live as long as the plan. */
@@ -626,6 +639,20 @@ int settings_compile(struct settings *s, const struct facts *facts, struct plan 
         plan_normalize_mounts(p);
         p->root_read_only = is_root_read_only(p);
         return 0;
+}
+
+int settings_compile_beside(struct settings *s, const struct facts *facts, struct plan *p, struct error *e)
+{
+        static const enum directive_id roots[] = { D_ROOT_DIRECTORY, D_ROOT_IMAGE, D_ROOT_IMAGE_OPTIONS };
+        bool set[ELEMENTS(roots)];
+        for (size_t i = 0; i < ELEMENTS(roots); i++) {
+                set[i] = s->of[roots[i]].set;
+                s->of[roots[i]].set = false;
+        }
+        int r = settings_compile(s, facts, p, e);
+        for (size_t i = 0; i < ELEMENTS(roots); i++)
+                s->of[roots[i]].set = set[i];
+        return r;
 }
 
 void settings_done(struct settings *s)

@@ -20,7 +20,7 @@ enum {
 
 enum directive_id {
         /* Before all others: what their paths mean depends on it. */
-        D_ROOT_DIRECTORY, D_ROOT_IMAGE, D_ROOT_IMAGE_OPTIONS, D_MOUNT_API_VFS, D_BIND_LOG_SOCKETS, D_MOUNT_FLAGS,
+        D_ROOT_DIRECTORY, D_ROOT_IMAGE, D_ROOT_IMAGE_OPTIONS, D_ROOT_DIRECTORY_START_ONLY, D_MOUNT_IMAGES, D_EXTENSION_IMAGES, D_EXTENSION_DIRECTORIES, D_MOUNT_API_VFS, D_BIND_LOG_SOCKETS, D_MOUNT_FLAGS,
         D_NETWORK_NAMESPACE_PATH, D_IPC_NAMESPACE_PATH,
         D_DYNAMIC_USER, D_USER, D_GROUP, D_SUPPLEMENTARY_GROUPS, D_CAPABILITY_BOUNDING_SET, D_PRIVATE_TMP, D_PRIVATE_DEVICES,
         D_PRIVATE_NETWORK, D_PRIVATE_IPC, D_PRIVATE_PIDS, D_PRIVATE_USERS, D_PRIVATE_MOUNTS, D_PROTECT_SYSTEM, D_PROTECT_HOME,
@@ -53,11 +53,11 @@ enum directive_id {
         D_MEMORY_HIGH, D_MEMORY_LOW, D_MEMORY_MIN, D_MEMORY_SWAP_MAX, D_CPU_WEIGHT, D_CPU_QUOTA_PERIOD_SEC, D_IO_WEIGHT,
         /* In the order of enum plan_io_kind. */
         D_IO_DEVICE_WEIGHT, D_IO_READ_BANDWIDTH_MAX, D_IO_WRITE_BANDWIDTH_MAX, D_IO_READ_IOPS_MAX, D_IO_WRITE_IOPS_MAX,
-        D_ALLOWED_CPUS, D_ALLOWED_MEMORY_NODES, D_DEVICE_POLICY, D_DEVICE_ALLOW,
+        D_ALLOWED_CPUS, D_ALLOWED_MEMORY_NODES, D_DEVICE_POLICY, D_DEVICE_ALLOW, D_DELEGATE, D_DELEGATE_SUBGROUP,
         D_IP_ADDRESS_ALLOW, D_IP_ADDRESS_DENY, D_IP_ACCOUNTING, D_SOCKET_BIND_ALLOW, D_SOCKET_BIND_DENY, D_RESTRICT_NETWORK_INTERFACES,
         D_BIND_NETWORK_INTERFACE, D_RESTRICT_FILE_SYSTEMS,
         /* In the order of enum plan_credential_kind. */
-        D_LOAD_CREDENTIAL, D_IMPORT_CREDENTIAL, D_SET_CREDENTIAL,
+        D_LOAD_CREDENTIAL, D_IMPORT_CREDENTIAL, D_SET_CREDENTIAL, D_LOAD_CREDENTIAL_ENCRYPTED, D_SET_CREDENTIAL_ENCRYPTED,
         DIRECTIVE_COUNT
 };
 
@@ -111,6 +111,8 @@ struct facts {
 /* One NAME=VALUE. An error names the directive and the value; ids "directive.unknown", "directive.value". */
 int settings_assign(struct settings *s, const struct facts *facts, const char *assignment, struct error *e);
 int settings_compile(struct settings *s, const struct facts *facts, struct plan *p, struct error *e);
+/* The same without a root of its own, for commands that do not see it. After settings_compile, whose plan keeps the origins of both. */
+int settings_compile_beside(struct settings *s, const struct facts *facts, struct plan *p, struct error *e);
 void settings_done(struct settings *s);
 #define CLEAN_SETTINGS CLEAN(settings_done)
 

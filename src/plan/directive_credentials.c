@@ -2,6 +2,7 @@
 /* Directives about credentials. */
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/path.h"
 #include "plan/directive_internal.h"
 #include "plan/specifier.h"
@@ -30,9 +31,15 @@ void plan_credentials_done(struct plan_credentials *c)
         free(c->items);
         free(c->folder);
         strings_clear(&c->stores);
+        strings_clear(&c->encrypted_stores);
 }
 
-/* ---- reading: values are kept as "NAME\nREST" ---- */
+/*
+ * ---- reading ----
+ * Values are kept as "NAME\nMARK REST" without the blank.  What is encrypted and what is not are one setting, as with systemd: the later
+ * of two assignments to one name holds, and the empty one resets both.
+ */
+enum { MARK_PLAIN = 'p', MARK_ENCRYPTED = 'e' };
 
 static int bad_name(struct error *e, const char *name)
 {
@@ -49,7 +56,7 @@ static int split(const struct reader *r, const char *value, char **ret_name, con
 }
 
 /* The later of two assignments to one name holds. */
-static void put(const struct reader *r, const char *name, const char *rest)
+static void put(const struct reader *r, const char *name, char mark, const char *rest)
 {
         CLEAN_FREE char *start = xprintf("%s\n", name);
         struct setting *v = r->v;
@@ -60,10 +67,10 @@ static void put(const struct reader *r, const char *name, const char *rest)
                         v->count--;
                         break;
                 }
-        directive_add_value(r, xprintf("%s%s", start, rest));
+        directive_add_value(r, xprintf("%s%c%s", start, mark, rest));
 }
 
-int directive_read_load_credential(const struct reader *r, const char *value, struct error *e)
+static int read_load(const struct reader *r, char mark, const char *value, struct error *e)
 {
         CLEAN_FREE char *name = NULL, *source = NULL, *path = NULL;
         const char *rest;
@@ -82,11 +89,40 @@ int directive_read_load_credential(const struct reader *r, const char *value, st
                 return directive_bad_value(e, source, "an absolute path without \"..\"");
         if (source && *source != '/' && !credential_name_valid(source))
                 return bad_name(e, source);
-        put(r, name, path ? path : source ? source : name);
+        put(r, name, mark, path ? path : source ? source : name);
         return 0;
 }
 
-int directive_read_set_credential(const struct reader *r, const char *value, struct error *e)
+static struct reader into(const struct reader *r, enum directive_id id)
+{
+        return (struct reader){ r->row, r->all, &r->all->of[id], r->facts, r->origin };
+}
+
+int directive_read_load_credential(const struct reader *r, const char *value, struct error *e)
+{
+        return read_load(r, MARK_PLAIN, value, e);
+}
+
+int directive_read_load_credential_encrypted(const struct reader *r, const char *value, struct error *e)
+{
+        const struct reader shared = into(r, D_LOAD_CREDENTIAL);
+        return read_load(&shared, MARK_ENCRYPTED, value, e);
+}
+
+/* What a value stands for: C escapes, or base64. */
+static int decode(const char *name, char mark, const char *text, struct text *ret, struct error *e)
+{
+        if (mark == MARK_ENCRYPTED) {
+                if (base64_decode(text, strlen(text), ret) < 0)
+                        return error_set(e, EINVAL, "directive.value", "the value of the credential %.80s is not base64", name);
+        } else if (text_unescape(text, ret) < 0)
+                return error_set(e, EINVAL, "directive.value", "the value of the credential %.80s has an escape that C does not know", name);
+        if (ret->length > CREDENTIAL_BYTES_MAX)
+                return error_set(e, E2BIG, "credential.limit", "the credential %.80s is larger than %d bytes", name, CREDENTIAL_BYTES_MAX);
+        return 0;
+}
+
+static int read_set(const struct reader *r, char mark, const char *value, struct error *e)
 {
         CLEAN_FREE char *name = NULL;
         CLEAN_TEXT struct text data = { 0 };
@@ -102,10 +138,7 @@ int directive_read_set_credential(const struct reader *r, const char *value, str
                 return bad_name(e, name);
         if (!rest)
                 return directive_bad_value(e, name, "NAME:VALUE");
-        if (text_unescape(rest, &data) < 0)
-                k = error_set(e, EINVAL, "directive.value", "the value of the credential %.80s has an escape that C does not know", name);
-        else if (data.length > CREDENTIAL_BYTES_MAX)
-                k = error_set(e, E2BIG, "credential.limit", "the credential %.80s is larger than %d bytes", name, CREDENTIAL_BYTES_MAX);
+        k = decode(name, mark, rest, &data, e);
         if (data.data)
                 explicit_bzero(data.data, data.length);
         if (k < 0)
@@ -114,8 +147,19 @@ int directive_read_set_credential(const struct reader *r, const char *value, str
         char *origin = xprintf("%s=%s:...", r->row->name, name);
         strings_take(&r->all->strings, origin);
         const struct reader silent = { r->row, r->all, r->v, r->facts, origin };
-        put(&silent, name, rest);
+        put(&silent, name, mark, rest);
         return 0;
+}
+
+int directive_read_set_credential(const struct reader *r, const char *value, struct error *e)
+{
+        return read_set(r, MARK_PLAIN, value, e);
+}
+
+int directive_read_set_credential_encrypted(const struct reader *r, const char *value, struct error *e)
+{
+        const struct reader shared = into(r, D_SET_CREDENTIAL);
+        return read_set(&shared, MARK_ENCRYPTED, value, e);
 }
 
 /* A name as a pattern; only one that could match a name. */
@@ -142,7 +186,7 @@ int directive_read_import_credential(const struct reader *r, const char *value, 
                 return k;
         if (!is_pattern(pattern) || (renamed && !credential_name_valid(renamed)))
                 return directive_bad_value(e, value, "PATTERN[:NAME], the pattern a credential's name with * and ?");
-        put(r, pattern, renamed ? renamed : "");
+        put(r, pattern, MARK_PLAIN, renamed ? renamed : "");
         return 0;
 }
 
@@ -154,10 +198,10 @@ static struct plan_credential *add(struct plan *p, enum plan_credential_kind kin
         const char *line = strchr(v->text, '\n');
         c->items = xgrow(c->items, &c->room, c->count + 1, sizeof *c->items);
         struct plan_credential *item = &c->items[c->count++];
-        *item = (struct plan_credential){ .kind = kind, .name = xstrndup(v->text, (size_t)(line - v->text)), .origin = v->origin };
+        *item = (struct plan_credential){ .kind = kind, .name = xstrndup(v->text, (size_t)(line - v->text)), .encrypted = line[1] == MARK_ENCRYPTED, .origin = v->origin };
         if (!c->origin)
                 c->origin = v->origin;
-        *ret_rest = line + 1;
+        *ret_rest = line + 2;
         return item;
 }
 
@@ -171,23 +215,23 @@ int directive_compile_credentials(const struct settings *s, const struct setting
                         return error_set(e, E2BIG, "credential.limit", "more than %d credentials", CREDENTIALS_MAX);
                 struct plan_credential *item = add(p, kind, &v->list[i], &rest);
                 if (kind == PLAN_CREDENTIAL_SET)
-                        (void)text_unescape(rest, &item->data); /* the reader has tried it */
+                        (void)decode(item->name, item->encrypted ? MARK_ENCRYPTED : MARK_PLAIN, rest, &item->data, e); /* the reader has tried it */
                 else
                         item->source = *rest ? xstrdup(rest) : NULL;
         }
         return 0;
 }
 
-static void add_stores(struct strings *l, const struct facts *facts)
+static void add_stores(struct strings *l, const char *suffix, const struct facts *facts)
 {
         static const char *const system[] = { "/etc/credstore", "/run/credstore", "/usr/local/lib/credstore", "/usr/lib/credstore" };
         if (facts->user_mode) {
-                strings_take(l, xprintf("%s/credstore", facts->configuration_folder));
-                strings_take(l, xprintf("%s/credstore", facts->runtime_folder));
+                strings_take(l, xprintf("%s/credstore%s", facts->configuration_folder, suffix));
+                strings_take(l, xprintf("%s/credstore%s", facts->runtime_folder, suffix));
                 return;
         }
         for (size_t i = 0; i < ELEMENTS(system); i++)
-                strings_add(l, system[i]);
+                strings_take(l, xprintf("%s%s", system[i], suffix));
 }
 
 void directive_finish_credentials(const struct facts *facts, struct plan *p)
@@ -197,7 +241,8 @@ void directive_finish_credentials(const struct facts *facts, struct plan *p)
         if (!c->origin)
                 return;
         c->folder = specifier_credentials_folder(facts);
-        add_stores(&c->stores, facts);
+        add_stores(&c->stores, "", facts);
+        add_stores(&c->encrypted_stores, ".encrypted", facts);
         struct plan_mount *m = plan_add_mount(p, PLAN_TMPFS, all, c->origin);
         m->source = xstrdup("mode=0755,size=64k,nosuid,noexec");
         m->read_only = true;

@@ -182,6 +182,12 @@ READER_OF_SIBLING(directive_read_root);
 READER_OF_SIBLING(directive_read_root_options);
 COMPILER_OF_SIBLING(directive_compile_root);
 COMPILER_OF_SIBLING(directive_compile_root_options);
+COMPILER_OF_SIBLING(directive_compile_root_start_only);
+/* directive_image.c */
+READER_OF_SIBLING(directive_read_mount_images);
+READER_OF_SIBLING(directive_read_extension_images);
+READER_OF_SIBLING(directive_read_extension_folders);
+COMPILER_OF_SIBLING(directive_compile_images);
 COMPILER_OF_SIBLING(directive_compile_mount_flags);
 /* A list of paths as mounts of that kind, inside of the unit's root if it has one. */
 void directive_add_paths(struct plan *p, const struct setting *v, enum plan_mount_kind kind);
@@ -191,6 +197,8 @@ void directive_finish_root(const struct settings *s, struct plan *p);
 READER_OF_SIBLING(directive_read_load_credential);
 READER_OF_SIBLING(directive_read_import_credential);
 READER_OF_SIBLING(directive_read_set_credential);
+READER_OF_SIBLING(directive_read_load_credential_encrypted);
+READER_OF_SIBLING(directive_read_set_credential_encrypted);
 COMPILER_OF_SIBLING(directive_compile_credentials);
 /* The folder of credentials, and its mounts. After all is compiled. */
 void directive_finish_credentials(const struct facts *facts, struct plan *p);
@@ -207,6 +215,13 @@ COMPILER_OF_SIBLING(directive_compile_allowed_cpus);
 COMPILER_OF_SIBLING(directive_compile_allowed_nodes);
 COMPILER_OF_SIBLING(directive_compile_device_policy);
 COMPILER_OF_SIBLING(directive_compile_device);
+/* directive_delegation.c */
+READER_OF_SIBLING(directive_read_delegate);
+READER_OF_SIBLING(directive_read_delegate_subgroup);
+COMPILER_OF_SIBLING(directive_compile_delegate);
+COMPILER_OF_SIBLING(directive_compile_delegate_subgroup);
+/* What is said of it alone, and what it rules out. After all is compiled. */
+int directive_check_delegation(struct plan *p, struct error *e);
 /* directive_network.c */
 READER_OF_SIBLING(directive_read_addresses);
 READER_OF_SIBLING(directive_read_bind_rule);

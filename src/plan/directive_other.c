@@ -101,7 +101,7 @@ static const struct form {
 #define PARENTS "it is about units in slices, and a run is in none"
 #define LABELS "control groups of runs stand side by side"
 #define VERITY "dm-verity is not set up for images"
-#define IMAGES "images and extensions are not put into the tree; BindReadOnlyPaths= shows folders"
+#define IMAGES "images have no partitions"
 #define OLD_WEIGHT "it is systemd's older scale of weights; write CPUWeight= or IOWeight="
 
 struct other {
@@ -163,22 +163,14 @@ static const struct other others[] = {
         { .name = "BlockIODeviceWeight", .form = &no, .refused = OLD_WEIGHT },
         { .name = "IODeviceLatencyTargetSec", .form = &no, .refused = "latencies of disks are not controlled; IODeviceWeight= and the limits of IO*Max= are" },
         { .name = "MemoryZSwapMax", .form = &no, .refused = "compressed swap is not limited; MemorySwapMax= limits all of it" },
-        { .name = "Delegate", .form = &no, .refused = "a run's control group is its supervisor's; ProtectControlGroups=private shows a run its own" },
-        { .name = "DelegateSubgroup", .form = &no, .refused = "a run's control group is its supervisor's" },
         { .name = "RootHash", .form = &no, .refused = VERITY },
         { .name = "RootHashSignature", .form = &no, .refused = VERITY },
         { .name = "RootVerity", .form = &no, .refused = VERITY },
-        { .name = "RootImagePolicy", .form = &no, .refused = "images have no partitions" },
+        { .name = "RootImagePolicy", .form = &no, .refused = IMAGES },
         { .name = "MountImagePolicy", .form = &no, .refused = IMAGES },
         { .name = "ExtensionImagePolicy", .form = &no, .refused = IMAGES },
-        { .name = "MountImages", .form = &no, .refused = IMAGES },
-        { .name = "ExtensionImages", .form = &no, .refused = IMAGES },
-        { .name = "ExtensionDirectories", .form = &no, .refused = IMAGES },
         { .name = "RootEphemeral", .form = &no, .refused = "roots are not copied; TemporaryFileSystem= gives writable places that vanish" },
         { .name = "RootMStack", .form = &no, .refused = "roots are folders or images, not stacks of them" },
-        { .name = "RootDirectoryStartOnly", .form = &no, .refused = "all commands of a unit see the same tree" },
-        { .name = "LoadCredentialEncrypted", .form = &no, .refused = "encrypted credentials are not read yet; systemd-creds decrypt makes files for LoadCredential=" },
-        { .name = "SetCredentialEncrypted", .form = &no, .refused = "encrypted credentials are not read yet; systemd-creds decrypt makes files for LoadCredential=" },
         { .name = "RestrictFileSystems", .form = &no, .refused = "it takes programs of the BPF security module, which Bulkhead does not load" },
         { .name = "PAMName", .form = &no, .refused = "Bulkhead is linked static and loads no modules into a privileged process; User= and Limit*= say what a session would" },
         { .name = "UserNamespacePath", .form = &no, .refused = "user namespaces are made, not joined: PrivateUsers=" },

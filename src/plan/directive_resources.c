@@ -258,4 +258,5 @@ void plan_resources_done(struct plan_resources *r)
         free(r->rules);
         free(r->cpus);
         free(r->memory_nodes);
+        plan_delegation_done(&r->delegation);
 }

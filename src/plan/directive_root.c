@@ -12,6 +12,7 @@ void plan_unit_root_done(struct plan_unit_root *r)
         free(r->folder);
         free(r->image);
         free(r->options);
+        plan_images_done(r);
 }
 
 /* ---- reading ---- */
@@ -69,6 +70,14 @@ int directive_compile_root_options(const struct settings *s, const struct settin
                 text_addf(&joined, "%s%s", i ? "," : "", v->list[i].text);
         p->unit_root.options = TAKE_PTR(joined.data);
         p->unit_root.options_origin = directive_origins(p, v);
+        return 0;
+}
+
+int directive_compile_root_start_only(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
+{
+        (void)s, (void)facts, (void)e;
+        p->unit_root.start_only = v->number && p->unit_root.origin;
+        p->unit_root.start_only_origin = v->origin;
         return 0;
 }
 

@@ -2,6 +2,7 @@
 /* Directives about a terminal as standard input and output, and about input that stands in a directive. */
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/path.h"
 #include "plan/directive_internal.h"
 #include "plan/specifier.h"
@@ -95,37 +96,6 @@ int directive_read_input_text(const struct reader *r, const char *value, struct 
         return k;
 }
 
-static int digit_of_base64(char c)
-{
-        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        const char *p = c ? strchr(digits, c) : NULL;
-        return p ? (int)(p - digits) : -1;
-}
-
-/* Blanks may stand anywhere; whole groups of four, the last with its padding. */
-static int decode_base64(const char *s, struct text *t)
-{
-        unsigned bits = 0, count = 0, padding = 0;
-        text_add(t, "");
-        for (; *s; s++) {
-                int d = digit_of_base64(*s);
-                if (strchr(" \t\n\r", *s))
-                        continue;
-                if (*s == '=')
-                        padding++, d = 0;
-                else if (d < 0 || padding)
-                        return -EINVAL;
-                bits = (bits << 6 | (unsigned)d) & 0xffffff;
-                if (++count % 4)
-                        continue;
-                if (padding > 2)
-                        return -EINVAL;
-                const char bytes[] = { (char)(bits >> 16), (char)(bits >> 8), (char)bits };
-                text_add_bytes(t, bytes, 3 - padding);
-        }
-        return count % 4 || padding > 2 ? -EINVAL : 0;
-}
-
 int directive_read_input_data(const struct reader *r, const char *value, struct error *e)
 {
         CLEAN_TEXT struct text t = { 0 };
@@ -133,7 +103,7 @@ int directive_read_input_data(const struct reader *r, const char *value, struct 
                 forget_input(r);
                 return 0;
         }
-        if (decode_base64(value, &t) < 0)
+        if (base64_decode(value, strlen(value), &t) < 0)
                 return directive_bad_value(e, value, "data in base64");
         int k = check_room(r, t.length, e);
         if (k == 0)

@@ -48,7 +48,7 @@ static int compile(struct plan *p, bool lenient, struct error *e, const char *co
 /* "path kind[,flags]" for each mount, in order. */
 static char *mounts_text(const struct plan *p)
 {
-        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "file", "creds", "tmp", "dev", "proc", "sys", "cgroup",
+        static const char *const kinds[PLAN_MOUNT_KINDS] = { "hidden", "bind", "image", "overlay", "file", "creds", "tmp", "dev", "proc", "sys", "cgroup",
                                                              "mqueue", "tmpfs", "ro", "rw", "rw?", "noexec", "exec" };
         CLEAN_TEXT struct text t = { 0 };
         text_add(&t, "");

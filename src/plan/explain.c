@@ -36,6 +36,8 @@ static const struct mount_row {
 } mount_rows[PLAN_MOUNT_KINDS] = {
         [PLAN_INACCESSIBLE] = { "inaccessible", "hidden", false, true },
         [PLAN_BIND] = { "bind", "shows", true, false },
+        [PLAN_IMAGE] = { "image", "an image of a file system", true, false },
+        [PLAN_OVERLAY] = { "overlay", "with extensions over it, read-only", false, false },
         [PLAN_FILE] = { "file", "a file of the plan's", false, false },
         [PLAN_CREDENTIALS] = { "credentials", "its credentials", false, false },
         [PLAN_PRIVATE_TMP] = { "private-tmp", "its own", true, true },

@@ -5,13 +5,15 @@ static const char *const kinds[PLAN_CREDENTIAL_KINDS] = { "load", "import", "set
 
 static char *words_of(const struct plan_credential *c)
 {
+        const char *sealed = c->encrypted ? "encrypted, " : "";
         switch (c->kind) {
         case PLAN_CREDENTIAL_LOAD:
-                return *c->source == '/' ? xprintf("from %s", c->source) : xprintf("%s of the caller's or of a credential store, if there", c->source);
+                return *c->source == '/' ? xprintf("%sfrom %s", sealed, c->source)
+                                         : xprintf("%s%s of the caller's or of a credential store, if there", sealed, c->source);
         case PLAN_CREDENTIAL_IMPORT:
                 return c->source ? xprintf("all of these names, as %s", c->source) : xstrdup("all of these names");
         default:
-                return xprintf("%zu bytes, where nothing is loaded", c->data.length);
+                return xprintf("%s%zu bytes, where nothing is loaded", sealed, c->data.length);
         }
 }
 
@@ -32,6 +34,7 @@ void explain_credentials_json(const struct view *v)
         text_add(t, "{");
         json_string(t, "folder", c->folder);
         json_strings(t, "stores", &c->stores);
+        json_strings(t, "encrypted_stores", &c->encrypted_stores);
         key(t, "items");
         text_add(t, "[");
         for (size_t i = 0; i < c->count; i++) {
@@ -43,6 +46,7 @@ void explain_credentials_json(const struct view *v)
                 json_string(t, "source", item->source);
                 if (item->kind == PLAN_CREDENTIAL_SET)
                         json_number(t, "bytes", item->data.length);
+                json_bool(t, "encrypted", item->encrypted);
                 json_string(t, "origin", item->origin);
                 text_add(t, "}");
         }

@@ -70,6 +70,20 @@ static void text_devices(const struct view *v)
         }
 }
 
+static void text_delegation(const struct view *v)
+{
+        const struct plan_delegation *d = &v->p->resources.delegation;
+        CLEAN_TEXT struct text words = { 0 };
+        if (!d->origin)
+                return;
+        text_add(&words, "the payload's to divide");
+        for (size_t i = 0; i < d->controllers.count; i++)
+                text_addf(&words, "%s %s", i ? "," : ", with", d->controllers.items[i]);
+        line(v, "limits", "control group", words.data, d->origin);
+        if (d->subgroup)
+                line(v, "limits", "it starts in", d->subgroup, d->subgroup_origin);
+}
+
 void explain_resources_text(const struct view *v)
 {
         const struct plan_resources *r = &v->p->resources;
@@ -92,6 +106,7 @@ void explain_resources_text(const struct view *v)
         if (r->memory_nodes)
                 line(v, "limits", "memory nodes", r->memory_nodes, r->memory_nodes_origin);
         text_devices(v);
+        text_delegation(v);
 }
 
 /* ---- JSON ---- */
@@ -157,5 +172,11 @@ void explain_resources_json(const struct view *v)
                         json_origin(t, counted[i].name, "counted", r->counted[i]);
         json_io(t, r);
         json_devices(t, r);
+        key(t, "delegation");
+        text_add(t, "{");
+        json_strings(t, "controllers", &r->delegation.controllers);
+        json_string(t, "subgroup", r->delegation.subgroup);
+        json_string(t, "origin", r->delegation.origin);
+        text_add(t, "}");
         text_add(t, "}");
 }

@@ -307,7 +307,7 @@ static void resources(void **state)
                     "\"resources\":{\"memory_low_bytes\":{\"value\":null,\"origin\":\"MemoryLow=infinity\"},\"cpu_weight\":{\"value\":7,\"origin\":\"CPUWeight=7\"},"
                     "\"io\":[{\"kind\":\"writes_per_second\",\"path\":\"/\",\"value\":9,\"origin\":\"IOWriteIOPSMax=/ 9\"}],"
                     "\"device_policy\":{\"value\":\"closed\",\"origin\":\"DevicePolicy=closed\"},"
-                    "\"devices\":[{\"device\":\"/dev/fuse\",\"access\":\"rwm\",\"origin\":\"DeviceAllow=/dev/fuse\"}]}");
+                    "\"devices\":[{\"device\":\"/dev/fuse\",\"access\":\"rwm\",\"origin\":\"DeviceAllow=/dev/fuse\"}],\"delegation\":{\"controllers\":[],\"subgroup\":null,\"origin\":null}}");
 }
 
 static void open_ends(void **state)

@@ -28,6 +28,8 @@ enum plan_mount_kind {
         /* By strength, strongest first: of two entries on one path the first wins. */
         PLAN_INACCESSIBLE,
         PLAN_BIND,
+        PLAN_IMAGE,        /* one of the images of the plan's root */
+        PLAN_OVERLAY,      /* what is there with the extensions over it */
         PLAN_FILE,         /* a file with text of the plan's own, bound read-only */
         PLAN_CREDENTIALS,  /* what the plan's credentials become */
         PLAN_PRIVATE_TMP,  /* a folder of the run's own */
@@ -48,7 +50,7 @@ enum plan_mount_kind {
 struct plan_mount {
         enum plan_mount_kind kind;
         char *path;        /* normalized, absolute */
-        char *source;      /* BIND: host path; TMPFS: options; PRIVATE_TMP: "tmp" or "var-tmp"; FILE: the text's name */
+        char *source;      /* BIND: host path; TMPFS: options; PRIVATE_TMP: "tmp" or "var-tmp"; FILE: the text's name; IMAGE: its number */
         bool optional;     /* "-": a missing path is no error */
         bool read_only;
         bool no_exec;

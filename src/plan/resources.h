@@ -40,6 +40,15 @@ struct plan_device_rule {
         const char *origin;
 };
 
+/* A control group that is the payload's to divide. */
+struct plan_delegation {
+        struct strings controllers; /* that it is to have, where the host has them; of v1 and v2 */
+        char *subgroup;             /* where the processes are, or NULL: in the group itself */
+        const char *origin;         /* NULL: it is the supervisor's */
+        const char *subgroup_origin;
+};
+void plan_delegation_done(struct plan_delegation *d);
+
 struct plan_resources {
         struct plan_amount amounts[PLAN_AMOUNTS];
         const char *counted[CGROUP_COUNTED]; /* the origin, where it is asked for */
@@ -51,6 +60,7 @@ struct plan_resources {
         const char *device_policy_origin;
         struct plan_device_rule *rules;
         size_t rule_count, rule_room;
+        struct plan_delegation delegation;
 };
 
 void plan_resources_done(struct plan_resources *r);

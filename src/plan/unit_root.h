@@ -3,7 +3,19 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/* More that is shown of an image or, of extensions, a folder. */
+struct plan_image {
+        char *path, *options; /* of the host; options: separated by commas, or NULL */
+        bool optional;        /* what is not there is passed over */
+        bool extension;       /* laid over /usr and /opt; else mounted by a PLAN_IMAGE */
+        bool folder;          /* an extension that is no image */
+        const char *origin;
+};
+
+enum { PLAN_IMAGES_MAX = 64, PLAN_EXTENSIONS_MAX = 12 /* the kernel takes 255 bytes for the names of all layers */ };
 
 struct plan_unit_root {
         char *folder;       /* normalized; NULL: no folder */
@@ -11,8 +23,13 @@ struct plan_unit_root {
         char *options;      /* of the image, separated by commas; NULL: none */
         const char *origin; /* NULL: the host's own tree */
         const char *options_origin;
+        bool start_only;    /* services: only the commands of ExecStart= see it */
+        const char *start_only_origin;
+        struct plan_image *images; /* extensions from the lowest up */
+        size_t image_count, image_room;
         uint64_t propagation; /* MS_SHARED, MS_SLAVE or MS_PRIVATE of all mounts; 0: the default, shared among its own */
         const char *propagation_origin;
 };
 
 void plan_unit_root_done(struct plan_unit_root *r);
+void plan_images_done(struct plan_unit_root *r);

@@ -13,6 +13,7 @@
 #include "os/network.h"
 #include "os/process.h"
 #include "sandbox/child.h"
+#include "sandbox/credentials.h"
 #include "sandbox/environment.h"
 
 /* ---- prefixes ---- */
@@ -56,6 +57,51 @@ static void apply_prefixes(const struct exec_line *line, struct command *c)
         /* "!!" means nothing where the kernel has ambient capabilities, as all have by now. */
 }
 
+/* ---- credentials of commands that see the host's tree ---- */
+
+static void replace_all(struct strings *l, const char *from, const char *to)
+{
+        for (size_t i = 0; i < l->count; i++) {
+                CLEAN_TEXT struct text t = { 0 };
+                const char *rest = l->items[i], *hit;
+                if (!strstr(rest, from))
+                        continue;
+                for (; (hit = strstr(rest, from)); rest = hit + strlen(from)) {
+                        text_add_bytes(&t, rest, (size_t)(hit - rest));
+                        text_add(&t, to);
+                }
+                text_add(&t, rest);
+                free(l->items[i]);
+                l->items[i] = TAKE_PTR(t.data);
+        }
+}
+
+/*
+ * No tree has them, so "+" finds them through a descriptor that we hold: what names their folder names that.  An ordinary user may make no such
+ * mount: there they are not seen, and nothing says that they were.
+ */
+static int show_credentials(struct sandbox *s, struct command *c, struct error *e)
+{
+        const char *folder = s->plan->credentials.folder;
+        if (!folder)
+                return 0;
+        if (!s->privileged) {
+                environment_remove(&c->environment, "CREDENTIALS_DIRECTORY");
+                return 0;
+        }
+        if (s->credentials_fd < 0)
+                s->credentials_fd = credentials_mount(&c->sandbox);
+        if (s->credentials_fd < 0) {
+                error_errno(e, s->credentials_fd, "mount.failed", "making the folder of credentials");
+                error_status(e, STATUS_CREDENTIALS);
+                return error_while(e, "applying %s", s->plan->credentials.origin);
+        }
+        CLEAN_FREE char *path = xprintf("/proc/%d/fd/%d", (int)getpid(), s->credentials_fd);
+        replace_all(&c->environment, folder, path);
+        replace_all(&c->argv, folder, path);
+        return 0;
+}
+
 /* ---- what is executed ---- */
 
 /* "|": the user's shell reads the line. */
@@ -84,10 +130,23 @@ static void add_listen_pid(struct command *c)
                         c->sandbox.listen_pid = c->environment.items[i];
 }
 
-int command_prepare(struct sandbox *s, const struct exec_line *line, const struct strings *variables, bool listen, struct command *ret,
+/* Who sees the host's tree in the place of the root has the mounts that were compiled for it. */
+static void leave_root(struct plan *p, const struct plan *beside)
+{
+        p->unit_root = beside->unit_root;
+        p->mounts = beside->mounts;
+        p->mount_count = beside->mount_count;
+        p->redundant = beside->redundant;
+        p->redundant_count = beside->redundant_count;
+        p->root_read_only = beside->root_read_only;
+}
+
+int command_prepare(struct sandbox *s, const struct exec_line *line, const struct strings *variables, bool listen, bool start, struct command *ret,
                     struct error *e)
 {
         CLEAN_COMMAND struct command c = { .plan = *s->plan, .sandbox = *s };
+        if (!start && s->host->beside)
+                leave_root(&c.plan, s->host->beside);
         apply_prefixes(line, &c);
         int r = sandbox_environment(s, NULL, &c.environment, e);
         for (size_t i = 0; r == 0 && i < variables->count; i++)
@@ -96,6 +155,8 @@ int command_prepare(struct sandbox *s, const struct exec_line *line, const struc
                 add_listen_pid(&c);
         if (r == 0)
                 r = exec_line_expand(line, (const char *const *)c.environment.items, &c.argv, NULL, e);
+        if (r == 0 && line->flags & EXEC_PRIVILEGED)
+                r = show_credentials(s, &c, e);
         if (r == 0 && line->flags & EXEC_SHELL)
                 r = by_shell(line, &c);
         else if (r == 0)

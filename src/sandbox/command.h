@@ -18,9 +18,9 @@ struct command {
 
 /*
  * What the command runs with: of the sandbox all that its prefixes leave (systemd.service(5)), and the environment with the variables added, which
- * replace those of the same name. s must outlive it. listen: LISTEN_PID is to be set.
+ * replace those of the same name. s must outlive it. listen: LISTEN_PID is to be set. start: it is one of ExecStart=.
  */
-int command_prepare(struct sandbox *s, const struct exec_line *line, const struct strings *variables, bool listen, struct command *ret,
+int command_prepare(struct sandbox *s, const struct exec_line *line, const struct strings *variables, bool listen, bool start, struct command *ret,
                     struct error *e);
 void command_done(struct command *c);
 #define CLEAN_COMMAND CLEAN(command_done)

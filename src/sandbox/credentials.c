@@ -9,10 +9,13 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "base/exit_status.h"
 #include "os/file.h"
 #include "os/mount.h"
+#include "sandbox/credential_key.h"
+#include "sandbox/credential_sealed.h"
 
 enum { FOLDER_DEPTH_MAX = 16, SOCKET_TIMEOUT_S = 30 };
 
@@ -59,18 +62,18 @@ static int keep(struct sandbox_credentials *c, const char *name, struct text *da
 /* ---- sources ---- */
 
 /* Into one large room, so that no copy is left behind where a text grew. */
-static int read_all(int fd, struct text *ret)
+static int read_all(int fd, size_t max, struct text *ret)
 {
-        struct text t = { .data = xalloc(CREDENTIAL_BYTES_MAX + 1, 1) };
+        struct text t = { .data = xalloc(max + 1, 1) };
         ssize_t n = 1;
-        while (n > 0 && t.length <= CREDENTIAL_BYTES_MAX) {
-                n = read(fd, t.data + t.length, CREDENTIAL_BYTES_MAX + 1 - t.length);
+        while (n > 0 && t.length <= max) {
+                n = read(fd, t.data + t.length, max + 1 - t.length);
                 if (n < 0 && errno == EINTR)
                         n = 1;
                 else if (n > 0)
                         t.length += (size_t)n;
         }
-        int r = n < 0 ? -errno : t.length > CREDENTIAL_BYTES_MAX ? -EFBIG : 0;
+        int r = n < 0 ? -errno : t.length > max ? -EFBIG : 0;
         if (r == 0)
                 *ret = (struct text){ .data = memcpy(xalloc(t.length + 1, 1), t.data, t.length), .length = t.length, .room = t.length + 1 };
         wipe(&t);
@@ -89,7 +92,7 @@ static int bind_name(int fd, const char *unit, const char *name)
         return bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0 ? -errno : 0;
 }
 
-static int read_socket(const char *path, const char *unit, const char *name, struct text *ret)
+static int read_socket(const char *path, const char *unit, const char *name, size_t max, struct text *ret)
 {
         struct sockaddr_un a = { .sun_family = AF_UNIX };
         const struct timeval patience = { .tv_sec = SOCKET_TIMEOUT_S };
@@ -103,7 +106,7 @@ static int read_socket(const char *path, const char *unit, const char *name, str
         int r = bind_name(fd, unit, name);
         if (r == 0 && connect(fd, (struct sockaddr *)&a, sizeof a) < 0)
                 r = -errno;
-        r = r == 0 ? read_all(fd, ret) : r;
+        r = r == 0 ? read_all(fd, max, ret) : r;
         return r == -EAGAIN ? -ETIMEDOUT : r;
 }
 
@@ -111,15 +114,52 @@ struct loading {
         struct sandbox_credentials *c;
         const char *unit;
         struct strings *notes;
+        bool encrypted; /* what is read is to be decrypted */
 };
 
-static int failed(struct error *e, int r, const char *path)
+static size_t bytes_max(const struct loading *l)
+{
+        return l->encrypted ? CREDENTIAL_SEALED_BYTES_MAX : CREDENTIAL_BYTES_MAX;
+}
+
+static int failed(const struct loading *l, struct error *e, int r, const char *path)
 {
         if (r == -EFBIG)
-                return error_set(e, EFBIG, "credential.limit", "%s holds more than %d bytes", path, CREDENTIAL_BYTES_MAX);
+                return error_set(e, EFBIG, "credential.limit", "%s holds more than %zu bytes", path, bytes_max(l));
         if (r == -EINVAL)
                 return error_set(e, EINVAL, "credential.source", "%s is neither a file nor a folder nor a socket", path);
         return error_errno(e, r, "credential.source", "reading %s", path);
+}
+
+/* Puts what is inside of sealed into ret. */
+static int open_sealed(struct loading *l, const char *name, const struct text *sealed, struct text *ret, struct error *e)
+{
+        CLEAN(credential_secret_done) struct credential_secret secret = { .size = 0 };
+        enum credential_key key = CREDENTIAL_KEY_NULL;
+        struct timespec now;
+        int r = credential_sealed_key(sealed, &key, e);
+        if (r == 0)
+                r = key == CREDENTIAL_KEY_HOST ? credential_secret_load(&secret, e) : credential_null_key_allowed(e);
+        if (r < 0)
+                return r;
+        if (key == CREDENTIAL_KEY_NULL)
+                strings_take(l->notes, xprintf("the credential %s was encrypted without a key: it was no secret, and may be anybody's", name));
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        const struct credential_expected expected = { name, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 };
+        return credential_sealed_open(sealed, secret.data, secret.size, &expected, ret, e);
+}
+
+/* Replaces what was read by what is inside. */
+static int decrypt(struct loading *l, const char *name, const char *where, struct text *data, struct error *e)
+{
+        CLEAN_TEXT struct text sealed = { 0 };
+        struct text value = { 0 };
+        int r = credential_sealed_read(data, &sealed, e);
+        if (r == 0)
+                r = open_sealed(l, name, &sealed, &value, e);
+        wipe(data);
+        *data = value;
+        return r < 0 ? error_while(e, "decrypting %s", where) : 0;
 }
 
 /* One source that is no folder; fd is open on it with O_PATH. */
@@ -130,12 +170,15 @@ static int load_one(struct loading *l, const char *name, int fd, const struct st
         int r = -EINVAL;
         (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
         if (S_ISSOCK(st->st_mode))
-                r = read_socket(link, l->unit, name, &data);
+                r = read_socket(link, l->unit, name, bytes_max(l), &data);
         else if (S_ISREG(st->st_mode) || S_ISCHR(st->st_mode)) {
                 CLEAN_FD int readable = open(link, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-                r = readable < 0 ? -errno : read_all(readable, &data);
+                r = readable < 0 ? -errno : read_all(readable, bytes_max(l), &data);
         }
-        return r < 0 ? failed(e, r, path) : keep(l->c, name, &data, e);
+        if (r < 0)
+                return failed(l, e, r, path);
+        r = l->encrypted ? decrypt(l, name, path, &data, e) : 0;
+        return r < 0 ? r : keep(l->c, name, &data, e);
 }
 
 static int compare(const void *a, const void *b)
@@ -162,7 +205,7 @@ static int load_entry(struct loading *l, const char *name, int folder, const cha
         if (*entry == '.')
                 return 0;
         if (fd < 0 || fstat(fd, &st) < 0)
-                return errno == ENOENT ? 0 : failed(e, -errno, below);
+                return errno == ENOENT ? 0 : failed(l, e, -errno, below);
         if (S_ISDIR(st.st_mode))
                 return load_folder(l, own, fd, below, depth + 1, e);
         if ((!S_ISREG(st.st_mode) && !S_ISSOCK(st.st_mode)) || has(l->c, own))
@@ -179,7 +222,7 @@ static int load_folder(struct loading *l, const char *name, int fd, const char *
         CLEAN_FD int readable = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         int r = depth > FOLDER_DEPTH_MAX ? -ELOOP : readable < 0 ? -errno : list_sorted(readable, &names);
         if (r < 0)
-                return failed(e, r, path);
+                return failed(l, e, r, path);
         for (size_t i = 0; r == 0 && i < names.count; i++)
                 r = load_entry(l, name, readable, names.items[i], path, depth, e);
         return r;
@@ -193,7 +236,7 @@ static int load_path(struct loading *l, const char *name, const char *path, stru
         if (fd < 0 && errno == ENOENT)
                 return -ENOENT;
         if (fd < 0 || fstat(fd, &st) < 0)
-                return failed(e, -errno, path);
+                return failed(l, e, -errno, path);
         return S_ISDIR(st.st_mode) ? load_folder(l, name, fd, path, 0, e) : load_one(l, name, fd, &st, path, e);
 }
 
@@ -208,13 +251,13 @@ static bool is_set(const struct plan_credentials *c, const char *name)
 }
 
 /* What the caller was given itself, then the stores. */
-static void list_stores(const struct plan_credentials *c, struct strings *ret)
+static void list_stores(const char *variable, const struct strings *stores, struct strings *ret)
 {
-        const char *own = getenv("CREDENTIALS_DIRECTORY");
+        const char *own = getenv(variable);
         if (own && *own == '/')
                 strings_add(ret, own);
-        for (size_t i = 0; i < c->stores.count; i++)
-                strings_add(ret, c->stores.items[i]);
+        for (size_t i = 0; i < stores->count; i++)
+                strings_add(ret, stores->items[i]);
 }
 
 static int load(struct loading *l, const struct plan_credentials *c, const struct plan_credential *wish, const struct strings *stores, struct error *e)
@@ -250,7 +293,7 @@ static int import_from(struct loading *l, const struct plan_credential *wish, co
         CLEAN_FD int fd = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         int r = fd < 0 ? -errno : list_sorted(fd, &names);
         if (r < 0)
-                return r == -ENOENT ? 0 : failed(e, r, store);
+                return r == -ENOENT ? 0 : failed(l, e, r, store);
         for (size_t i = 0; r == 0 && i < names.count; i++) {
                 CLEAN_FREE char *name = renamed(wish, names.items[i]), *path = xprintf("%s/%s", store, names.items[i]);
                 struct stat st;
@@ -273,10 +316,11 @@ static int import(struct loading *l, const struct plan_credential *wish, const s
 
 static int set(struct loading *l, const struct plan_credential *wish, struct error *e)
 {
-        struct text data = { 0 };
-        text_add(&data, "");
-        text_add_bytes(&data, wish->data.data, wish->data.length);
-        return keep(l->c, wish->name, &data, e);
+        size_t room = wish->data.length + 1;
+        struct text data = { .data = xalloc(room, 1), .length = wish->data.length, .room = room };
+        memcpy(data.data, wish->data.data ? wish->data.data : "", wish->data.length);
+        int r = wish->encrypted ? decrypt(l, wish->name, "what the directive says", &data, e) : 0;
+        return r < 0 ? r : keep(l->c, wish->name, &data, e);
 }
 
 /* Who has mounts of its own sees none of what a service manager keeps for other units. Ours are in no tree but the payload's. */
@@ -292,17 +336,22 @@ static void hide_others(struct plan *p)
 int credentials_load(struct sandbox *s, struct error *e)
 {
         const struct plan_credentials *c = &s->plan->credentials;
-        CLEAN_STRINGS struct strings stores = { 0 };
-        struct loading l = { &s->credentials, s->plan->unit, &s->notes };
+        CLEAN_STRINGS struct strings stores = { 0 }, encrypted_stores = { 0 };
+        struct loading l = { &s->credentials, s->plan->unit, &s->notes, false };
         struct error own = { 0 };
-        list_stores(c, &stores);
+        list_stores("ENCRYPTED_CREDENTIALS_DIRECTORY", &c->encrypted_stores, &encrypted_stores);
+        list_stores("CREDENTIALS_DIRECTORY", &c->stores, &encrypted_stores);
+        list_stores("CREDENTIALS_DIRECTORY", &c->stores, &stores);
         hide_others(s->plan);
+        if (s->host->beside)
+                hide_others(s->host->beside);
         for (enum plan_credential_kind kind = 0; kind < PLAN_CREDENTIAL_KINDS; kind++)
                 for (size_t i = 0; i < c->count; i++) {
                         const struct plan_credential *wish = &c->items[i];
                         if (wish->kind != kind || has(l.c, wish->name))
                                 continue;
-                        int r = kind == PLAN_CREDENTIAL_LOAD ? load(&l, c, wish, &stores, &own)
+                        l.encrypted = wish->encrypted;
+                        int r = kind == PLAN_CREDENTIAL_LOAD ? load(&l, c, wish, l.encrypted ? &encrypted_stores : &stores, &own)
                                 : kind == PLAN_CREDENTIAL_IMPORT ? import(&l, wish, &stores, &own) : set(&l, wish, &own);
                         if (r == 0)
                                 continue;

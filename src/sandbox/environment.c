@@ -63,6 +63,19 @@ void environment_unset(struct strings *l, const struct plan_process *p)
         l->count = kept;
 }
 
+void environment_remove(struct strings *l, const char *name)
+{
+        size_t kept = 0, n = strlen(name);
+        for (size_t i = 0; i < l->count; i++)
+                if (!strncmp(l->items[i], name, n) && l->items[i][n] == '=')
+                        free(l->items[i]);
+                else
+                        l->items[kept++] = l->items[i];
+        l->count = kept;
+        if (l->items)
+                l->items[kept] = NULL;
+}
+
 /* ---- files ---- */
 
 static int add_file(struct strings *l, const char *path, bool optional, bool lenient, struct strings *notes, struct error *e)

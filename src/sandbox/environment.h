@@ -7,6 +7,8 @@
 
 /* A later value of a name takes the place of an earlier one. */
 void environment_set(struct strings *l, const char *assignment);
+/* Takes a name away. */
+void environment_remove(struct strings *l, const char *name);
 void environment_pass(struct strings *l, const struct plan_process *p);
 void environment_add_search_path(struct strings *l, const struct plan_process *p);
 /* The files that EnvironmentFile= names; what is passed over leniently becomes a note. */

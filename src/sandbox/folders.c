@@ -305,39 +305,39 @@ static bool is_seen(const struct plan_folder *f)
         return !f->above || f->above->read_only != f->read_only;
 }
 
-static void show_private(const struct place *at, const struct plan_folder *f, const char *path)
+static void show_private(struct plan *p, const struct place *at, const struct plan_folder *f, const char *path)
 {
         CLEAN_FREE char *root = xprintf("%s/private", at->base);
-        struct plan_mount *m = plan_add_mount(at->s->plan, PLAN_TMPFS, root, f->origin);
+        struct plan_mount *m = plan_add_mount(p, PLAN_TMPFS, root, f->origin);
         m->source = xstrdup("mode=0755,size=64k");
-        m = plan_add_mount(at->s->plan, PLAN_BIND, path, f->origin);
+        m = plan_add_mount(p, PLAN_BIND, path, f->origin);
         m->source = xstrdup(path);
         m->recursive = true;
         m->read_only = f->read_only;
 }
 
 /* A root of the unit's own has nothing there, nor the link that leads to a private folder. */
-static void show_in_root(const struct place *at, const struct plan_folder *f, const char *path)
+static void show_in_root(struct plan *p, const struct place *at, const struct plan_folder *f, const char *path)
 {
         CLEAN_FREE char *public = xprintf("%s/%s", at->base, f->name);
-        struct plan_mount *m = plan_add_mount(at->s->plan, PLAN_BIND, public, f->origin);
+        struct plan_mount *m = plan_add_mount(p, PLAN_BIND, public, f->origin);
         m->source = xstrdup(path);
         m->recursive = true;
         m->read_only = f->read_only;
 }
 
-static void show(const struct place *at, const struct plan_folder *f, const char *path)
+static void show(struct plan *p, const struct place *at, const struct plan_folder *f, const char *path)
 {
         if (!is_seen(f))
                 return;
         if (at->private)
-                show_private(at, f, path);
-        if (unit_root_is_asked(at->s->plan))
-                show_in_root(at, f, path);
+                show_private(p, at, f, path);
+        if (unit_root_is_asked(p))
+                show_in_root(p, at, f, path);
         else if (at->private)
                 return;
-        else if (plan_has_mounts(at->s->plan))
-                plan_add_mount(at->s->plan, f->read_only ? PLAN_READ_ONLY : PLAN_READ_WRITE, path, f->origin);
+        else if (plan_has_mounts(p))
+                plan_add_mount(p, f->read_only ? PLAN_READ_ONLY : PLAN_READ_WRITE, path, f->origin);
 }
 
 static int make_folder(const struct place *at, const struct plan_folder *f)
@@ -350,7 +350,9 @@ static int make_folder(const struct place *at, const struct plan_folder *f)
         if (r == 0 && owned)
                 r = own_folder(at, name, f->mode);
         if (r == 0)
-                show(at, f, path);
+                show(at->s->plan, at, f, path);
+        if (r == 0 && at->s->host->beside)
+                show(at->s->host->beside, at, f, path);
         return r;
 }
 
@@ -449,5 +451,7 @@ int folders_prepare(struct sandbox *s, struct error *e)
                 r = make_kind(s, (enum plan_folder_kind)k, e);
         umask(mask);
         plan_normalize_mounts(s->plan);
+        if (s->host->beside)
+                plan_normalize_mounts(s->host->beside);
         return r;
 }

@@ -115,6 +115,13 @@ static int allocate(struct sandbox *s, const char *name, struct error *e)
         return error_errno(e, r, "identity.dynamic", "finding a free user id for %s", name);
 }
 
+static void show_database(struct plan *p, const char *target, const char *source)
+{
+        struct plan_mount *m = plan_add_mount(p, PLAN_FILE, target, p->identity_origin);
+        m->source = xstrdup(source);
+        m->optional = true;
+}
+
 static int resolve_dynamic(struct sandbox *s, struct error *e)
 {
         struct plan *p = s->plan;
@@ -135,12 +142,13 @@ static int resolve_dynamic(struct sandbox *s, struct error *e)
         for (size_t i = 0; i < ELEMENTS(databases); i++) {
                 CLEAN_FREE char *text = identity_database(s, databases[i]);
                 CLEAN_FREE char *target = xprintf("/etc/%s", databases[i]);
-                struct plan_mount *m = plan_add_mount(p, PLAN_FILE, target, p->identity_origin);
-                m->source = xprintf("%s/%s", s->host->run_folder, databases[i]);
-                m->optional = true;
-                r = file_replace(AT_FDCWD, m->source, text, strlen(text), 0644);
+                CLEAN_FREE char *source = xprintf("%s/%s", s->host->run_folder, databases[i]);
+                show_database(p, target, source);
+                if (s->host->beside)
+                        show_database(s->host->beside, target, source);
+                r = file_replace(AT_FDCWD, source, text, strlen(text), 0644);
                 if (r < 0)
-                        return error_errno(e, r, "identity.dynamic", "writing %s", m->source);
+                        return error_errno(e, r, "identity.dynamic", "writing %s", source);
         }
         return 0;
 }

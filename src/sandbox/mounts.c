@@ -21,6 +21,7 @@
 #include "os/path.h"
 #include "sandbox/child.h"
 #include "sandbox/credentials.h"
+#include "sandbox/extensions.h"
 #include "sandbox/unit_root.h"
 
 static bool is_content(enum plan_mount_kind k)
@@ -339,7 +340,8 @@ static int attach_content(struct child *c, struct content *contents, size_t i, s
         struct content *content = &contents[i];
         CLEAN_FD int target = path_open_in(c->root_fd, m->path, 0);
         /* Where a bind's target is missing, it is made, as systemd does; in the sandbox's own view. */
-        if (target == -ENOENT && (m->kind == PLAN_BIND || m->kind == PLAN_TMPFS || m->kind == PLAN_CREDENTIALS))
+        if (target == -ENOENT && (m->kind == PLAN_BIND || m->kind == PLAN_TMPFS || m->kind == PLAN_CREDENTIALS ||
+                                  m->kind == PLAN_IMAGE || m->kind == PLAN_OVERLAY))
                 target = path_make_in(c->root_fd, m->path, content->folder, PATH_LINKS);
         if (target < 0)
                 return target == -ENOENT && m->optional ? 0 : failed(e, m, target, "finding");
@@ -397,6 +399,15 @@ static int apply_content(struct child *c, struct error *e)
                 contents[i].fd = -EBADF;
                 if (!is_content(m->kind) || result < 0)
                         continue;
+                if (extensions_are(m)) {
+                        contents[i].folder = true;
+                        contents[i].fd = extensions_open(c, m, e);
+                        if (contents[i].fd == EXTENSIONS_NOTHING)
+                                leave_out(m);
+                        else if (contents[i].fd < 0)
+                                result = contents[i].fd;
+                        continue;
+                }
                 int r = open_content(c, m, tmp, &contents[i]);
                 if (r < 0 && may_leave_out(c, m, r))
                         leave_out(m);

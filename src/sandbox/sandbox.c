@@ -27,6 +27,7 @@
 #include "sandbox/credentials.h"
 #include "sandbox/denials.h"
 #include "sandbox/environment.h"
+#include "sandbox/extensions.h"
 #include "sandbox/filter_cache.h"
 #include "sandbox/folders.h"
 #include "sandbox/identity.h"
@@ -37,15 +38,15 @@
 
 /* ---- prepare ---- */
 
-/* Stand-ins of mode 0 for InaccessiblePaths=, shared by all runs of this owner. */
+/* Stand-ins of mode 0 for InaccessiblePaths=, and the place where a root is attached, shared by all runs of this owner. */
 static int make_stand_ins(struct sandbox *s, struct error *e)
 {
         static const struct {
                 const char *name;
                 mode_t type;
-        } rows[] = { { "dir", S_IFDIR }, { "reg", S_IFREG }, { "sock", S_IFSOCK }, { "chr", S_IFCHR }, { "blk", S_IFBLK } };
+        } rows[] = { { "root", S_IFDIR }, { "dir", S_IFDIR }, { "reg", S_IFREG }, { "sock", S_IFSOCK }, { "chr", S_IFCHR }, { "blk", S_IFBLK } };
         s->stand_ins = xprintf("%s/inaccessible", s->host->shared_folder);
-        CLEAN_FREE char *last = xprintf("%s/reg", s->stand_ins);
+        CLEAN_FREE char *last = xprintf("%s/%s", s->stand_ins, rows[0].name);
         if (access(last, F_OK) == 0)
                 return 0;
         mode_t mask = umask(0);
@@ -283,23 +284,42 @@ static int make_group(struct sandbox *s, const struct cgroup_wish *wish, struct 
         return asked ? make_folders(s, wish, resources, e) : 0;
 }
 
+/* The group, once it has its limits, is the user's. */
+static int delegate(struct sandbox *s, struct error *e)
+{
+        const struct plan_delegation *d = &s->plan->resources.delegation;
+        int r = s->cgroup.count ? cgroup_give(&s->cgroup, s->account.uid, s->account.gid, e)
+                                : error_set(e, ENOENT, "cgroup.refused", "no control group could be made that would be the payload's");
+        if (r < 0) {
+                error_status(e, STATUS_CGROUP);
+                return error_while(e, "applying %s", d->origin);
+        }
+        r = d->subgroup ? cgroup_enter_below(&s->cgroup, d->subgroup, s->account.uid, s->account.gid, e) : 0;
+        return r < 0 ? error_while(e, "applying %s", d->subgroup_origin) : 0;
+}
+
 static int make_cgroup(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
         struct cgroup_resources r = { 0 };
-        enum cgroup_devices devices;
+        enum cgroup_devices devices = CGROUP_DEVICES_OPEN;
         int k = resources_of(p, s->privileged, &r, &devices, &s->notes, e);
         /* A pid namespace is a better tracker: the kernel ends what is in it. */
         bool track = (s->host->track && !(p->namespaces & CLONE_NEWPID)) || p->namespaces & CLONE_NEWCGROUP;
         /* Another owner of runs, with a state folder of its own, may have a run of the same name. */
         CLEAN_FREE char *path = xprintf("bulkhead/%.200s-%.8s", p->unit, s->host->invocation_id);
-        const struct cgroup_wish wish = { .path = path, .track = track, .v2_at_top = geteuid() == 0, .resources = &r, .devices = devices,
+        const struct plan_delegation *d = &p->resources.delegation;
+        const struct cgroup_wish wish = { .path = path, .track = track || d->origin, .delegated = d->origin ? &d->controllers : NULL, .v2_at_top = geteuid() == 0, .resources = &r, .devices = devices,
                                           .note = note_cgroup, .context = (void *)s->host };
-        bool asked = resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track;
+        bool asked = resources_are_asked(&r) || devices != CGROUP_DEVICES_OPEN || track || d->origin;
+        if (devices != CGROUP_DEVICES_OPEN)
+                extensions_allow(s, &r);
         if (k == 0)
                 k = network_make_programs(s, e);
         if (k == 0)
                 k = make_group(s, &wish, &r, asked, e);
+        if (k == 0 && d->origin)
+                k = delegate(s, e);
         cgroup_resources_done(&r);
         return k;
 }
@@ -334,7 +354,7 @@ int sandbox_prepare(struct sandbox *s, struct plan *p, const struct sandbox_host
                 return read;
         bool must_bound = p->bounding != capability_all() && !(s->held >> CAP_SETPCAP & 1);
         s->users_first = !s->privileged && (p->namespaces || p->users != PLAN_USERS_HOST || must_bound);
-        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, command_open_namespaces, unit_root_prepare, credentials_load, make_tmp_folders,
+        static int (*const steps[])(struct sandbox *, struct error *) = { check_modes,  identity_resolve, make_stand_ins, command_open_namespaces, unit_root_prepare, extensions_prepare, credentials_load, make_tmp_folders,
                                                                           folders_prepare, make_cgroup,      build_filters };
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
                 int r = steps[i](s, e);
@@ -453,7 +473,7 @@ bool sandbox_may_drop_mounts(const struct plan *p)
                     (m->kind == PLAN_TMPFS && text_starts(m->origin, "TemporaryFileSystem=")))
                         return false;
         }
-        return p->lenient && !p->dynamic_user && !p->credentials.folder && !unit_root_is_asked(p);
+        return p->lenient && !p->dynamic_user && !p->credentials.folder && !unit_root_is_asked(p) && !p->unit_root.image_count;
 }
 
 static void note_dropped(struct sandbox *s, const char *origin, int error)
@@ -649,6 +669,7 @@ void sandbox_done(struct sandbox *s)
         free(s->tmp_source[0]);
         free(s->tmp_source[1]);
         credentials_done(&s->credentials);
+        fd_close(s->credentials_fd);
         strings_clear(&s->environment);
         strings_clear(&s->folder_variables);
         strings_clear(&s->notes);
@@ -666,7 +687,10 @@ void sandbox_done(struct sandbox *s)
         fd_close(s->shared_net_fd);
         fd_close(s->shared_ipc_fd);
         fd_close(s->root_fd);
-        fd_close(s->image_fd);
+        fd_close(s->image.fd);
+        for (size_t i = 0; s->images && i < s->plan->unit_root.image_count; i++)
+                fd_close(s->images[i].fd);
+        free(s->images);
         fd_close(s->nodes_fd);
         fd_close(s->start_fd);
         fd_close(s->late_pid_fd);

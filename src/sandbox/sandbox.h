@@ -18,6 +18,7 @@
 #include "os/cgroup_network.h"
 #include "plan/plan.h"
 #include "plan/profile.h"
+#include "sandbox/image.h"
 #include "sandbox/status.h"
 
 /* The supervisor's side: where files of the run go, and the undo list. */
@@ -31,6 +32,7 @@ struct sandbox_host {
         bool track;                 /* a control group of its own even without limits */
         bool outlives;              /* the payload may live on when its supervisor ends; until it runs it dies with it all the same */
         bool per_command;           /* services: the environment is built for each command (command.h) */
+        struct plan *beside;        /* services: the same without a root, for commands that do not see it; gains the same mounts. NULL: none */
         int (*note)(void *context, const char *kind, const char *path); /* "tree", "file" or "cgroup"; 0 or -errno */
         /* What stands at "at" was made for the run and is about to be renamed to path, outside the marked places. */
         int (*made)(void *context, const char *at, const char *path);
@@ -79,8 +81,9 @@ struct sandbox {
         bool set_groups;
         int uid_lock_fd; /* held while the run lives; the supervisor keeps it */
         struct sandbox_credentials credentials;
-        int image_fd; /* the block device of the root's image, or -EBADF */
-        const char *image_type;
+        int credentials_fd; /* services: a mount with them that is in no tree, for commands that see the host's, or -EBADF */
+        struct image image;   /* of the root */
+        struct image *images; /* of the plan's others, in their order; NULL: none */
         struct strings environment, folder_variables;
         char *listen_pid;  /* in environment: "LISTEN_PID=" and room for a number, which only the child knows; or NULL */
         struct strings notes; /* what a lenient start left out, for the child to report */
@@ -115,7 +118,7 @@ struct sandbox {
         int late_pid_fd;  /* the process namespace that the child is born into when all else is done; -EBADF: born in its own */
 };
 #define SANDBOX_INIT                                                                                         \
-        { .image_fd = -EBADF, .uid_lock_fd = -EBADF, .last_group_fd = -EBADF, .shared_net_fd = -EBADF, .shared_ipc_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
+        { .credentials_fd = -EBADF, .image = { .fd = -EBADF }, .uid_lock_fd = -EBADF, .last_group_fd = -EBADF, .shared_net_fd = -EBADF, .shared_ipc_fd = -EBADF, .cgroup = { .into_fd = -EBADF }, .report_fd = -EBADF, .root_fd = -EBADF, .nodes_fd = -EBADF, \
           .start_fd = -EBADF, .join_pidfd = -EBADF, .late_pid_fd = -EBADF, .program_fd = -EBADF, .stream_fds = { -EBADF, -EBADF, -EBADF } }
 
 struct sandbox_child {

@@ -48,9 +48,10 @@ static void drop_settings(struct activation *a)
 static void forget(struct activation *a)
 {
         drop_settings(a);
+        plan_done(&a->beside); /* its origins are the other's */
         plan_done(&a->plan);
         facts_done(&a->facts);
-        a->plan = (struct plan){ 0 };
+        a->plan = a->beside = (struct plan){ 0 };
         a->facts = (struct host_facts){ 0 };
 }
 
@@ -87,6 +88,8 @@ int activation_read(struct activation *a, struct service *service, struct error 
         r = check_conditions(&file, &a->facts.facts, a->lenient, e);
         if (r == 0)
                 r = activation_compile(&file, "Service", &a->facts.facts, a->profile, a->lenient, a->settings, &a->plan, e);
+        if (r == 0 && a->plan.unit_root.start_only)
+                r = settings_compile_beside(a->settings, &a->facts.facts, &a->beside, e);
         a->plan.seal = a->seal;
         return r;
 }
@@ -132,6 +135,17 @@ static int made(void *context, const char *at, const char *path)
         return run_undo_made(a->run->dir_fd, at, path);
 }
 
+/* Whatever covers it, the service can reach it. */
+static void show_notify_socket(struct plan *p, const char *path)
+{
+        if (!(p->namespaces & CLONE_NEWNS))
+                return;
+        struct plan_mount *m = plan_add_mount(p, PLAN_BIND, path, "NotifyAccess=");
+        m->source = xstrdup(path);
+        m->optional = true;
+        plan_normalize_mounts(p);
+}
+
 /* Where services hear of us. Its place is in everybody's reach, other than the folders of runs. */
 static int name_notify_socket(struct activation *a, const struct service *s, struct error *e)
 {
@@ -141,13 +155,9 @@ static int name_notify_socket(struct activation *a, const struct service *s, str
         if ((mkdir(folder, 0711) < 0 && errno != EEXIST) || chmod(folder, 0711) < 0) /* whatever our umask is: users of their own pass through */
                 return error_errno(e, errno, "service.notify", "mkdir(%s)", folder);
         a->notify_path = xprintf("%s/%.16s", folder, a->invocation_id);
-        /* Whatever covers it, the service can reach it. */
-        if (a->plan.namespaces & CLONE_NEWNS) {
-                struct plan_mount *m = plan_add_mount(&a->plan, PLAN_BIND, a->notify_path, "NotifyAccess=");
-                m->source = xstrdup(a->notify_path);
-                m->optional = true;
-                plan_normalize_mounts(&a->plan);
-        }
+        show_notify_socket(&a->plan, a->notify_path);
+        if (a->plan.unit_root.start_only)
+                show_notify_socket(&a->beside, a->notify_path);
         int r = run_undo_note(a->run->dir_fd, "file", a->notify_path);
         return r < 0 ? error_errno(e, r, "service.notify", "noting %s", a->notify_path) : 0;
 }
@@ -160,8 +170,9 @@ int activation_open(struct activation *a, const struct service *service, struct 
         int r = name_notify_socket(a, service, e);
         if (r < 0)
                 return r;
-        a->host = (struct sandbox_host){ .run_folder = NULL, .shared_folder = a->root_path, .invocation_id = a->invocation_id, .report_fd = a->report_fd > 0 ? a->report_fd : -EBADF, .report_live = true, .observe_fd = a->observe_fd,
-                                         .track = true, .outlives = a->outlives, .per_command = true, .note = note, .made = made, .context = a };
+        a->host = (struct sandbox_host){ .run_folder = NULL, .shared_folder = a->root_path, .invocation_id = a->invocation_id, .report_fd = a->report_fd > 0 ? a->report_fd : -EBADF,
+                                         .track = true, .outlives = a->outlives, .per_command = true, .beside = a->plan.unit_root.start_only ? &a->beside : NULL,
+                                         .report_live = true, .observe_fd = a->observe_fd, .note = note, .made = made, .context = a };
         CLEAN_FREE char *folder = xprintf("%s/runs/%s", a->root_path, a->run->unit);
         a->host.run_folder = plan_keep(&a->plan, TAKE_PTR(folder));
         a->open = true;
@@ -209,13 +220,13 @@ static int place_given(const struct activation *a, int fds[PLAN_STREAMS], struct
         return 0;
 }
 
-int activation_spawn(struct activation *a, const struct exec_line *line, const struct strings *variables, const struct sandbox_io *io,
+int activation_spawn(struct activation *a, const struct exec_line *line, bool start, const struct strings *variables, const struct sandbox_io *io,
                      struct sandbox_child *ret, struct error *e)
 {
         CLEAN_COMMAND struct command c = { 0 };
         int r = sandbox_wake(&a->sandbox, e);
         if (r == 0)
-                r = command_prepare(&a->sandbox, line, variables, io->keep_fds, &c, e);
+                r = command_prepare(&a->sandbox, line, variables, io->keep_fds, start, &c, e);
         if (r == 0)
                 r = place_given(a, c.sandbox.stream_fds, e);
         if (r == 0)

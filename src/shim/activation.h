@@ -26,6 +26,7 @@ struct activation {
         struct host_facts facts;
         struct settings *settings; /* until it rests: large, and needed to make the plan only */
         struct plan plan;
+        struct plan beside;        /* for commands that do not see its root, where there are some (sandbox_host) */
         struct sandbox_host host;
         struct sandbox sandbox;
         bool open, keeps_folders;
@@ -45,9 +46,9 @@ int activation_read_section(struct activation *a, const struct unit_file *file, 
 int activation_open(struct activation *a, const struct service *service, struct error *e);
 /*
  * Starts a command as our child. variables: added to its environment. out_fd, err_fd: where its output goes unless the unit says otherwise.
- * pass_fds: descriptors that it finds from 3 on.
+ * pass_fds: descriptors that it finds from 3 on. start: it is one of ExecStart=.
  */
-int activation_spawn(struct activation *a, const struct exec_line *line, const struct strings *variables, const struct sandbox_io *io,
+int activation_spawn(struct activation *a, const struct exec_line *line, bool start, const struct strings *variables, const struct sandbox_io *io,
                      struct sandbox_child *ret, struct error *e);
 /* Whether a stream is the socket that the service is started by: then it is passed on as nothing else. */
 bool activation_uses_socket(const struct activation *a);

@@ -156,7 +156,7 @@ static int op_spawn(void *context, enum service_list list, size_t index, enum ma
         const struct sandbox_io io = { .in = s->null_fd, .out = s->out[1], .err = s->err[1], .console_fd = -EBADF,
                                        .keep_fds = main ? passed(s) : 0, .pass_fds = service_notify_fds(&s->notify) };
         variables_of(s, list, main, &variables);
-        int r = activation_spawn(&s->activation, &s->service.lines[list].items[index], &variables, &io, &child, &e);
+        int r = activation_spawn(&s->activation, &s->service.lines[list].items[index], main, &variables, &io, &child, &e);
         if (r < 0) {
                 error_while(&e, "starting %s=", service_list_name(list));
                 service_keep_error(s, &e);

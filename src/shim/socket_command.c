@@ -76,7 +76,7 @@ int socket_command_spawn(struct socket_command *c, enum socket_commands list, si
         const struct sandbox_io io = { .in = c->null_fd, .out = c->out[1], .err = c->err[1], .console_fd = -EBADF };
         struct sandbox_child child = { .pidfd = -EBADF, .status_fd = -EBADF };
         c->error = (struct error){ 0 };
-        int r = activation_spawn(&c->activation, &c->unit->commands[list].items[index], &nothing, &io, &child, &c->error);
+        int r = activation_spawn(&c->activation, &c->unit->commands[list].items[index], false, &nothing, &io, &child, &c->error);
         if (r < 0) {
                 error_while(&c->error, "starting %s=", socket_commands_name(list));
                 trigger_log(c->t, &c->error);

@@ -58,8 +58,8 @@ def test_bad_values(any_box, assignment):
     assert any_box.run(assignment, "true", options=["--lenient"]).status == 0
 
 
-REFUSED = ["RootHash=abc", "RootVerity=/x", "MountImages=/x:/y", "ExtensionDirectories=/x", "LoadCredentialEncrypted=a:/b", "SetCredentialEncrypted=a:b", "PAMName=login",
-           "CPUShares=100", "BlockIOWeight=100", "RootDirectoryStartOnly=yes"]
+REFUSED = ["RootHash=abc", "RootVerity=/x", "PAMName=login", "CPUShares=100",
+           "BlockIOWeight=100"]
 
 
 @pytest.mark.parametrize("assignment", REFUSED)

@@ -7,11 +7,15 @@ content, which rule on writing is nearest, which rule on running is nearest, is 
     BULKHEAD_SEED   the first seed (a failure prints its own)      BULKHEAD_PAIRS   how many
 """
 import errno
+import json
 import os
 import random
 import stat
+import subprocess
 
 import pytest
+
+from conftest import Result, binary
 
 SEED = int(os.environ.get("BULKHEAD_SEED", "20250701"))
 COUNT = int(os.environ.get("BULKHEAD_PAIRS", "500"))
@@ -91,6 +95,7 @@ class Model:
         self.bound_twice = False  # which one wins is not specified
         self.rules, self.missing, self.named, self.targets = [], [], [], []
         self.user = 0
+        self.credentials = False
         for directive, words in properties:
             getattr(self, "add_" + directive)(words)
         # A path through a link that lies in what is hidden or replaced: whether it is missing is not specified.
@@ -209,6 +214,10 @@ class Model:
     def add_ProtectControlGroups(self, words):
         self.add_fixed(ro=["/sys/fs/cgroup"])
 
+    def add_SetCredential(self, words):
+        self.credentials = True
+        self.rules += [Rule("tmpfs", "/run/credentials", read_only=True), Rule("tmp", "/run/credentials/unit", read_only=True)]
+
     def add_DevicePolicy(self, words):
         self.devices_closed = words[0] != "auto"
 
@@ -216,7 +225,7 @@ class Model:
         pass
 
     add_LimitNOFILE = add_LimitMEMLOCK = add_Nice = add_CPUAffinity = add_IgnoreSIGPIPE = add_PassEnvironment = add_nothing
-    add_UnsetEnvironment = add_CPUWeight = add_nothing
+    add_UnsetEnvironment = add_CPUWeight = add_Delegate = add_nothing
     add_IPAddressDeny = add_SocketBindDeny = add_RestrictNetworkInterfaces = add_BindNetworkInterface = add_nothing
     add_PrivateNetwork = add_PrivateIPC = add_PrivatePIDs = add_PrivateMounts = add_ProtectHostname = add_NoNewPrivileges = add_nothing
     add_ProtectKernelModules = add_ProtectClock = add_RestrictNamespaces = add_RestrictAddressFamilies = add_MemoryDenyWriteExecute = add_nothing
@@ -391,6 +400,7 @@ def draw(rng, root):
         # These must change nothing about paths.
         "LimitNOFILE": lambda: ["64"], "LimitMEMLOCK": lambda: ["0"], "Nice": lambda: ["19"], "CPUAffinity": lambda: ["0-8191"],
         "IgnoreSIGPIPE": lambda: ["no"], "PassEnvironment": lambda: ["TERM"], "UnsetEnvironment": lambda: ["TERM"], "CPUWeight": lambda: ["50"],
+        "SetCredential": lambda: ["key:secret"], "Delegate": lambda: [rng.choice(("yes", "pids"))],
         "DevicePolicy": lambda: ["closed"], "IPAddressDeny": lambda: ["any"], "SocketBindDeny": lambda: ["tcp:80"],
         "RestrictNetworkInterfaces": lambda: [rng.choice(("lo", "~lo"))], "BindNetworkInterface": lambda: ["lo"],
     }
@@ -440,25 +450,53 @@ def tree(tools):
     remove(root)
 
 
-def check_pair(box, tree, seed):
+def credential_faults(model, got, path):
+    """Whatever else holds, the payload reads its credential and cannot write it."""
+    seen = got[path]
+    if not model.credentials:
+        return [] if seen.get("stat") else [f"{path}: there is a credential, yet none was given"]
+    return [] if seen.get("read") == 0 and seen.get("write") in (errno.EROFS, errno.EACCES) else [f"{path}: a credential, yet {seen}"]
+
+
+IN_ROOT = {"ReadOnlyPaths", "ReadWritePaths", "InaccessiblePaths", "NoExecPaths", "ExecPaths"}
+
+
+def in_root(name, words):
+    """The same meant inside of a root."""
+    return [w.replace("/", "+/", 1) for w in words] if name in IN_ROOT else words
+
+
+def run_in_root(box, assignments, argv, options):
+    """A root that holds all that the host does, in a mount namespace of the test's own: what holds on the host must hold in it."""
+    root = box.data / "root"
+    root.mkdir(exist_ok=True)
+    whole = box.arguments([f"RootDirectory={root}", "MountAPIVFS=no", "BindLogSockets=no", *assignments], ["-P", *options])
+    p = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", 'mount --rbind / "$0" && exec "$@"', root, binary(), *whole, *map(str, argv)],
+                       env=box.env(), capture_output=True, text=True, errors="replace", check=False)
+    return Result(p.returncode, p.stdout, p.stderr)
+
+
+def check_pair(box, tree, seed, rooted=False):
     rng = random.Random(seed)
     host = Host(tree)
     properties = draw(rng, tree)
     model = Model(host, properties)
     if breaks_probe(model, box.tools) or model.bound_twice or model.unspecified:
         return []
-    assignments = [f"{name}={' '.join(words)}" for name, words in properties]
+    assignments = [f"{name}={' '.join(in_root(name, words) if rooted else words)}" for name, words in properties]
     paths = [f"{tree}/{p}" for p in FOLDERS + FILES + FIFOS + PROGRAMS + list(LINKS)] + [str(tree)] + SYSTEM
     paths += [f"{tree}/l_dir/f", f"{tree}/a/up/e/f", f"{tree}/d/abs/c/f", f"{tree}/l_chain/c", f"{tree}/a/b/out/in/f"]
-    r = box.run(assignments, box.probe, "access", *paths)
-    head = f"BULKHEAD_SEED={seed} BULKHEAD_PAIRS=1:\n  -p " + " -p ".join(assignments)
+    unit = box.name()
+    credential = f"/run/credentials/{unit}.service/key"
+    argv = [box.probe, "access", *paths, credential]
+    r = run_in_root(box, assignments, argv, ["-u", unit]) if rooted else box.run(assignments, *argv, options=["-u", unit])
+    head = f"BULKHEAD_SEED={seed} BULKHEAD_PAIRS=1{' in a root' if rooted else ''}:\n  -p " + " -p ".join(assignments)
     if model.error:
         return [] if r.status == model.error else [f"{head}\n  status {r.status}, expected {model.error}: {r.err}"]
     if r.status != 0:
         return [f"{head}\n  status {r.status}: {r.err}"]
-    import json
     got = json.loads(r.out)
-    bad = [line for path in paths for line in compare(model, got, path)]
+    bad = [line for path in paths for line in compare(model, got, path)] + credential_faults(model, got, credential)
     return [head + "".join(f"\n  {line}" for line in bad)] if bad else []
 
 
@@ -469,6 +507,15 @@ def test_pairs(box, tree, chunk):
         failures += check_pair(box, tree, seed)
     print(f"seeds from {SEED}, {COUNT} pairs")
     assert not failures, f"{len(failures)} of {len(range(SEED + chunk, SEED + COUNT, CHUNKS))} pairs:\n" + "\n".join(failures[:20])
+
+
+@pytest.mark.parametrize("chunk", range(5))
+def test_pairs_in_a_root(box, tree, chunk):
+    """Fewer of the same, with RootDirectory= beside them."""
+    failures = []
+    for seed in range(SEED + chunk, SEED + COUNT // 5, 5):
+        failures += check_pair(box, tree, seed, rooted=True)
+    assert not failures, f"{len(failures)} pairs:\n" + "\n".join(failures[:20])
 
 
 def test_the_model_can_fail(box, tree):

@@ -134,6 +134,12 @@ def test_protections_hold_inside(box, root_tree):
     assert not (root_tree / "tmp/yes").exists()
 
 
+def test_hidden_folders_inside_are_empty(box, root_tree):
+    """What stands in for them must not be the root itself."""
+    r = box.shell(f"RootDirectory={root_tree}\nInaccessiblePaths=+/opt\nProtectHome=yes", "ls -a /opt /home; stat -c %a /opt /home")
+    assert r.out.split() == ["/home:", ".", "..", "/opt:", ".", "..", "0", "0"], r
+
+
 def test_folders_and_dynamic_users(box, root_tree):
     name = "e2e-roots-" + os.urandom(4).hex()
     try:
@@ -164,7 +170,7 @@ def test_missing_and_wrong_roots(any_box, tree):
 
 @pytest.mark.parametrize("lines, words", [("RootDirectory=relative", "absolute path"), ("RootDirectory=/a/../b", "absolute path"), ("RootImage=x", "absolute path"),
                                           ("RootDirectory=/srv\nRootImage=/x", "root.two"), ("RootImageOptions=usr:ro", "partitions"), ("MountAPIVFS=maybe", "boolean"),
-                                          ("BindLogSockets=maybe", "boolean"), ("MountFlags=rshared", "shared, slave, private"), ("RootDirectoryStartOnly=yes", "not applied")])
+                                          ("BindLogSockets=maybe", "boolean"), ("MountFlags=rshared", "shared, slave, private")])
 def test_bad_values(any_box, lines, words):
     r = any_box.run(lines, "true")
     assert r.status == 1 and words in r.err, r

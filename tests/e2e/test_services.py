@@ -858,7 +858,9 @@ def test_a_killed_supervisor_is_noticed(s, i):
     s.assert_clean()
     # Its name is free again.
     s.ok("unit", "start", u)
-    s.ok("unit", "stop", u) if i != 4 else kill(s.status(u)["supervisor_pid"])
+    again = s.status(u)["supervisor_pid"]
+    s.ok("unit", "stop", u) if i != 4 else kill(again)
+    assert eventually(lambda: not alive(again))
     s.status(u)
     s.assert_clean()
 
