@@ -115,7 +115,7 @@ _bulkhead() {
         case $prev in --at-end) mapfile -t COMPREPLY < <(compgen -W "exit poweroff reboot halt" -- "$cur"); return ;;
         --profile) mapfile -t COMPREPLY < <(compgen -W "strict default trusted" -- "$cur"); return ;;
         esac
-        options="--lenient -q --quiet --json --profile --help"
+        options="--lenient -q --quiet --json --profile --report-denials --help"
         if [ "$command" = init ]; then options="$options --at-end"; else options="$options --detach --user --system"; fi
         if [[ $cur != -* ]]; then
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
@@ -136,8 +136,8 @@ _bulkhead() {
         esac
         options="--unit-path --user --system --lenient --help"
         case ${words[2]} in
-        start | run) options="$options -q --quiet --no-block --seal --profile" ;;
-        restart) options="$options -q --quiet --no-block --profile" ;;
+        start | run) options="$options -q --quiet --no-block --seal --profile --report-denials" ;;
+        restart) options="$options -q --quiet --no-block --report-denials" ;;
         stop) options="$options -q --quiet --no-block" ;;
         reload | reset-failed) options="--unit-path --user --system --help" ;;
         status) options="--unit-path --user --system -j --json --help" ;;

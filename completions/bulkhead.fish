@@ -109,7 +109,8 @@ complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from show" -s j -l js
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from stop reload reset-failed status" -a '(bulkhead __complete units 2>/dev/null)' -d Unit
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from status" -s j -l json -d 'Print JSON'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop restart run" -l no-block -d 'Do not wait'
-complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start run restart" -l profile -x -a 'strict default trusted' -d 'Lines before those of the units'
+complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start run" -l profile -x -a 'strict default trusted' -d 'Lines before those of the units'
+complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start run restart" -l report-denials -d 'Say which directive stopped which call'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start run" -l seal -x -a 'auto landlock userns off' -d 'How the sandbox is kept shut'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from start stop restart run verify" -s q -l quiet -d 'Errors only'
 complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from escape" -s u -l unescape -d 'Read them again'
@@ -121,6 +122,7 @@ complete -c bulkhead -n "$unit; and __fish_seen_subcommand_from calendar" -s j -
 set -l boot "__fish_seen_subcommand_from boot-units init"
 complete -c bulkhead -n "$boot" -x -a '(__fish_complete_directories)' -d Folder
 complete -c bulkhead -n "$boot" -l lenient -d 'Pass over what cannot be read'
+complete -c bulkhead -n "$boot" -l report-denials -d 'Say which directive stopped which call'
 complete -c bulkhead -n "$boot" -l profile -x -a 'strict default trusted' -d 'Lines before those of the units'
 complete -c bulkhead -n "$boot" -s q -l quiet -d 'Errors only'
 complete -c bulkhead -n "$boot" -l json -d 'Tell events as JSON'

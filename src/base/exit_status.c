@@ -51,3 +51,9 @@ int exit_status_from_name(const char *name)
                         return names[i].status;
         return -1;
 }
+
+const char *exit_code_word(unsigned code)
+{
+        static const char *const words[] = { "", "exited", "killed", "dumped" };
+        return words[code & 3];
+}

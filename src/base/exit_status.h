@@ -13,6 +13,8 @@ enum exit_status {
         STATUS_BPF, STATUS_KSM, STATUS_MEMORY_THP, STATUS_EXCEPTION = 255,
 };
 
+/* How a process has ended, by the number that waitid(2) calls CLD_EXITED and so on: "exited", "killed", "dumped"; 0: "". */
+const char *exit_code_word(unsigned code);
 /* "NAMESPACE" for 226; NULL where a number has no name. */
 const char *exit_status_name(int status);
 /* The status of such a name, or -1. */

@@ -19,11 +19,11 @@
 #include "cli/unit_progress.h"
 #include "os/mount.h"
 
-enum { KEY_USER = 0x500, KEY_SYSTEM, KEY_LENIENT, KEY_DETACH, KEY_AT_END, KEY_JSON, KEY_PROFILE };
+enum { KEY_USER = 0x500, KEY_SYSTEM, KEY_LENIENT, KEY_DETACH, KEY_AT_END, KEY_JSON, KEY_PROFILE, KEY_REPORT };
 enum at_end { AT_END_EXIT, AT_END_POWEROFF, AT_END_REBOOT, AT_END_HALT };
 
 struct boot {
-        bool init, user_mode, lenient, detach;
+        bool init, user_mode, lenient, detach, report_denials;
         struct unit_progress progress;
         enum at_end at_end;
         char *folder, *root_path;
@@ -35,6 +35,7 @@ struct boot {
 static const struct argp_option boot_options[] = {
         { "lenient", KEY_LENIENT, NULL, 0, "Pass over what cannot be read or applied, with a note, as systemd does", 1 },
         { "profile", KEY_PROFILE, "NAME", 0, "strict, default or trusted: lines that come before the units' own", 1 },
+        { "report-denials", KEY_REPORT, NULL, 0, "Say in services' logs which directive stopped which call on what", 1 },
         { "quiet", 'q', NULL, 0, "Say nothing but errors", 1 },
         { "json", KEY_JSON, NULL, 0, "Tell what happens as JSON, an object a line", 1 },
         { "detach", KEY_DETACH, NULL, 0, "End once all are up, and leave them running", 1 },
@@ -46,6 +47,7 @@ static const struct argp_option boot_options[] = {
 static const struct argp_option init_options[] = {
         { "lenient", KEY_LENIENT, NULL, 0, "Pass over what cannot be read or applied, with a note, as systemd does", 1 },
         { "profile", KEY_PROFILE, "NAME", 0, "strict, default or trusted: lines that come before the units' own", 1 },
+        { "report-denials", KEY_REPORT, NULL, 0, "Say in services' logs which directive stopped which call on what", 1 },
         { "quiet", 'q', NULL, 0, "Say nothing but errors", 1 },
         { "json", KEY_JSON, NULL, 0, "Tell what happens as JSON, an object a line", 1 },
         { "at-end", KEY_AT_END, "WHAT", 0, "exit (default), poweroff, reboot or halt", 1 },
@@ -59,6 +61,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         switch (key) {
         case 'q': b->progress.quiet = true; b->progress.verbose = false; return 0;
         case KEY_PROFILE: b->profile = arg; return 0;
+        case KEY_REPORT: b->report_denials = true; return 0;
         case KEY_JSON: b->progress.json = true; return 0;
         case KEY_LENIENT: b->lenient = true; return 0;
         case KEY_DETACH: b->detach = true; return 0;
@@ -240,7 +243,7 @@ static int boot(struct boot *b)
         b->root_fd = state_root_open(b->user_mode, &b->root_path, &e);
         if (b->root_fd < 0 || choose_units(b, &e) < 0)
                 return target_fail("boot", b->folder, &e);
-        const struct manager_options o = { .root_fd = b->root_fd, .root_path = b->root_path, .user_mode = b->user_mode, .lenient = b->lenient, .profile = b->profile,
+        const struct manager_options o = { .root_fd = b->root_fd, .root_path = b->root_path, .user_mode = b->user_mode, .lenient = b->lenient, .report_denials = b->report_denials, .profile = b->profile,
                                            .folders = &b->folders, .requested = &b->units, .program = getenv("BULKHEAD_SERVICE"),
                                            .event = unit_progress_event, .context = &b->progress };
         CLEAN_FD int signal_fd = catch_signals(b);

@@ -2,8 +2,8 @@
 #include <argp.h>
 #include <stdio.h>
 
-#include "base/json.h"
 #include "cli/commands.h"
+#include "cli/record.h"
 #include "cli/target.h"
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -29,15 +29,12 @@ int cmd_inspect(int argc, char **argv)
         char *name = NULL;
         struct error e = { 0 };
         CLEAN_TARGET struct target t = TARGET_INIT;
-        CLEAN_TEXT struct text text = { 0 };
         if (argp_parse(&argp, argc, argv, 0, NULL, &name) != 0)
                 return 1;
         if (target_open(name, &t, &e) < 0)
                 return target_fail("inspect", name, &e);
-        run_state_json(&t.state, &text);
-        CLEAN_JSON struct json_document d = { 0 };
-        if (json_parse("the record", text.data, text.length, &d, &e) < 0)
+        record_refresh(&t);
+        if (record_print_json(&t, &e) < 0)
                 return target_fail("inspect", name, &e);
-        json_print(stdout, &d);
         return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -262,6 +262,7 @@ static void session_done(struct learn_session *s)
 {
         if (s->o->unit)
                 like_done(&s->like);
+        free(s->state_root);
         strings_clear(&s->given);
         strings_clear(&s->hidden);
         observations_done(&s->seen);

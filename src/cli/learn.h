@@ -15,6 +15,7 @@ struct learn_options {
 struct learn_session {
         const struct learn_options *o;
         struct like like;        /* of the unit, if one is named */
+        char *state_root;        /* of services: where their supervisors are; else NULL */
         struct strings given;    /* "NAME=VALUE" of unit and options */
         struct observations seen;
         struct strings hidden;
@@ -37,6 +38,19 @@ struct learn_outcome {
 
 /* learn_runs.c: one run, watched, with further directives. Not shown: its output goes nowhere. */
 int learn_run(struct learn_session *s, const struct strings *more, bool shown, struct observations *ret, struct learn_outcome *out, struct error *e);
+/* learn_service.c: a service by its own supervisor. */
+struct learn_service {
+        int fd; /* connection to the supervisor, or negative: not yet */
+        bool up, over;
+};
+bool learn_is_service(const struct learn_session *s);
+/* In a process of its own: starts it with the socket of the observer, follows it to its end. Its status, as of unit run. */
+int learn_start_service(struct learn_session *s, const struct strings *more, int socket);
+/* Hears how it is, once one of its commands runs; never waits. */
+void learn_hear_service(const struct learn_session *s, struct learn_service *v);
+/* Asks for its end. False: it cannot be asked yet. */
+bool learn_stop_service(struct learn_service *v);
+
 /* The signal that asked for the end, or 0. */
 int learn_interrupted(void);
 void learn_catch_signals(void);

@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 
 #include "cli/learn.h"
+#include "base/path.h"
 #include "os/file.h"
 #include "plan/score.h"
+#include "shim/state.h"
 
 enum { HIDDEN_MAX = 128, CHILDREN_MAX = 64, DEPTH_MAX = 3 };
 
@@ -17,6 +19,10 @@ int learn_load_unit(struct learn_session *s, struct error *e)
         const struct learn_options *o = s->o;
         const struct unit_line *line;
         int r = o->unit ? like_load(o->unit, o->user_mode, o->lenient, &s->like, e) : 0;
+        if (r == 0 && learn_is_service(s)) {
+                r = state_root_open(o->user_mode, &s->state_root, e);
+                fd_close(r);
+        }
         if (r < 0)
                 return r;
         for (size_t at = 0; o->unit && (line = unit_file_next(&s->like.file, s->like.section, NULL, &at));)
@@ -47,6 +53,9 @@ static bool list(const char *path, struct strings *ret)
 static void hide(struct learn_session *s, const char *path)
 {
         struct stat st;
+        const char *root = s->state_root; /* where its supervisor is heard of */
+        if (root && (path_is_below(root, path) || path_is_below(path, root)))
+                return;
         if (s->hidden.count < HIDDEN_MAX && lstat(path, &st) == 0 && (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
                 strings_add(&s->hidden, path);
 }

@@ -85,7 +85,7 @@ static void hide_output(void)
                 (void)dup2(null, 2);
 }
 
-static _Noreturn void supervise(const struct learn_session *s, const struct strings *more, bool shown, int socket)
+static _Noreturn void supervise(struct learn_session *s, const struct strings *more, bool shown, int socket)
 {
         const struct learn_options *o = s->o;
         struct run_options r = { .verb = "learn from", .pipe = true, .quiet = true, .collect = true, .user_mode = o->user_mode,
@@ -104,7 +104,7 @@ static _Noreturn void supervise(const struct learn_session *s, const struct stri
         set_input(s);
         if (!shown)
                 hide_output();
-        int status = run_options_start(&r);
+        int status = learn_is_service(s) ? learn_start_service(s, more, socket) : run_options_start(&r);
         (void)fflush(stderr);
         _exit(status);
 }
@@ -115,6 +115,8 @@ struct course {
         const struct learn_session *s;
         struct learn_outcome *out;
         pid_t supervisor, client;
+        bool is_service;
+        struct learn_service service;
         bool shown, client_done, asked;
         uint64_t started_usec, asked_usec;
 };
@@ -154,7 +156,12 @@ static void ask_to_end(struct course *c, const struct observe_state *st, uint64_
         if (!c->asked) {
                 c->asked = true;
                 c->asked_usec = now;
-                (void)kill(c->supervisor, SIGTERM);
+                if (c->is_service)
+                        c->asked = learn_stop_service(&c->service); /* its own time to stop holds */
+                else
+                        (void)kill(c->supervisor, SIGTERM);
+        } else if (c->is_service) {
+                return;
         } else if (now - c->asked_usec > STOP_USEC && st->payload && !st->ended) {
                 c->asked_usec = now;
                 (void)kill(st->payload, SIGKILL);
@@ -167,7 +174,9 @@ static void tick(void *context, const struct observe_state *st)
         const struct learn_options *o = c->s->o;
         uint64_t now = now_usec();
         c->out->started |= st->started;
-        if (st->started && !c->started_usec)
+        if (c->is_service && st->started)
+                learn_hear_service(c->s, &c->service);
+        if (!c->started_usec && (c->is_service ? c->service.up : st->started))
                 c->started_usec = now;
         if (interrupted) {
                 c->out->interrupted = true;
@@ -176,7 +185,7 @@ static void tick(void *context, const struct observe_state *st)
                 ask_to_end(c, st, now);
                 return;
         }
-        if (!st->started || st->ended)
+        if (!c->started_usec || (c->is_service ? c->service.over : st->ended))
                 return;
         uint64_t age = now - c->started_usec;
         if (o->exercise && !c->client && (age > READY_USEC || (st->quiet_usec > QUIET_USEC && age > QUIET_USEC)))
@@ -225,10 +234,12 @@ int learn_run(struct learn_session *s, const struct strings *more, bool shown, s
                 supervise(s, more, shown, theirs);
         }
         theirs = fd_close(theirs);
-        struct course c = { .s = s, .out = out, .supervisor = pid, .shown = shown };
-        const struct observe_watch watch = { .tick = tick, .reaped = reaped, .context = &c };
+        struct course c = { .s = s, .out = out, .supervisor = pid, .shown = shown, .is_service = learn_is_service(s), .service.fd = -EBADF };
+        CLEAN_FREE char *notify = s->state_root ? xprintf("%s/notify", s->state_root) : NULL;
+        const struct observe_watch watch = { .passed_over = notify, .tick = tick, .reaped = reaped, .context = &c };
         int r = observe_run(pid, ours, &watch, ret, &status, e);
         end_client(&c);
+        fd_close(c.service.fd);
         s->input_used = true;
         out->interrupted |= interrupted != 0;
         out->started |= ret->tasks > 0;

@@ -368,10 +368,9 @@ static _Noreturn void become_shim(const struct run_options *o, struct sandbox *s
 
 static void print_end(const struct wire_exited *x)
 {
-        static const char *const codes[] = { "none", "exited", "killed", "dumped" };
         fprintf(stderr, "          Finished with result: %s\n", x->result);
         const char *name = x->code == WIRE_CODE_EXITED ? exit_status_name(x->status) : sigabbrev_np(x->status);
-        fprintf(stderr, "Main processes terminated with: code=%s, status=%d%s%s\n", codes[x->code & 3], x->status, name ? "/" : "",
+        fprintf(stderr, "Main processes terminated with: code=%s, status=%d%s%s\n", x->code ? exit_code_word(x->code) : "none", x->status, name ? "/" : "",
                 name ? name : "");
         fprintf(stderr, "               Service runtime: %llu.%03llus\n", (unsigned long long)x->runtime_usec / 1000000,
                 (unsigned long long)x->runtime_usec / 1000 % 1000);

@@ -48,6 +48,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
                 return 0;
         }
         case KEY_PROFILE: o->profile = arg; return 0;
+        case KEY_REPORT: o->report_denials = true; return 0;
         case KEY_NO_BLOCK: o->no_wait = true; return 0;
         case KEY_BASE_TIME: o->base_time = arg; return 0;
         case KEY_ITERATIONS:

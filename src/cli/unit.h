@@ -4,11 +4,12 @@
 
 #include <argp.h>
 
+#include "os/cgroup_usage.h"
 #include "shim/unit_load.h"
 
 struct unit_options {
         const char *unit_path; /* --unit-path, or NULL: BULKHEAD_UNIT_PATH */
-        bool user_mode, lenient, json, quiet, unescape, as_path, no_wait, names_optional;
+        bool user_mode, lenient, json, quiet, unescape, as_path, no_wait, report_denials, names_optional;
         const char *profile; /* --profile, or NULL */
         const char *seal; /* --seal, checked, or NULL */
         size_t names_max; /* 0: any number */
@@ -18,7 +19,7 @@ struct unit_options {
         struct strings folders;
 };
 
-enum { KEY_UNIT_PATH = 0x400, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_PATH, KEY_NO_BLOCK, KEY_PROFILE, KEY_SEAL, KEY_ITERATIONS, KEY_BASE_TIME };
+enum { KEY_UNIT_PATH = 0x400, KEY_USER, KEY_SYSTEM, KEY_LENIENT, KEY_PATH, KEY_NO_BLOCK, KEY_PROFILE, KEY_SEAL, KEY_ITERATIONS, KEY_BASE_TIME, KEY_REPORT };
 enum { UNIT_ITERATIONS_MAX = 1000 };
 
 /* Rows of argp's options that several verbs have. */
@@ -35,6 +36,9 @@ void unit_options_done(struct unit_options *o);
 
 /* Loads a unit: "cron" is "cron.service". An error is printed below "cannot VERB NAME". Notes are printed. */
 int unit_open(const struct unit_options *o, const char *verb, const char *name, struct unit *ret);
+
+/* A line for each thing that is known of what a service uses. */
+void unit_usage_print(const struct cgroup_usage *u);
 
 /* The verbs. */
 int unit_cmd_run(int argc, char **argv);

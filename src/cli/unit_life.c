@@ -8,6 +8,7 @@
 #include "cli/unit.h"
 #include "cli/unit_progress.h"
 #include "shim/client.h"
+#include "shim/denial_file.h"
 #include "shim/service_launch.h"
 
 #define LIFE_OPTIONS                                                                                         \
@@ -16,10 +17,14 @@
         { "no-block", KEY_NO_BLOCK, NULL, 0, "Do not wait", 1 },                                             \
         { "quiet", 'q', NULL, 0, "Say nothing but errors", 1 }
 
+#define OPTION_REPORT { "report-denials", KEY_REPORT, NULL, 0, "Say in the log which directive stopped which call on what", 1 }
+
 static const struct argp_option life_options[] = { LIFE_OPTIONS, { 0 } };
+static const struct argp_option restart_options[] = { LIFE_OPTIONS, OPTION_REPORT, { 0 } };
 static const struct argp_option start_options[] = {
         LIFE_OPTIONS,
         { "profile", KEY_PROFILE, "NAME", 0, "strict, default or trusted: lines that come before the units' own", 1 },
+        OPTION_REPORT,
         { "seal", KEY_SEAL, "MODE", 0, "auto, landlock, userns or off", 1 },
         { 0 },
 };
@@ -56,7 +61,7 @@ static bool life_parse(struct life *l, const struct argp_option *options, const 
 static struct service_launch launch_of(const struct life *l)
 {
         return (struct service_launch){ .root_fd = l->root_fd, .root_path = l->root_path, .user_mode = l->o.user_mode, .lenient = l->o.lenient,
-                                        .seal = l->o.seal, .profile = l->o.profile, .folders = &l->o.folders, .program = getenv("BULKHEAD_SERVICE") };
+                                        .report_denials = l->o.report_denials, .seal = l->o.seal, .profile = l->o.profile, .folders = &l->o.folders, .program = getenv("BULKHEAD_SERVICE") };
 }
 
 static void print_notes(const struct life *l, const struct strings *notes)
@@ -109,7 +114,7 @@ int unit_cmd_start(int argc, char **argv)
                 return 1;
         struct start_progress p = { .shown.quiet = l.o.quiet };
         const struct manager_options o = { .root_fd = l.root_fd, .root_path = l.root_path, .user_mode = l.o.user_mode, .lenient = l.o.lenient,
-                                           .folders = &l.o.folders, .requested = &l.o.names, .only_requested = true, .seal = l.o.seal, .profile = l.o.profile,
+                                           .report_denials = l.o.report_denials, .folders = &l.o.folders, .requested = &l.o.names, .only_requested = true, .seal = l.o.seal, .profile = l.o.profile,
                                            .program = getenv("BULKHEAD_SERVICE"), .event = on_start, .context = &p };
         if (manager_open(&o, &m, &e) < 0)
                 return target_fail("start", l.o.names.items[0], &e);
@@ -119,14 +124,20 @@ int unit_cmd_start(int argc, char **argv)
 
 /* ---- run ---- */
 
-/* As systemd-run's statuses: 0 for success, that of the main process, 255 for a signal, 1 for the rest. */
-static int status_of(const struct wire_exited *x)
+/* Of what ran, or could not. */
+static void print_denials(const struct life *l, const char *unit)
 {
-        if (text_equal(x->result, "success") || text_equal(x->result, "exec-condition"))
-                return 0;
-        if (text_equal(x->result, "exit-code"))
-                return x->code == WIRE_CODE_EXITED && x->status ? x->status : 1;
-        return text_equal(x->result, "signal") || text_equal(x->result, "core-dump") ? 255 : 1;
+        CLEAN_DENIALS struct denial_table t = { 0 };
+        CLEAN_TEXT struct text text = { 0 };
+        struct error e = { 0 };
+        CLEAN_FD int dir_fd = l->o.report_denials ? run_open(l->root_fd, unit, NULL) : -EBADF;
+        int r = dir_fd < 0 ? -ENOENT : denial_file_load(dir_fd, &t, &e);
+        if (r < 0 && r != -ENOENT)
+                (void)target_fail("show the denials of", unit, &e);
+        if (r < 0)
+                return;
+        denial_table_text(&t, DENIAL_ROWS_MAX, &text);
+        fprintf(stderr, "Denials of %s:\n%s", unit, text.data);
 }
 
 int unit_cmd_run(int argc, char **argv)
@@ -148,10 +159,12 @@ int unit_cmd_run(int argc, char **argv)
         CLEAN_FD int fd = service_launch(&how, &u, &notes, &e);
         print_notes(&l, &notes);
         int r = fd < 0 ? fd : client_attach(fd, &co, &x, &e);
+        if (fd >= 0)
+                print_denials(&l, u.name.whole);
         if (r == 0)
-                return status_of(&x);
+                return client_service_status(&x);
         (void)target_fail("run", l.o.names.items[0], &e);
-        return e.exit_status ? e.exit_status : x.result[0] ? status_of(&x) : 1;
+        return e.exit_status ? e.exit_status : x.result[0] ? client_service_status(&x) : 1;
 }
 
 /* ---- stop ---- */
@@ -161,6 +174,25 @@ static int name_of(const struct life *l, const char *word, char ret[UNIT_NAME_MA
         const char *last = strrchr(word, '/') ? strrchr(word, '/') + 1 : word;
         (void)l;
         return target_unit_name(last, ret, e);
+}
+
+/* Asks of all, and then waits for all: they come and go at once. The exit status, of the last that failed. */
+static int ask_all(const struct life *l, int (*ask)(const struct life *l, const char *name, struct starting *ret),
+                   int (*await)(const struct life *l, struct starting *s))
+{
+        int status = 0;
+        CLEAN_FREE struct starting *all = xalloc(l->o.names.count, sizeof *all);
+        for (size_t i = 0; i < l->o.names.count; i++) {
+                all[i] = (struct starting){ l->o.names.items[i], -EBADF };
+                int r = ask(l, all[i].name, &all[i]);
+                status = r ? r : status;
+        }
+        for (size_t i = 0; i < l->o.names.count; i++) {
+                int r = l->o.no_wait || all[i].fd < 0 ? 0 : await(l, &all[i]);
+                status = r ? r : status;
+                fd_close(all[i].fd);
+        }
+        return status;
 }
 
 static int ask_stop(const struct life *l, const char *word, struct starting *ret)
@@ -184,27 +216,20 @@ static int ask_stop(const struct life *l, const char *word, struct starting *ret
         return 0;
 }
 
+static int await_stop(const struct life *l, struct starting *s)
+{
+        struct error e = { 0 };
+        (void)l;
+        if (client_wait_stopped(s->fd, &e) < 0)
+                return target_fail("stop", s->name, &e);
+        client_wait_gone(s->fd);
+        return 0;
+}
+
 int unit_cmd_stop(int argc, char **argv)
 {
         CLEAN_LIFE struct life l = LIFE_INIT;
-        int status = 0;
-        if (!life_parse(&l, life_options, "Stop services and wait until they are down", argc, argv))
-                return 1;
-        CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                all[i].fd = -EBADF;
-                int r = ask_stop(&l, l.o.names.items[i], &all[i]);
-                status = r ? r : status;
-        }
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                struct error e = { 0 };
-                if (all[i].fd >= 0 && !l.o.no_wait && client_wait_stopped(all[i].fd, &e) < 0)
-                        status = target_fail("stop", l.o.names.items[i], &e);
-                else if (all[i].fd >= 0 && !l.o.no_wait)
-                        client_wait_gone(all[i].fd);
-                fd_close(all[i].fd);
-        }
-        return status;
+        return life_parse(&l, life_options, "Stop services and wait until they are down", argc, argv) ? ask_all(&l, ask_stop, await_stop) : 1;
 }
 
 /* ---- restart, reload ---- */
@@ -254,21 +279,9 @@ static int await_restart(const struct life *l, struct starting *s)
 
 int unit_cmd_restart(int argc, char **argv)
 {
+        static const char about[] = "Stop services and start them again, with their files as they are now";
         CLEAN_LIFE struct life l = LIFE_INIT;
-        int status = 0;
-        if (!life_parse(&l, life_options, "Stop services and start them again, with their files as they are now", argc, argv))
-                return 1;
-        CLEAN_FREE struct starting *all = xalloc(l.o.names.count, sizeof *all);
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                all[i].fd = -EBADF;
-                int r = restart_one(&l, l.o.names.items[i], &all[i]);
-                status = r ? r : status;
-        }
-        for (size_t i = 0; i < l.o.names.count; i++) {
-                int r = l.o.no_wait ? 0 : await_restart(&l, &all[i]);
-                status = r ? r : status;
-        }
-        return status;
+        return life_parse(&l, restart_options, about, argc, argv) ? ask_all(&l, restart_one, await_restart) : 1;
 }
 
 int unit_cmd_reload(int argc, char **argv)

@@ -5,15 +5,16 @@
 #include <time.h>
 
 #include "base/exit_status.h"
-#include "base/json.h"
 #include "base/signal_name.h"
+#include "cli/record.h"
 #include "cli/target.h"
 #include "cli/unit.h"
 #include "os/file.h"
 #include "plan/service_machine.h"
+#include "shim/denial_file.h"
 #include "shim/undo.h"
 
-enum { LINES_SHOWN = 10, LOG_READ_MAX = 64 << 20, STATUS_NOT_RUNNING = 3, STATUS_NO_SUCH_UNIT = 4 };
+enum { LINES_SHOWN = 10, DENIALS_SHOWN = 5, LOG_READ_MAX = 64 << 20, STATUS_NOT_RUNNING = 3, STATUS_NO_SUCH_UNIT = 4 };
 
 /* "active", of the state's own word. */
 static const char *activity_of(const struct run_state *st)
@@ -72,6 +73,24 @@ static void print_log(int dir_fd)
         }
 }
 
+/* The last of what directives stopped, where that is watched. */
+static void print_denials(int dir_fd)
+{
+        CLEAN_DENIALS struct denial_table t = { 0 };
+        if (denial_file_load(dir_fd, &t, NULL) < 0)
+                return;
+        if (!t.count)
+                print_text("Stopped", "nothing so far");
+        const size_t first = t.count > DENIALS_SHOWN ? t.count - DENIALS_SHOWN : 0;
+        for (size_t i = first; i < t.count; i++) {
+                CLEAN_TEXT struct text line = { 0 };
+                denial_text(&t.rows[i], &line);
+                print_text("Stopped", line.data);
+        }
+        if (first || t.lost)
+                printf("%12s  and others, %zu kept\n", "", t.count);
+}
+
 static void print_status(const struct target *t)
 {
         const struct run_state *st = &t->state;
@@ -97,21 +116,12 @@ static void print_status(const struct target *t)
                 printf("%12s: %u\n", "Restarts", (unsigned)st->restarts);
         if (left)
                 printf("%12s: %zu %s, which KillMode= leaves alone\n", "Left", left, left == 1 ? "process" : "processes");
+        unit_usage_print(&st->usage);
         print_text("Status", st->status_text);
         print_text("Cause", st->error_cause);
         print_text("Hint", st->error_hint);
+        print_denials(t->dir_fd);
         print_log(t->dir_fd);
-}
-
-static int print_json(const struct target *t)
-{
-        CLEAN_TEXT struct text text = { 0 };
-        CLEAN_JSON struct json_document d = { 0 };
-        run_state_json(&t->state, &text);
-        if (json_parse("the record", text.data, text.length, &d, NULL) < 0)
-                return 1;
-        json_print(stdout, &d);
-        return 0;
 }
 
 /* The statuses are those of systemctl and of init scripts: 3 for a unit that does not run, 4 for none. */
@@ -131,10 +141,11 @@ int unit_cmd_status(int argc, char **argv)
                         status = STATUS_NO_SUCH_UNIT;
                         continue;
                 }
+                record_refresh(&t);
                 if (i && !o.json)
                         putchar('\n');
                 if (o.json)
-                        (void)print_json(&t);
+                        (void)record_print_json(&t, &e);
                 else
                         print_status(&t);
                 if (run_state_ended(&t.state) && status == 0)

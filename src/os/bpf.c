@@ -127,3 +127,49 @@ int bpf_map_of_prefixes(size_t address_bytes, const void *keys, const uint32_t *
                 r = bpf(BPF_MAP_FREEZE, &freeze);
         return r < 0 ? r : TAKE_FD(fd);
 }
+
+int bpf_map_of_one(const char *name, size_t bytes)
+{
+        union bpf_attr attr = { 0 };
+        attr.map_type = BPF_MAP_TYPE_ARRAY;
+        attr.key_size = sizeof(uint32_t);
+        attr.value_size = (uint32_t)bytes;
+        attr.max_entries = 1;
+        (void)strncpy(attr.map_name, name, sizeof attr.map_name - 1);
+        return bpf(BPF_MAP_CREATE, &attr);
+}
+
+int bpf_read_one(int map_fd, void *ret)
+{
+        const uint32_t first = 0;
+        union bpf_attr attr = { 0 };
+        attr.map_fd = (uint32_t)map_fd;
+        attr.key = (uintptr_t)&first;
+        attr.value = (uintptr_t)ret;
+        return bpf(BPF_MAP_LOOKUP_ELEM, &attr);
+}
+
+static int get_info(int fd, void *info, size_t size)
+{
+        union bpf_attr attr = { 0 };
+        attr.info.bpf_fd = (uint32_t)fd;
+        attr.info.info_len = (uint32_t)size;
+        attr.info.info = (uintptr_t)info;
+        return bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
+}
+
+int bpf_map_of_program(int program_fd, const char *name, size_t bytes)
+{
+        uint32_t ids[8] = { 0 };
+        struct bpf_prog_info program = { .nr_map_ids = ELEMENTS(ids), .map_ids = (uintptr_t)ids };
+        int r = get_info(program_fd, &program, sizeof program);
+        for (uint32_t i = 0; r == 0 && i < program.nr_map_ids && i < ELEMENTS(ids); i++) {
+                union bpf_attr by_id = { 0 };
+                struct bpf_map_info map = { 0 };
+                by_id.map_id = ids[i];
+                CLEAN_FD int fd = bpf(BPF_MAP_GET_FD_BY_ID, &by_id);
+                if (fd >= 0 && get_info(fd, &map, sizeof map) == 0 && !strncmp(map.name, name, sizeof map.name) && map.value_size == bytes)
+                        return TAKE_FD(fd);
+        }
+        return r < 0 ? r : -ENOENT;
+}

@@ -45,6 +45,12 @@ enum { BPF_PRESENT_MAX = 64 };
 /* Descriptors of the programs on the folder itself. The count or -errno. */
 int bpf_present(const struct bpf_kind *k, int folder_fd, int fds[BPF_PRESENT_MAX]);
 
+/* A map of one element, all zero at first, that programs write and others read. A descriptor or -errno. */
+int bpf_map_of_one(const char *name, size_t bytes);
+int bpf_read_one(int map_fd, void *ret);
+/* The map of that name and size that a loaded program uses: a descriptor, -ENOENT or -errno. */
+int bpf_map_of_program(int program_fd, const char *name, size_t bytes);
+
 /*
  * A map from prefixes to 32-bit values, for BPF_MAP_TYPE_LPM_TRIE lookups of the longest that fits.  Key number i is in keys: the
  * length in bits as a uint32_t, then address_bytes of address.  Nobody can change it afterwards. A descriptor or -errno.

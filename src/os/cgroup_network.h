@@ -71,6 +71,16 @@ void cgroup_interface_program_of(const uint32_t *indexes, size_t count, bool all
 /* New sockets send through this device. */
 void cgroup_bound_device_program_of(uint32_t index, struct bpf_program *ret);
 
+/* ---- counting ---- */
+
+/* What has gone through a group's sockets, with the headers of IP. Also the element of the map that programs write to. */
+struct cgroup_traffic {
+        uint64_t in_bytes, in_packets, out_bytes, out_packets;
+};
+void cgroup_count_program_of(bool out, int map_fd, struct bpf_program *ret);
+/* Of the folder of a group v2, opened for reading, on which counting programs are. 0, -ENOENT: there are none; or -errno. */
+int cgroup_traffic_read(int folder_fd, struct cgroup_traffic *ret);
+
 /* ---- tying them to a group ---- */
 
 enum { CGROUP_PROGRAMS_MAX = 12 };
@@ -93,6 +103,7 @@ int cgroup_programs_add_addresses(struct cgroup_programs *l, const struct cgroup
 int cgroup_programs_add_binds(struct cgroup_programs *l, const struct cgroup_bind_rules *rules, const char *origin, struct error *e);
 int cgroup_programs_add_interfaces(struct cgroup_programs *l, const uint32_t *indexes, size_t count, bool allow, const char *origin, struct error *e);
 int cgroup_programs_add_bound_device(struct cgroup_programs *l, uint32_t index, const char *origin, struct error *e);
+int cgroup_programs_add_counts(struct cgroup_programs *l, const char *origin, struct error *e);
 /* Loads p and takes its place in the list. */
 int cgroup_programs_load(struct cgroup_programs *l, const struct bpf_kind *kind, const struct bpf_program *p, const char *origin, struct error *e);
 /* Ties one to the folder of control groups v2, beside what is there. */

@@ -346,13 +346,34 @@ static void the_longest_programs_load(void **state)
         assert_int_equal(programs.count, 5);
 }
 
+/* Nothing is tied to a group: nothing has been counted. */
+static void counting_programs_share_a_map(void **state)
+{
+        CLEAN_PROGRAMS struct cgroup_programs programs = { 0 };
+        struct cgroup_traffic t = { 1, 1, 1, 1 }, none = { 0 };
+        struct error e = { 0 };
+        (void)state;
+        int r = cgroup_programs_add_counts(&programs, "IPAccounting=yes", &e);
+        if (r == -EPERM || r == -EACCES || r == -ENOSYS)
+                skip();
+        assert_int_equal(r, 0);
+        assert_int_equal(programs.count, 2);
+        CLEAN_FD int in = bpf_map_of_program(programs.items[0].fd, "bulkhead_count", sizeof t);
+        CLEAN_FD int out = bpf_map_of_program(programs.items[1].fd, "bulkhead_count", sizeof t);
+        assert_true(in >= 0 && out >= 0);
+        assert_int_equal(bpf_read_one(in, &t), 0);
+        assert_memory_equal(&t, &none, sizeof t);
+        assert_int_equal(bpf_map_of_program(programs.items[0].fd, "bulkhead_ip", sizeof t), -ENOENT);
+        assert_int_equal(bpf_map_of_program(programs.items[0].fd, "bulkhead_count", 8), -ENOENT);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_settled_list_means_the_same), cmocka_unit_test(what_changes_nothing_is_left_out), cmocka_unit_test(all_lengths_nest),
                 cmocka_unit_test(lists_are_bounded), cmocka_unit_test(the_kernel_agrees_about_addresses), cmocka_unit_test(packets_without_an_address),
                 cmocka_unit_test(the_program_agrees_about_ports), cmocka_unit_test(devices_by_their_index), cmocka_unit_test(sockets_are_bound),
-                cmocka_unit_test(the_longest_programs_load),
+                cmocka_unit_test(the_longest_programs_load), cmocka_unit_test(counting_programs_share_a_map),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

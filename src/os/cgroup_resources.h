@@ -25,6 +25,9 @@ enum cgroup_setting {
         CGROUP_SETTINGS
 };
 
+/* What is counted even where nothing is limited. */
+enum cgroup_counted { CGROUP_COUNT_CPU, CGROUP_COUNT_MEMORY, CGROUP_COUNT_IO, CGROUP_COUNT_TASKS, CGROUP_COUNTED };
+
 enum cgroup_throttle_kind { CGROUP_READ_BPS, CGROUP_WRITE_BPS, CGROUP_READ_IOPS, CGROUP_WRITE_IOPS, CGROUP_THROTTLES };
 
 struct cgroup_throttle {
@@ -71,6 +74,7 @@ struct cgroup_resources {
         int64_t values[CGROUP_SETTINGS];
         const char *origins[CGROUP_SETTINGS]; /* the directive that asked; NULL: the JSON pointer. Borrowed */
         char *pointer; /* of the resources object, for errors; NULL: "/linux/resources" */
+        const char *counted[CGROUP_COUNTED]; /* who asked, borrowed; NULL: nobody. Where there is no controller for it, it is not counted */
         char *cpus, *mems;
         const char *cpus_origin, *mems_origin, *devices_origin;
         struct cgroup_device_weight *weights;

@@ -23,7 +23,7 @@ static char *rows_of(const struct cgroup_resources *r, const struct cgroup_offer
                 return xstrdup(e->id);
         text_add(&t, "");
         for (size_t i = 0; i < w.count; i++) {
-                text_addf(&t, "%s=%s", w.items[i].file, w.items[i].value);
+                text_addf(&t, "%s=%s", w.items[i].file, w.items[i].value ? w.items[i].value : w.items[i].controller);
                 if (w.items[i].other_file)
                         text_addf(&t, "|%s=%s", w.items[i].other_file, w.items[i].other_value ? w.items[i].other_value : w.items[i].value);
                 text_add(&t, ";");
@@ -465,6 +465,18 @@ static void a_folder_that_is_gone_is_still_a_record(void **state)
         cgroup_done(&c);
 }
 
+static void what_is_counted_asks_for_its_folder(void **state)
+{
+        const struct cgroup_resources r = { .counted = { "CPUAccounting=yes", "MemoryAccounting=yes", "IOAccounting=yes", "TasksAccounting=yes" } };
+        const struct cgroup_resources one = { .counted = { [CGROUP_COUNT_TASKS] = "TasksAccounting=yes" } };
+        (void)state;
+        check(&r, &only_v1, "cgroup.procs=cpuacct;memory.current=memory;io.stat=blkio;pids.current=pids;");
+        check(&r, &only_v2, "cgroup.procs=;memory.current=memory;io.stat=io;pids.current=pids;");
+        check(&r, &hybrid, "cgroup.procs=;memory.current=memory;"); /* of what has no controller nothing is counted */
+        check(&one, &only_v2, "pids.current=pids;");
+        check(&one, &hybrid, "");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -484,6 +496,7 @@ int main(void)
                 cmocka_unit_test(no_rules_refuse_every_device),
                 cmocka_unit_test(a_part_of_a_wider_exception_cannot_be_listed),
                 cmocka_unit_test(the_default_rules_make_a_dev_that_works),
+                cmocka_unit_test(what_is_counted_asks_for_its_folder),
                 cmocka_unit_test(a_record_of_something_else_is_refused),
                 cmocka_unit_test(a_folder_that_is_gone_is_still_a_record),
         };

@@ -42,7 +42,7 @@ char *cgroup_origin(const struct cgroup_resources *r, enum cgroup_setting s)
 
 static int write_row(const struct cgroup_write *row, const struct cgroup_folder *f)
 {
-        int r = file_write(f->fd, row->file, row->value);
+        int r = row->flags & CGROUP_WRITE_NOTHING ? 0 : file_write(f->fd, row->file, row->value);
         if (r == -ENOENT && row->other_file)
                 r = file_write(f->fd, row->other_file, row->other_value ? row->other_value : row->value);
         if (r == -ENOENT && row->flags & CGROUP_WRITE_IF_THERE)
@@ -163,6 +163,22 @@ static int plan_unified(const struct cgroup_resources *r, const struct cgroup_of
         return 0;
 }
 
+/* A folder with the controller counts by itself; CPU time any folder of v2 does. */
+static void plan_counted(const struct cgroup_resources *r, const struct cgroup_offer *o, struct cgroup_writes *w)
+{
+        static const struct {
+                const char *v1, *v2, *file;
+        } rows[CGROUP_COUNTED] = {
+                [CGROUP_COUNT_CPU] = { "cpuacct", "", "cgroup.procs" }, [CGROUP_COUNT_MEMORY] = { "memory", "memory", "memory.current" },
+                [CGROUP_COUNT_IO] = { "blkio", "io", "io.stat" }, [CGROUP_COUNT_TASKS] = { "pids", "pids", "pids.current" },
+        };
+        for (size_t i = 0; i < CGROUP_COUNTED; i++) {
+                bool v1 = v1_offers(o, rows[i].v1), v2 = o->has_v2 && (!*rows[i].v2 || v2_offers(o, rows[i].v2));
+                if (r->counted[i] && (v1 || v2))
+                        cgroup_writes_add(w, v1 ? rows[i].v1 : rows[i].v2, xstrdup(rows[i].file), NULL, xstrdup(r->counted[i]))->flags = CGROUP_WRITE_NOTHING;
+        }
+}
+
 int cgroup_writes_plan(const struct cgroup_resources *r, const struct cgroup_offer *offer, const struct cgroup_live *live,
                        struct cgroup_writes *w, struct error *e)
 {
@@ -181,5 +197,6 @@ int cgroup_writes_plan(const struct cgroup_resources *r, const struct cgroup_off
                         if (!v2 && !v1_offers(offer, c->v1) && !(w->items[n].flags & CGROUP_WRITE_IF_THERE))
                                 return missing(&w->items[n], e);
         }
+        plan_counted(r, offer, w);
         return plan_unified(r, offer, w, e);
 }

@@ -10,6 +10,7 @@
 enum {
         CGROUP_WRITE_IF_THERE = 1, /* a file that is not there is passed over */
         CGROUP_WRITE_IF_ABLE = 2,  /* and one that the kernel no longer serves */
+        CGROUP_WRITE_NOTHING = 4,  /* the folder is what is asked for; file is one of it */
 };
 
 struct cgroup_write {

@@ -107,6 +107,7 @@ COMPILER_OF_SIBLING(directive_compile_restrict_families);
 COMPILER_OF_SIBLING(directive_compile_architectures);
 COMPILER_OF_SIBLING(directive_compile_deny_write_execute);
 COMPILER_OF_SIBLING(directive_compile_filter);
+COMPILER_OF_SIBLING(directive_compile_log);
 /* directive_protect.c */
 READER_OF_SIBLING(directive_read_hostname);
 COMPILER_OF_SIBLING(directive_compile_protect_system);
@@ -210,6 +211,7 @@ READER_OF_SIBLING(directive_read_period);
 READER_OF_SIBLING(directive_read_io);
 READER_OF_SIBLING(directive_read_device);
 COMPILER_OF_SIBLING(directive_compile_amount);
+COMPILER_OF_SIBLING(directive_compile_accounting);
 COMPILER_OF_SIBLING(directive_compile_io);
 COMPILER_OF_SIBLING(directive_compile_allowed_cpus);
 COMPILER_OF_SIBLING(directive_compile_allowed_nodes);

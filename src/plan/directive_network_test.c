@@ -244,7 +244,7 @@ static void explain(void **state)
         assert_has(text, "may not bind              ipv6 udp 53  ");
         assert_has(text, "devices not used          lo  ");
         assert_has(text, "sockets go through        vrf  ");
-        assert_has(text, "not counted");
+        assert_has(text, "counted, with their bytes");
         assert_has(text, "these do not open         ramfs tmpfs  ");
         assert_has(json, "\"file_systems\":{\"allow\":false,\"names\":[\"ramfs\",\"tmpfs\"],\"origin\":\"RestrictFileSystems=~@temporary\"}");
         assert_has(idle, "80: no effect without SocketBindDeny=");
@@ -253,7 +253,7 @@ static void explain(void **state)
         assert_has(json, "\"bind\":[{\"family\":\"ipv6\",\"protocol\":\"udp\",\"first\":53,\"last\":53,\"allow\":false,\"origin\":\"SocketBindDeny=ipv6:udp:53\"}]");
         assert_has(json, "\"interfaces\":{\"allow\":false,\"names\":[\"lo\"],\"origin\":\"RestrictNetworkInterfaces=~lo\"}");
         assert_has(json, "\"bound_interface\":{\"value\":\"vrf\",\"origin\":\"BindNetworkInterface=vrf\"}");
-        assert_has(json, "\"accounting\":{\"value\":\"not counted\",");
+        assert_has(json, "\"accounting\":{\"value\":\"counted\",");
 }
 
 int main(void)

@@ -96,7 +96,6 @@ static const struct form {
 /* ---- the table ---- */
 
 #define LOG "the log keeps lines as they come, without levels and fields"
-#define COUNTS "what is used is counted in any case"
 #define BOOT "there is no phase of booting: what holds after it holds"
 #define OOMD "there is no daemon for it: the kernel chooses"
 #define PARENTS "it is about units in slices, and a run is in none"
@@ -117,6 +116,7 @@ static const struct other others[] = {
         { .name = "ReadWriteDirectories", .newer = "ReadWritePaths" },
         { .name = "ReadOnlyDirectories", .newer = "ReadOnlyPaths" },
         { .name = "InaccessibleDirectories", .newer = "InaccessiblePaths" },
+        { .name = "BlockIOAccounting", .newer = "IOAccounting" },
         { .name = "MemoryLimit", .newer = "MemoryMax" },
         { .name = "BlockIOReadBandwidth", .newer = "IOReadBandwidthMax" },
         { .name = "BlockIOWriteBandwidth", .newer = "IOWriteBandwidthMax" },
@@ -135,11 +135,6 @@ static const struct other others[] = {
         { .name = "UtmpMode", .form = &utmp_mode, .told = "no login records are written" },
         { .name = "TimeoutCleanSec", .form = &span, .told = "there is no command that cleans" },
         { .name = "Slice", .form = &slice, .told = LABELS },
-        { .name = "CPUAccounting", .form = &boolean, .told = COUNTS },
-        { .name = "MemoryAccounting", .form = &boolean, .told = COUNTS },
-        { .name = "IOAccounting", .form = &boolean, .told = COUNTS },
-        { .name = "BlockIOAccounting", .form = &boolean, .told = COUNTS },
-        { .name = "TasksAccounting", .form = &boolean, .told = COUNTS },
         { .name = "StartupCPUWeight", .form = &weight, .told = BOOT },
         { .name = "StartupIOWeight", .form = &weight, .told = BOOT },
         { .name = "StartupCPUShares", .form = &number, .told = BOOT },
@@ -176,7 +171,6 @@ static const struct other others[] = {
         { .name = "ExtensionImagePolicy", .form = &no, .refused = IMAGES },
         { .name = "RootEphemeral", .form = &no, .refused = "roots are not copied; TemporaryFileSystem= gives writable places that vanish" },
         { .name = "RootMStack", .form = &no, .refused = "roots are folders or images, not stacks of them" },
-        { .name = "SystemCallLog", .form = &no, .refused = "calls are not logged; --report-denials tells of those that are denied" },
         { .name = "RestrictFileSystems", .form = &no, .refused = "it takes programs of the BPF security module, which Bulkhead does not load" },
         { .name = "UserNamespacePath", .form = &no, .refused = "user namespaces are made, not joined: PrivateUsers=" },
         { .name = "MemoryTHP", .form = &no, .refused = "huge pages are not controlled" },

@@ -36,6 +36,13 @@ int directive_compile_amount(const struct settings *s, const struct setting *v, 
         return 0;
 }
 
+int directive_compile_accounting(const struct settings *s, const struct setting *v, const struct facts *facts, struct plan *p, struct error *e)
+{
+        (void)facts, (void)e;
+        p->resources.counted[directive_of(s, v) - D_CPU_ACCOUNTING] = v->number ? v->origin : NULL;
+        return 0;
+}
+
 /* ---- CPU and I/O ---- */
 
 static int parse_weight(const char *s, uint64_t *ret)

@@ -138,18 +138,33 @@ COMPILER_OF_SIBLING(directive_compile_deny_write_execute)
         return 0;
 }
 
-COMPILER_OF_SIBLING(directive_compile_filter)
+/* All lines of a directive, and the words that name them. */
+static int read_lines(const struct settings *s, const struct setting *v, struct plan *p, struct filter *f, const char **ret_origin, struct error *e)
 {
         for (size_t i = 0; i < v->count; i++) {
-                int r = filter_add(&p->filter, v->list[i].text, s->lenient, &p->notes, e);
+                int r = filter_add(f, v->list[i].text, s->lenient, &p->notes, e);
                 if (r < 0)
                         return error_while(e, "reading %s", v->list[i].origin);
         }
+        *ret_origin = v->list[0].origin;
+        for (size_t i = 1; i < v->count; i++)
+                *ret_origin = plan_keep(p, xprintf("%.400s, %s", *ret_origin, v->list[i].origin));
+        return 0;
+}
+
+COMPILER_OF_SIBLING(directive_compile_log)
+{
+        p->log_filter.logs = true;
+        return read_lines(s, v, p, &p->log_filter, &p->log_origin, e);
+}
+
+COMPILER_OF_SIBLING(directive_compile_filter)
+{
+        int r = read_lines(s, v, p, &p->filter, &p->filter_origin, e);
+        if (r < 0)
+                return r;
         const struct setting *error = &s->of[D_SYSTEM_CALL_ERROR_NUMBER];
         p->filter.default_error = error->set ? (int)(int64_t)error->number : FILTER_KILL;
-        p->filter_origin = v->list[0].origin;
-        for (size_t i = 1; i < v->count; i++)
-                p->filter_origin = plan_keep(p, xprintf("%.400s, %s", p->filter_origin, v->list[i].origin));
         if (error->set)
                 p->filter_origin = plan_keep(p, xprintf("%.400s, %s", p->filter_origin, error->origin));
         return 0;

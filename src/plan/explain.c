@@ -401,6 +401,11 @@ static void text_calls(const struct view *v)
                 CLEAN_FREE char *action = action_words(v->p->denials[i].error);
                 line(v, "system calls", v->p->denials[i].calls, action, v->p->denials[i].origin);
         }
+        if (v->p->log_filter.set) {
+                const struct filter *log = &v->p->log_filter;
+                CLEAN_FREE char *logged = xprintf(log->allow_list ? "all but %zu" : "%zu", log->count);
+                line(v, "system calls", logged, "carried out and logged by the kernel", v->p->log_origin);
+        }
         if (!f->set)
                 return;
         CLEAN_FREE char *subject = xprintf(f->allow_list ? "%zu allowed" : "%zu denied", f->count);
@@ -707,6 +712,11 @@ static void json_calls(const struct view *v)
                 json_action(t, f->default_error);
         }
         json_string(t, "origin", v->p->filter_origin);
+        json_string(t, "log", !v->p->log_filter.set ? "none" : v->p->log_filter.allow_list ? "all-but" : "only");
+        if (v->p->log_filter.set) {
+                json_number(t, "log_count", v->p->log_filter.count);
+                json_string(t, "log_origin", v->p->log_origin);
+        }
         key(t, "denied");
         text_add(t, "[");
         for (size_t i = 0; i < v->p->denial_count; i++) {

@@ -82,7 +82,7 @@ void explain_network_text(const struct view *v)
         if (n->bound_origin)
                 line(v, "network", "sockets go through", n->bound_interface, n->bound_origin);
         if (n->accounting_origin)
-                line(v, "network", "packets", "not counted", n->accounting_origin);
+                line(v, "network", "packets", "counted, with their bytes", n->accounting_origin);
         text_file_systems(v);
 }
 
@@ -158,7 +158,7 @@ void explain_network_json(const struct view *v)
         json_binds(t, n);
         json_interfaces(t, n);
         json_origin(t, "bound_interface", n->bound_interface, n->bound_origin);
-        json_origin(t, "accounting", n->accounting_origin ? "not counted" : NULL, n->accounting_origin);
+        json_origin(t, "accounting", n->accounting_origin ? "counted" : NULL, n->accounting_origin);
         text_add(t, "}");
         json_file_systems(t, &v->p->file_systems);
 }

@@ -26,6 +26,15 @@ static const struct {
         [PLAN_IO_WRITE_IOPS] = { "writes_per_second", "writing", " operations a second" },
 };
 
+static const struct {
+        const char *name, *subject;
+} counted[CGROUP_COUNTED] = {
+        [CGROUP_COUNT_CPU] = { "cpu_accounting", "CPU time" },
+        [CGROUP_COUNT_MEMORY] = { "memory_accounting", "memory" },
+        [CGROUP_COUNT_IO] = { "io_accounting", "reading and writing" },
+        [CGROUP_COUNT_TASKS] = { "tasks_accounting", "tasks" },
+};
+
 static char *amount_words(const struct plan *p, enum plan_amount_kind kind, uint64_t value)
 {
         uint64_t period = value, quota;
@@ -97,6 +106,9 @@ void explain_resources_text(const struct view *v)
                                                                  : xprintf("%s: %llu%s", io->path, (unsigned long long)io->value, io_kinds[io->kind].unit);
                 line(v, "limits", io_kinds[io->kind].subject, words, io->origin);
         }
+        for (size_t i = 0; i < CGROUP_COUNTED; i++)
+                if (r->counted[i])
+                        line(v, "limits", counted[i].subject, "counted", r->counted[i]);
         if (r->cpus)
                 line(v, "limits", "CPUs", r->cpus, r->cpus_origin);
         if (r->memory_nodes)
@@ -171,6 +183,9 @@ void explain_resources_json(const struct view *v)
                 }
         json_origin(t, "cpus", r->cpus, r->cpus_origin);
         json_origin(t, "memory_nodes", r->memory_nodes, r->memory_nodes_origin);
+        for (size_t i = 0; i < CGROUP_COUNTED; i++)
+                if (r->counted[i])
+                        json_origin(t, counted[i].name, "counted", r->counted[i]);
         json_io(t, r);
         json_devices(t, v->p);
         key(t, "delegation");

@@ -296,7 +296,7 @@ static int add_word(struct filter *f, const char *word, bool invert, bool lenien
         int error = FILTER_DEFAULT;
         if (colon) {
                 *colon = '\0';
-                if (!invert || action_parse(colon + 1, &error) < 0)
+                if (f->logs || !invert || action_parse(colon + 1, &error) < 0)
                         return refuse_errno(word, lenient, notes, e);
         }
         return apply_name(f, name, invert, error) ? 0 : refuse_unknown(name, lenient, notes, e);
@@ -312,7 +312,7 @@ static void begin(struct filter *f, bool allow_list)
 {
         f->set = true;
         f->allow_list = allow_list;
-        if (allow_list) {
+        if (allow_list && !f->logs) {
                 (void)apply_name(f, "@default", false, FILTER_DEFAULT);
                 (void)apply_name(f, "execve", false, FILTER_DEFAULT);
         }
@@ -325,8 +325,8 @@ int filter_add(struct filter *f, const char *value, bool lenient, struct strings
                 reset(f);
                 return 0;
         }
-        bool invert = *value == '~';
-        if (text_split_words(value + invert, &words) < 0)
+        const bool tilde = *value == '~', invert = tilde != f->logs; /* a call that SystemCallLog= lists is the one that is treated */
+        if (text_split_words(value + tilde, &words) < 0)
                 return error_set(e, EINVAL, "seccomp.bad-value", "unbalanced quotes in \"%s\"", value);
         if (!f->set)
                 begin(f, !invert);
@@ -416,7 +416,7 @@ static uint32_t action_for_rule(const struct compiler *c, const struct filter_ru
                 return action_of(rule->error, c->notify);
         if (rule && c->filter->allow_list)
                 return SCMP_ACT_ALLOW;
-        return action_of(c->filter->default_error, c->notify);
+        return c->filter->logs ? SCMP_ACT_LOG : action_of(c->filter->default_error, c->notify);
 }
 
 static bool is_young(int nr)
@@ -479,6 +479,8 @@ static void emit_ipc_guard(struct compiler *c)
                 return;
         filter_ipc_guard(c->front + c->front_count);
         c->front_count += FILTER_IPC_GUARD;
+        if (c->filter->logs)
+                c->front[c->front_count - 1].k = SECCOMP_RET_LOG;
 }
 
 static void patch_to_end(struct compiler *c, unsigned short at, bool when_true)
@@ -585,12 +587,12 @@ static int add_rules(struct compiler *c)
                 if (r < 0)
                         return r;
         }
-        return c->filter->allow_list ? deny_unlisted(c) : 0;
+        return c->filter->allow_list && !c->filter->logs ? deny_unlisted(c) : 0;
 }
 
 static int set_attributes(struct compiler *c)
 {
-        int r = seccomp_attr_set(c->context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+        int r = seccomp_attr_set(c->context, SCMP_FLTATR_ACT_BADARCH, c->filter && c->filter->logs ? c->default_action : SCMP_ACT_KILL_PROCESS);
         if (r == 0)
                 r = seccomp_attr_set(c->context, SCMP_FLTATR_CTL_NNP, 0);
         if (r == 0)
@@ -663,7 +665,7 @@ int filter_compile(const struct filter *f, bool notify, struct filter_program *r
         struct compiler c = { .filter = f, .notify = notify };
         /* A program that finds a call newer than us missing falls back; one that is killed for trying does
          * not. */
-        c.default_action = f->set && f->allow_list ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_ALLOW;
+        c.default_action = !f->set || !f->allow_list ? SCMP_ACT_ALLOW : f->logs ? SCMP_ACT_LOG : SCMP_ACT_ERRNO(ENOSYS);
         int r = open_context(&c, e);
         context = c.context;
         if (r < 0)

@@ -29,7 +29,8 @@ struct filter_rule {
 /* All zero is a valid filter that filters nothing. */
 struct filter {
         bool set;        /* false: no filter at all */
-        bool allow_list; /* decided by the first assignment */
+        bool logs;       /* what is not allowed is carried out and logged (SystemCallLog=); set before the first assignment */
+        bool allow_list; /* decided by the first assignment; of logs: all else is logged */
         struct filter_rule *rules;
         size_t count, room;
         int default_error; /* errno; FILTER_KILL or 0 (not configured): kill */
@@ -41,7 +42,7 @@ struct filter_program {
 };
 
 /*
- * One assignment of SystemCallFilter=, with systemd's meaning of "~", of later lines and of the empty value.
+ * One assignment of SystemCallFilter=, or with f->logs of SystemCallLog=, with systemd's meaning of "~", of later lines and of the empty value.
  * With lenient, a word that cannot be used is left out and noted; otherwise it is an error, after which f may
  * hold the words before it.  notes may be NULL.
  */

@@ -456,6 +456,83 @@ static void the_seal_closes_what_landlock_leaves_open(void **state)
         assert_int_equal(run_behind(NULL, the_seal_is_tight), 0);
 }
 
+static uint32_t verdict_of(const struct filter_program *p, uint32_t arch, const char *name)
+{
+        struct seccomp_data data = { .nr = seccomp_syscall_resolve_name_arch(arch, name), .arch = arch };
+        uint32_t verdict;
+        if (data.nr < 0 && !strcmp(name, "mseal"))
+                data.nr = 462;
+        assert_true(bpf_judge(p->code, p->count, &data, &verdict));
+        return verdict;
+}
+
+static bool uname_and_mkdir_work(void)
+{
+        return uname_works() && mkdir("/nonexistent/x", 0700) < 0 && errno == ENOENT;
+}
+
+/* value: lines of SystemCallLog=, between newlines. */
+static void check_log(const char *lines, bool uname_logged, bool mkdir_logged, bool others_logged)
+{
+        CLEAN_FILTER struct filter f = { .logs = true };
+        CLEAN_PROGRAM struct filter_program p = { 0 };
+        CLEAN_FREE char *copy = xstrdup(lines);
+        char *rest = copy;
+        for (char *line; (line = strsep(&rest, "\n"));)
+                add(&f, line);
+        compile(&f, &p);
+        static const uint32_t arches[] = { AUDIT_ARCH_X86_64, AUDIT_ARCH_I386 };
+        for (size_t i = 0; i < ELEMENTS(arches) && seccomp_arch_native() == SCMP_ARCH_X86_64; i++) {
+                assert_int_equal(verdict_of(&p, arches[i], "uname"), uname_logged ? SECCOMP_RET_LOG : SECCOMP_RET_ALLOW);
+                assert_int_equal(verdict_of(&p, arches[i], "mkdir"), mkdir_logged ? SECCOMP_RET_LOG : SECCOMP_RET_ALLOW);
+                assert_int_equal(verdict_of(&p, arches[i], "execve"), others_logged ? SECCOMP_RET_LOG : SECCOMP_RET_ALLOW);
+                assert_int_equal(verdict_of(&p, arches[i], "mseal"), others_logged ? SECCOMP_RET_LOG : SECCOMP_RET_ALLOW);
+        }
+        assert_int_equal(run_behind(&p, uname_and_mkdir_work), 0);
+}
+
+static void what_is_logged_is_listed_or_with_a_tilde_is_not(void **state)
+{
+        (void)state;
+        check_log("uname", true, false, false);
+        check_log("uname mkdir", true, true, false);
+        check_log("~uname", false, true, true);
+        check_log("~@default uname mkdir @process mseal", false, false, false);
+        check_log("uname mkdir\n~mkdir", true, false, false);
+        check_log("~uname mkdir\nmkdir", false, true, true);
+        check_log("uname\n\n~mkdir", true, false, true);
+}
+
+static void a_call_that_is_logged_has_no_error_number(void **state)
+{
+        (void)state;
+        CLEAN_FILTER struct filter f = { .logs = true };
+        struct error e = { 0 };
+        assert_true(filter_add(&f, "uname:EPERM", false, NULL, &e) < 0);
+        assert_string_equal(e.id, "seccomp.bad-errno");
+        assert_true(filter_add(&f, "~uname:EPERM", false, NULL, &e) < 0);
+        assert_true(filter_add(&f, "unmae", false, NULL, &e) < 0);
+        assert_string_equal(e.id, "seccomp.unknown-call");
+}
+
+#if defined(__x86_64__)
+static void a_version_in_an_ipc_call_hides_nothing_from_the_log(void **state)
+{
+        (void)state;
+        CLEAN_FILTER struct filter f = { .logs = true };
+        CLEAN_PROGRAM struct filter_program p = { 0 };
+        add(&f, "shmat");
+        compile(&f, &p);
+        struct seccomp_data data = { .nr = 117, .arch = AUDIT_ARCH_I386, .args = { 0x20015 } };
+        uint32_t verdict;
+        assert_true(bpf_judge(p.code, p.count, &data, &verdict));
+        assert_int_equal(verdict, SECCOMP_RET_LOG);
+        data.args[0] = 23; /* shmget */
+        assert_true(bpf_judge(p.code, p.count, &data, &verdict));
+        assert_int_equal(verdict, SECCOMP_RET_ALLOW);
+}
+#endif
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -473,6 +550,11 @@ int main(void)
                 cmocka_unit_test(notify_replaces_every_denial),
                 cmocka_unit_test(own_deny_lists_combine),
                 cmocka_unit_test(suid_and_sgid_files_cannot_be_made),
+                cmocka_unit_test(what_is_logged_is_listed_or_with_a_tilde_is_not),
+                cmocka_unit_test(a_call_that_is_logged_has_no_error_number),
+#if defined(__x86_64__)
+                cmocka_unit_test(a_version_in_an_ipc_call_hides_nothing_from_the_log),
+#endif
                 cmocka_unit_test(the_seal_closes_what_landlock_leaves_open),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,7 +148,8 @@ static bool is_own_name(const char *s)
 static bool own_folders(const struct observations *o, const char *base, struct strings *ret)
 {
         size_t n = strlen(base);
-        if (!(observations_uses(o, base) & USE_CHANGE))
+        /* Of several users one made them for another: systemd would make them for the first. */
+        if (!(observations_uses(o, base) & USE_CHANGE) || o->user_count > 1)
                 return false;
         for (size_t i = 0; i < o->path_count; i++) {
                 const struct observed_path *p = &o->paths[i];

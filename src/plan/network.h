@@ -15,7 +15,7 @@ struct plan_network {
         const char *interfaces_origin; /* NULL: all may be used */
         char *bound_interface;   /* where new sockets send through */
         const char *bound_origin;
-        const char *accounting_origin; /* asked for, and not done */
+        const char *accounting_origin; /* packets are counted; NULL: not asked for */
 };
 
 void plan_network_done(struct plan_network *n);

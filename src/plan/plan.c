@@ -286,6 +286,7 @@ void plan_done(struct plan *p)
                 free(p->container);
         }
         filter_clear(&p->filter);
+        filter_clear(&p->log_filter);
         strings_clear(&p->supplementary);
         strings_clear(&p->bounding_removed);
         strings_clear(&p->environment);

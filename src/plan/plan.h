@@ -145,6 +145,8 @@ struct plan {
 
         struct filter filter;
         const char *filter_origin;
+        struct filter log_filter; /* of calls that are logged */
+        const char *log_origin;
         struct plan_denial *denials;
         size_t denial_count, denial_room;
         struct plan_restriction restrictions[RESTRICTION_KINDS];

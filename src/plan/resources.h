@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/text.h"
+#include "os/cgroup_resources.h"
 
 /* In the order of the rows of the table of directives. */
 enum plan_amount_kind {
@@ -50,6 +51,7 @@ void plan_delegation_done(struct plan_delegation *d);
 
 struct plan_resources {
         struct plan_amount amounts[PLAN_AMOUNTS];
+        const char *counted[CGROUP_COUNTED]; /* the origin, where it is asked for */
         char *cpus, *memory_nodes; /* "0-3,7" */
         const char *cpus_origin, *memory_nodes_origin;
         struct plan_io *io;

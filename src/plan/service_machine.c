@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/signal_name.h"
 
 /* ---- words ---- */
@@ -857,19 +858,13 @@ void machine_extend(struct machine *m, uint64_t usec)
 
 /* ---- time ---- */
 
-static void sooner(uint64_t *deadline, uint64_t other)
-{
-        if (other && (!*deadline || other < *deadline))
-                *deadline = other;
-}
-
 uint64_t machine_deadline(const struct machine *m)
 {
         uint64_t d = m->deadline_usec;
         if (m->state == STATE_RUNNING || m->state == STATE_RELOAD || m->state == STATE_START_POST)
-                sooner(&d, m->watchdog_deadline_usec);
+                deadline_sooner(&d, m->watchdog_deadline_usec);
         if (m->state == STATE_RUNNING)
-                sooner(&d, m->runtime_deadline_usec);
+                deadline_sooner(&d, m->runtime_deadline_usec);
         return d;
 }
 

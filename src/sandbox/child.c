@@ -464,7 +464,7 @@ static int stage_program(struct child *c, struct error *e)
 
 static int stage_observer(struct child *c, struct error *e)
 {
-        return c->s->host && c->s->host->observe_fd > 0 ? observe_meet(c->s->host->observe_fd, e) : 0;
+        return c->s->host && c->s->host->observe_fd > 0 && !c->s->unobserved ? observe_meet(c->s->host->observe_fd, e) : 0;
 }
 
 static int stage_seal(struct child *c, struct error *e)

@@ -39,13 +39,14 @@ static void leave_sandbox(struct plan *p, struct sandbox *s)
         p->bounding = capability_all();
         p->secure_bits_origin = NULL;
         p->no_new_privileges = p->restrict_suid_sgid = false;
-        p->filter.set = false;
+        p->filter.set = p->log_filter.set = false;
         p->denial_count = 0;
         memset(p->restrictions, 0, sizeof p->restrictions);
         p->hostname = NULL;
         s->filter_count = 0;
+        s->unobserved = true;
         s->filters_need_privilege = s->kernel_keeps_code = s->maps_itself = s->users_first = false;
-        s->shared_net_fd = s->shared_ipc_fd = s->last_group_fd = -EBADF;
+        s->shared_net_fd = s->shared_ipc_fd = s->last_group_fd = s->report_fd = -EBADF;
 }
 
 static void apply_prefixes(const struct exec_line *line, struct command *c)

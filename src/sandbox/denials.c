@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -19,10 +20,11 @@
 #include "os/process.h"
 #include "os/seccomp.h"
 #include "plan/bpf_judge.h"
+#include "plan/denial_table.h"
 #include "sandbox/caller.h"
 #include "sandbox/denials_network.h"
 
-enum { ROWS_MAX = 256, LISTENER_FD = 3, SOCKET_FD = 4, REPORT_FD = 5 };
+enum { SOCKET_FD = 4, REPORT_FD = 5, TELL_FACTOR = 10, TELL_PATIENCE_MS = 1000 };
 
 enum access_kind { ACCESS_WRITE, ACCESS_FLAGS, ACCESS_HOW, ACCESS_EXEC, ACCESS_SEAL, ACCESS_CONNECT, ACCESS_BIND };
 
@@ -50,20 +52,13 @@ static const struct watched {
         { "open_tree_attr", 1, 0, -1, ACCESS_SEAL }, { "open_by_handle_at", -1, -1, -1, ACCESS_SEAL },
 };
 
-struct row {
-        char *call, *object;
-        const char *origin;
-        unsigned times;
-};
-
 struct observer {
         const struct sandbox *s;
         struct filter denials; /* of Private and Protect directives */
         char set_up_program[PATH_MAX];
         bool executed; /* exec was asked for at least once */
-        struct row rows[ROWS_MAX];
-        size_t count;
-        unsigned lost;
+        struct denial_table table;
+        struct denial *due; /* a row whose number has grown, or NULL */
 };
 
 static const struct watched *find_watched(const char *name)
@@ -148,15 +143,46 @@ int denials_hand_over(struct sandbox *s, int socket, struct error *e)
 
 static void record(struct observer *o, const char *call, const char *object, const char *origin)
 {
-        for (size_t i = 0; i < o->count; i++)
-                if (o->rows[i].origin == origin && text_equal(o->rows[i].call, call) && text_equal(o->rows[i].object, object)) {
-                        o->rows[i].times++;
-                        return;
-                }
-        if (o->count == ROWS_MAX)
-                o->lost++;
-        else
-                o->rows[o->count++] = (struct row){ xstrdup(call), xstrdup(object), origin, 1 };
+        o->due = denial_table_add(&o->table, call, object, origin, 1);
+}
+
+/* ---- telling a supervisor as it happens ---- */
+
+/* A pipe takes a message whole or not at all. */
+static bool send_message(uint64_t more, bool last, const struct denial *d)
+{
+        struct denial_message m = { .more = more, .last = last };
+        if (d) {
+                (void)snprintf(m.call, sizeof m.call, "%s", d->call);
+                (void)snprintf(m.object, sizeof m.object, "%s", d->object);
+                (void)snprintf(m.origin, sizeof m.origin, "%s", d->origin);
+        }
+        return write(REPORT_FD, &m, sizeof m) == (ssize_t)sizeof m;
+}
+
+/* The first time at once, then each time that the number has grown tenfold: whatever the payload does, few messages. */
+static void tell(struct observer *o)
+{
+        struct denial *d = o->due;
+        o->due = NULL;
+        if (d && (d->told == 0 || d->times / TELL_FACTOR >= d->told) && send_message(d->times - d->told, false, d))
+                d->told = d->times;
+}
+
+static void tell_patiently(uint64_t more, const struct denial *d)
+{
+        struct pollfd p = { .fd = REPORT_FD, .events = POLLOUT };
+        if (!send_message(more, true, d) && errno == EAGAIN && poll(&p, 1, TELL_PATIENCE_MS) > 0)
+                (void)send_message(more, true, d);
+}
+
+static void tell_rest(const struct observer *o)
+{
+        for (size_t i = 0; i < o->table.count; i++)
+                if (o->table.rows[i].told != o->table.rows[i].times)
+                        tell_patiently(o->table.rows[i].times - o->table.rows[i].told, &o->table.rows[i]);
+        if (o->table.lost)
+                tell_patiently(o->table.lost, NULL);
 }
 
 /* The rule that decides about a path: the deepest of the plan's that holds it. */
@@ -316,22 +342,14 @@ static int judge(struct observer *o, const struct seccomp_call *call)
 static void write_report(const struct observer *o)
 {
         CLEAN_TEXT struct text t = { 0 };
-        if (!o->count)
-                text_add(&t, "No directive stopped anything.\n");
-        for (size_t i = 0; i < o->count; i++) {
-                const struct row *r = &o->rows[i];
-                text_addf(&t, "stopped  %s(%s)  by %s", r->call, r->object, r->origin ? r->origin : "a filter");
-                text_addf(&t, r->times > 1 ? "  %u times\n" : "\n", r->times);
-        }
-        if (o->lost)
-                text_addf(&t, "and %u more\n", o->lost);
+        denial_table_text(&o->table, DENIAL_ROWS_MAX, &t);
         (void)file_write_all(REPORT_FD, t.data, t.length);
 }
 
 static _Noreturn void observe(const struct sandbox *s, int socket)
 {
         static struct observer o;
-        o.s = s;
+        o = (struct observer){ .s = s };
         (void)prctl(PR_SET_NAME, "bulkhead-observe");
         (void)setsid();
         (void)signal(SIGPIPE, SIG_IGN);
@@ -354,9 +372,17 @@ static _Noreturn void observe(const struct sandbox *s, int socket)
                 if (r < 0)
                         break;
                 (void)seccomp_answer(listener, call.id, judge(&o, &call));
+                if (s->host->report_live)
+                        tell(&o);
         }
-        write_report(&o);
+        (s->host->report_live ? tell_rest : write_report)(&o);
         _exit(0);
+}
+
+static pid_t fork_observer(void)
+{
+        pid_t pid = fork();
+        return pid < 0 ? -errno : pid;
 }
 
 int denials_observe(struct sandbox *s, int *ret_socket, struct error *e)
@@ -364,17 +390,19 @@ int denials_observe(struct sandbox *s, int *ret_socket, struct error *e)
         int ends[2];
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
                 return error_errno(e, errno, "report.failed", "socketpair");
-        pid_t pid = fork();
+        int pidfd = -EBADF;
+        pid_t pid = s->host->report_live ? process_clone_sibling(0, -EBADF, &pidfd) : fork_observer();
         if (pid == 0) {
                 fd_close(ends[0]);
                 observe(s, ends[1]);
         }
         fd_close(ends[1]);
+        fd_close(pidfd);
         if (pid < 0) {
                 fd_close(ends[0]);
-                return error_errno(e, errno, "report.failed", "fork");
+                return error_errno(e, pid, "report.failed", "fork");
         }
-        s->observer_pid = pid;
+        s->observer_pid = s->host->report_live ? 0 : pid;
         *ret_socket = ends[0];
         return 0;
 }

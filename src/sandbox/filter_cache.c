@@ -172,7 +172,7 @@ int filter_cache_compile(const char *folder, const struct filter *f, bool notify
         CLEAN(clean_job) struct job j = { .compile = compile_filter, .filter = f, .notify = notify };
         struct profile_program p = { 0 };
         describe_compiler(&j.source, "filter");
-        text_addf(&j.source, "%d %d %d %d\n", f->set, f->allow_list, f->default_error, notify);
+        text_addf(&j.source, "%d %d %d %d %d\n", f->set, f->logs, f->allow_list, f->default_error, notify);
         if (f->count)
                 text_add_bytes(&j.source, (const char *)f->rules, f->count * sizeof *f->rules);
         int r = compile_through(folder, &j, &p, e);

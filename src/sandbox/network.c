@@ -94,26 +94,38 @@ static int make_open(struct sandbox *s, struct error *e)
         return cgroup_programs_add_open(&s->programs, magics, count, f->allowed, f->origin, e);
 }
 
+/* Nobody is protected by numbers: where they cannot be had, that is a note. */
+static int make_counts(struct sandbox *s, struct error *e)
+{
+        const struct plan_network *n = &s->plan->network;
+        return n->accounting_origin ? cgroup_programs_add_counts(&s->programs, n->accounting_origin, e) : 0;
+}
+
+bool network_may_leave_out(const struct sandbox *s)
+{
+        return s->plan->lenient || !(plan_network_is_restricted(&s->plan->network) || s->plan->file_systems.origin);
+}
+
 /* ---- all ---- */
 
 static const char *first_origin(const struct plan *p, size_t step)
 {
         const struct plan_network *n = &p->network;
-        const char *const origins[] = { n->deny_origin, n->bind_deny_origin, n->interfaces_origin, n->bound_origin, p->file_systems.origin };
+        const char *const origins[] = { n->deny_origin, n->bind_deny_origin, n->interfaces_origin, n->bound_origin, p->file_systems.origin, n->accounting_origin };
         return origins[step];
 }
 
 int network_make_programs(struct sandbox *s, struct error *e)
 {
         static int (*const steps[])(struct sandbox *, struct error *) = { make_addresses, make_binds, make_interfaces, make_bound_device,
-                                                                          make_open };
+                                                                          make_open, make_counts };
         for (size_t i = 0; i < ELEMENTS(steps); i++) {
                 struct error own = { 0 };
                 size_t before = s->programs.count;
                 int r = steps[i](s, &own);
                 if (r == 0)
                         continue;
-                if (!s->plan->lenient) {
+                if (!s->plan->lenient && steps[i] != make_counts) {
                         if (e)
                                 *e = own;
                         return r;
@@ -162,7 +174,7 @@ int network_attach_programs(struct sandbox *s, struct error *e)
         int r = 0;
         for (size_t i = 0; r == 0 && i < s->programs.count; i++)
                 r = attach_one(s, &s->programs.items[i], folder ? folder->fd : -EBADF, &own);
-        if (r < 0 && s->plan->lenient) {
+        if (r < 0 && network_may_leave_out(s)) {
                 /* Some may hold: less is said than done. */
                 network_leave_out(s, r);
                 s->last_group_fd = fd_close(s->last_group_fd);

@@ -14,5 +14,7 @@ int network_make_programs(struct sandbox *s, struct error *e);
 int network_attach_programs(struct sandbox *s, struct error *e);
 /* Puts a process into the group below. 0 or -errno. */
 int network_enter_last_group(const struct sandbox *s, pid_t pid, struct error *e);
-/* Leniently: forgets all programs, with a note for each who asked. */
+/* Whether the run may go on without its programs: leniently, or where they only count. */
+bool network_may_leave_out(const struct sandbox *s);
+/* Where it may: forgets all programs, with a note for each who asked. */
 void network_leave_out(struct sandbox *s, int error);

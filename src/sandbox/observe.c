@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "os/descriptor.h"
 #include "os/file.h"
 #include "sandbox/observe_internal.h"
 
@@ -24,14 +25,22 @@ enum { PID_LIMIT = 1 << 22, TICK_USEC = 50000, THREADS_MAX = 65536 };
 
 /* ---- the meeting ---- */
 
+/* The answer comes on a socket of our own: others may be waiting for theirs. */
 int observe_meet(int socket, struct error *e)
 {
         char byte = 'o';
+        int pair[2];
         /* A change of user has made us undumpable, which an observer without privileges could not pass. exec sets it anew. */
         (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
         (void)prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-        if (send(socket, &byte, 1, MSG_NOSIGNAL) != 1 || recv(socket, &byte, 1, 0) != 1)
-                return error_errno(e, errno ? errno : EPIPE, "learn.observer", "waiting for the observer");
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return error_errno(e, errno, "learn.observer", "socketpair");
+        CLEAN_FD int ours = pair[0], theirs = pair[1];
+        int r = descriptor_send(socket, &byte, 1, &theirs, 1);
+        theirs = fd_close(theirs);
+        errno = 0;
+        if (r < 0 || recv(ours, &byte, 1, 0) != 1)
+                return error_errno(e, r < 0 ? r : errno ? errno : EPIPE, "learn.observer", "waiting for the observer");
         if (byte != 'g')
                 return error_set(e, EPERM, "learn.observer", "the observer may not watch the payload");
         return 0;
@@ -48,51 +57,80 @@ int observe_open(int ret_ends[2], struct error *e)
 }
 
 /* The kernel says who has sent the byte, in our own process namespace. 1, 0 at the end of file, or -errno. */
-static int receive_pid(int socket, pid_t *ret)
+static int receive_pid(int socket, pid_t *ret, int *ret_answer)
 {
-        char byte, control[CMSG_SPACE(sizeof(struct ucred))];
+        char byte, control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
         struct iovec data = { &byte, 1 };
         struct msghdr m = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
         struct ucred who = { 0 };
+        CLEAN_FD int answer = -EBADF;
         ssize_t n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC);
         if (n <= 0)
                 return n < 0 ? -errno : 0;
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
                 if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS)
                         memcpy(&who, CMSG_DATA(c), sizeof who);
+                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+                        memcpy(&answer, CMSG_DATA(c), sizeof answer);
+        }
+        if (who.pid <= 0 || answer < 0)
+                return -ESRCH;
         *ret = who.pid;
-        return who.pid > 0 ? 1 : -ESRCH;
+        *ret_answer = TAKE_FD(answer);
+        return 1;
 }
 
-/* 1 when it is watched, 0 when the supervisor has ended before, with its status. */
-static int meet(struct observer_context *c, int socket, int *ret_status, struct error *e)
+static struct thread *find_thread(struct observer_context *c, pid_t pid);
+
+/* Somebody waits for us: 1 when it is watched from now on, 0 when nobody is left who could, or -errno. */
+static int meet_one(struct observer_context *c)
+{
+        pid_t pid = 0;
+        int answer = -EBADF;
+        int r = receive_pid(c->socket, &pid, &answer);
+        CLEAN_FD int fd = answer;
+        if (r <= 0)
+                return r;
+        r = trace_begin(pid);
+        (void)send(fd, r < 0 ? "x" : "g", 1, MSG_NOSIGNAL);
+        if (r < 0)
+                return r;
+        c->state.payload = pid;
+        find_thread(c, pid)->sets_up = true;
+        return 1;
+}
+
+/* 1 when the first is watched, 0 when the supervisor has ended before, with its status. */
+static int meet(struct observer_context *c, int *ret_status, struct error *e)
 {
         for (;;) {
-                struct pollfd p = { .fd = socket, .events = POLLIN };
+                struct pollfd p = { .fd = c->socket, .events = POLLIN };
                 if (waitpid(c->supervisor, ret_status, WNOHANG) == c->supervisor)
                         return 0;
-                if (poll(&p, 1, 100) > 0 && p.revents & POLLIN)
+                if (poll(&p, 1, 100) > 0 && p.revents & (POLLIN | POLLHUP))
                         break;
                 c->watch->tick(c->watch->context, &c->state);
         }
-        pid_t pid = 0;
-        int r = receive_pid(socket, &pid);
-        if (r == 0) { /* nobody is left who would meet us */
-                while (waitpid(c->supervisor, ret_status, 0) < 0 && errno == EINTR)
-                        continue;
-                return 0;
-        }
+        int r = meet_one(c);
         if (r > 0)
-                r = trace_begin(pid);
-        (void)send(socket, r < 0 ? "x" : "g", 1, MSG_NOSIGNAL);
-        if (r < 0) {
-                (void)waitpid(c->supervisor, ret_status, 0);
-                error_errno(e, r, "learn.observer", "watching the payload");
-                error_hint(e, "another program may be tracing it, or the host allows tracing to root only (kernel.yama.ptrace_scope)");
-                return r;
-        }
-        c->state.payload = pid;
-        return 1;
+                return 1;
+        (void)shutdown(c->socket, SHUT_RDWR); /* a supervisor of services ends when we are gone */
+        while (waitpid(c->supervisor, ret_status, 0) < 0 && errno == EINTR)
+                continue;
+        if (r == 0) /* nobody is left who would meet us */
+                return 0;
+        error_errno(e, r, "learn.observer", "watching the payload");
+        error_hint(e, "another program may be tracing it, or the host allows tracing to root only (kernel.yama.ptrace_scope)");
+        return r;
+}
+
+/* Further commands of a service. */
+static void meet_more(struct observer_context *c)
+{
+        struct pollfd p = { .fd = c->socket, .events = POLLIN };
+        while (c->socket >= 0 && poll(&p, 1, 0) > 0)
+                if (meet_one(c) == 0 || !(p.revents & POLLIN))
+                        c->socket = -EBADF;
 }
 
 /* ---- threads ---- */
@@ -181,6 +219,7 @@ static void executed(struct observer_context *c, pid_t pid)
                 forget_thread(c, (pid_t)before);
         struct thread *t = find_thread(c, pid);
         c->state.started = true;
+        t->sets_up = false;
         if (!c->o->tasks)
                 c->o->tasks = 1;
         t->who.known = false;
@@ -194,7 +233,7 @@ static bool called(struct observer_context *c, pid_t pid)
         struct thread *t = find_thread(c, pid);
         if (trace_read_call(pid, &call) < 0)
                 return false;
-        if (!c->state.started) {
+        if (t->sets_up || !c->state.started) {
                 if (!call.ended)
                         observe_set_up_call(t, &call);
                 return false;
@@ -246,6 +285,7 @@ static void stopped(struct observer_context *c, pid_t pid, int status)
 static void tick(struct observer_context *c)
 {
         uint64_t now = now_usec();
+        meet_more(c);
         if (!c->last_usec)
                 c->last_usec = now;
         c->state.quiet_usec = now - c->last_usec;
@@ -328,15 +368,13 @@ static void context_done(struct observer_context *c)
 int observe_run(pid_t supervisor, int socket, const struct observe_watch *w, struct observations *o, int *ret_status, struct error *e)
 {
         CLEAN_FREE struct observer_context *c = xalloc(1, sizeof *c);
-        *c = (struct observer_context){ .o = o, .watch = w, .supervisor = supervisor, .port_start = read_port_start() };
+        *c = (struct observer_context){ .o = o, .watch = w, .supervisor = supervisor, .socket = socket, .port_start = read_port_start() };
         c->own_pids = xalloc(PID_LIMIT / 64, sizeof *c->own_pids);
         grow(c);
         c->own_pids[getpid() / 64] |= 1ULL << getpid() % 64; /* links such as /dev/fd lead us to ourselves */
-        int r = meet(c, socket, ret_status, e);
-        if (r > 0) {
-                (void)find_thread(c, c->state.payload);
+        int r = meet(c, ret_status, e);
+        if (r > 0)
                 watch(c, ret_status);
-        }
         context_done(c);
         return r < 0 ? r : 0;
 }

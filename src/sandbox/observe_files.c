@@ -54,7 +54,8 @@ static bool is_process(struct observer_context *c, const char *path)
 void observe_path(struct observer_context *c, const struct thread *t, const char *path, unsigned uses)
 {
         (void)t;
-        if (path[0] != '/' || is_process(c, path))
+        const char *others = c->watch->passed_over;
+        if (path[0] != '/' || is_process(c, path) || (others && path_is_below(path, others)))
                 return;
         if (!strncmp(path, "/proc/", 6) && uses & (unsigned)USE_ANY)
                 c->o->traits[TRAIT_PROC_SYSTEM] = true;

@@ -21,6 +21,7 @@ struct credentials {
 struct thread {
         pid_t pid;
         bool in_call;
+        bool sets_up; /* it has not executed the payload's program yet */
         bool release; /* lets another trace it from this call on */
         uint32_t arch;
         uint64_t nr, args[6];
@@ -54,6 +55,7 @@ struct observer_context {
         const struct observe_watch *watch;
         struct observe_state state;
         pid_t supervisor;
+        int socket; /* on which more children meet us, or negative */
         struct thread *threads; /* a hash table by pid; pid 0: free */
         size_t thread_count, thread_slots;
         struct known_call known[2][OBSERVE_NR_MAX]; /* native and foreign */

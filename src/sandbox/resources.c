@@ -227,6 +227,8 @@ int resources_of(const struct plan *p, bool privileged, struct cgroup_resources 
         int k = 0;
         add_limits(&m);
         add_amounts(&m);
+        if (privileged) /* others get the numbers of what groups they have */
+                memcpy(r->counted, pr->counted, sizeof r->counted);
         r->cpus = pr->cpus ? xstrdup(pr->cpus) : NULL;
         r->mems = pr->memory_nodes ? xstrdup(pr->memory_nodes) : NULL;
         r->cpus_origin = pr->cpus_origin;
@@ -238,5 +240,13 @@ int resources_of(const struct plan *p, bool privileged, struct cgroup_resources 
 
 bool resources_are_asked(const struct cgroup_resources *r)
 {
-        return r->set || r->cpus || r->mems || r->weight_count || r->throttle_count;
+        return r->set || r->cpus || r->mems || r->weight_count || r->throttle_count || resources_are_counted(r);
+}
+
+bool resources_are_counted(const struct cgroup_resources *r)
+{
+        for (size_t i = 0; i < CGROUP_COUNTED; i++)
+                if (r->counted[i])
+                        return true;
+        return false;
 }

@@ -12,3 +12,5 @@
 int resources_of(const struct plan *p, bool privileged, struct cgroup_resources *r, enum cgroup_devices *ret_devices, struct strings *notes, struct error *e);
 /* Whether there is anything to write. */
 bool resources_are_asked(const struct cgroup_resources *r);
+/* Whether folders are asked for whose only use is to count. */
+bool resources_are_counted(const struct cgroup_resources *r);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include "os/file.h"
 #include "os/landlock.h"
 #include "os/process.h"
+#include "os/seccomp.h"
 #include "sandbox/child.h"
 #include "sandbox/command.h"
 #include "sandbox/container.h"
@@ -162,6 +164,26 @@ static int add_restriction(struct sandbox *s, struct plan_restriction *p, struct
         return 0;
 }
 
+/* Where the kernel logs no calls, nobody may believe that it does. */
+static int add_log(struct sandbox *s, struct error *e)
+{
+        CLEAN_TEXT struct text logged = { 0 };
+        if (!seccomp_knows_action(SECCOMP_RET_LOG)) {
+                if (s->plan->lenient) {
+                        strings_take(&s->notes, xprintf("%s: not applied: the kernel cannot log system calls", s->plan->log_origin));
+                        return 0;
+                }
+                error_set(e, ENOTSUP, "seccomp.log", "the kernel cannot log system calls");
+                return error_while(e, "applying %s", s->plan->log_origin);
+        }
+        if (file_read(AT_FDCWD, "/proc/sys/kernel/seccomp/actions_logged", 4096, &logged) == 0 && logged.data && !strstr(logged.data, "log")) {
+                CLEAN_FREE char *note = xprintf("%s: the sysctl kernel.seccomp.actions_logged is without \"log\": nothing is logged", s->plan->log_origin);
+                if (!strings_has(&s->notes, note))
+                        strings_add(&s->notes, note);
+        }
+        return add_program(s, &s->plan->log_filter, e);
+}
+
 static int build_filters(struct sandbox *s, struct error *e)
 {
         const struct plan *p = s->plan;
@@ -181,6 +203,8 @@ static int build_filters(struct sandbox *s, struct error *e)
                 r = p->restrictions[i].set ? add_restriction(s, &s->plan->restrictions[i], e) : 0;
         if (r == 0 && p->filter.set && !observed)
                 r = add_program(s, &p->filter, e);
+        if (r == 0 && p->log_filter.set)
+                r = add_log(s, e); /* last: of the set-up it sees little */
         if (r == 0 && observed)
                 r = denials_build_filter(s, e);
         s->filters_need_privilege = s->filter_count || observed || plan_is_sealed(p);
@@ -217,25 +241,47 @@ static int note_cgroup(void *context, const char *path)
         return host->note(host->context, "cgroup", path);
 }
 
+/* Nobody is protected by numbers: a group that cannot be had for them alone is a note. */
+static void leave_out_counts(struct sandbox *s, struct cgroup_resources *r, const struct error *why)
+{
+        for (size_t i = 0; i < CGROUP_COUNTED; i++)
+                if (r->counted[i])
+                        strings_take(&s->notes, xprintf("%s: not applied: %s", r->counted[i], why->cause));
+        memset(r->counted, 0, sizeof r->counted);
+}
+
+static int make_folders(struct sandbox *s, const struct cgroup_wish *wish, struct cgroup_resources *r, struct error *e)
+{
+        struct error own = { 0 };
+        int k = cgroup_make(wish, &s->cgroup, &own);
+        if (k < 0 && resources_are_counted(r)) {
+                leave_out_counts(s, r, &own);
+                return cgroup_make(wish, &s->cgroup, e);
+        }
+        if (k < 0 && e)
+                *e = own;
+        return k;
+}
+
 /* With the programs that the plan needs; leniently without them. */
-static int make_group(struct sandbox *s, const struct cgroup_wish *wish, bool asked, struct error *e)
+static int make_group(struct sandbox *s, const struct cgroup_wish *wish, struct cgroup_resources *resources, bool asked, struct error *e)
 {
         struct cgroup_wish with = *wish;
         struct error own = { 0 };
         int r = 0;
         if (s->programs.count) {
                 with.v2_origin = s->programs.items[0].origin;
-                r = cgroup_make(&with, &s->cgroup, &own);
+                r = make_folders(s, &with, resources, &own);
                 if (r == 0)
                         return network_attach_programs(s, e);
-                if (!s->plan->lenient) {
+                if (!network_may_leave_out(s)) {
                         if (e)
                                 *e = own;
                         return r;
                 }
                 network_leave_out(s, r);
         }
-        return asked ? cgroup_make(wish, &s->cgroup, e) : 0;
+        return asked ? make_folders(s, wish, resources, e) : 0;
 }
 
 /* The group, once it has its limits, is the user's. */
@@ -271,7 +317,7 @@ static int make_cgroup(struct sandbox *s, struct error *e)
         if (k == 0)
                 k = network_make_programs(s, e);
         if (k == 0)
-                k = make_group(s, &wish, asked, e);
+                k = make_group(s, &wish, &r, asked, e);
         if (k == 0 && d->origin)
                 k = delegate(s, e);
         cgroup_resources_done(&r);

@@ -27,6 +27,7 @@ struct sandbox_host {
         const char *shared_folder;  /* absolute; for stand-ins and user id locks, shared by runs of this owner */
         const char *invocation_id;  /* 32 hex digits */
         int report_fd;              /* where denials are written at the end (denials.h); negative: not asked for */
+        bool report_live;           /* they are told of as they happen, into a pipe that does not block */
         int observe_fd;             /* socket of whoever watches the payload's calls (observe.h); 0: nobody */
         bool track;                 /* a control group of its own even without limits */
         bool outlives;              /* the payload may live on when its supervisor ends; until it runs it dies with it all the same */
@@ -96,6 +97,7 @@ struct sandbox {
         bool filters_need_privilege, rests;
         int program_fd; /* executed in place of what the plan's command names, or -EBADF; borrowed */
         int stream_fds[PLAN_STREAMS]; /* files in the place of the streams of sandbox_io, from spawning on; or -EBADF */
+        bool unobserved; /* it is no part of what is watched (observe.h), though the others of the service may be */
         int report_fd;
         pid_t observer_pid; /* or 0 */
         struct filter_program report_filter;

@@ -171,9 +171,9 @@ int activation_open(struct activation *a, const struct service *service, struct 
         int r = name_notify_socket(a, service, e);
         if (r < 0)
                 return r;
-        a->host = (struct sandbox_host){ .run_folder = NULL, .shared_folder = a->root_path, .invocation_id = a->invocation_id, .report_fd = -EBADF,
+        a->host = (struct sandbox_host){ .run_folder = NULL, .shared_folder = a->root_path, .invocation_id = a->invocation_id, .report_fd = a->report_fd > 0 ? a->report_fd : -EBADF,
                                          .track = true, .outlives = a->outlives, .per_command = true, .beside = a->plan.unit_root.start_only ? &a->beside : NULL,
-                                         .note = note, .made = made, .context = a };
+                                         .report_live = true, .observe_fd = a->observe_fd, .note = note, .made = made, .context = a };
         CLEAN_FREE char *folder = xprintf("%s/runs/%s", a->root_path, a->run->unit);
         a->host.run_folder = plan_keep(&a->plan, TAKE_PTR(folder));
         a->open = true;

@@ -20,6 +20,8 @@ struct activation {
         enum plan_seal seal;
         const char *profile;       /* whose lines come before the unit's (plan/run_profile.h), or NULL */
         const struct service_notify *given; /* sockets and stored descriptors, for streams; or NULL; borrowed */
+        int observe_fd;            /* of whoever watches all commands (sandbox/observe.h); 0: nobody; borrowed */
+        int report_fd;             /* where denials are told of (sandbox/denials.h); 0: nowhere; borrowed */
         char invocation_id[33];
         struct host_facts facts;
         struct settings *settings; /* until it rests: large, and needed to make the plan only */

@@ -88,9 +88,10 @@ int client_stop(int fd, uint32_t timeout_ms, struct error *e)
         return send_checked(fd, WIRE_STOP, &stop, sizeof stop, e);
 }
 
-int client_restart(int fd, struct error *e)
+int client_restart(int fd, bool report_denials, struct error *e)
 {
-        return send_checked(fd, WIRE_RESTART, NULL, 0, e);
+        const struct wire_restart w = { .flags = report_denials ? WIRE_RESTART_REPORT : 0 };
+        return send_checked(fd, WIRE_RESTART, &w, sizeof w, e);
 }
 
 int client_kill(int fd, int signal, bool all, struct error *e)
@@ -102,6 +103,15 @@ int client_kill(int fd, int signal, bool all, struct error *e)
 int client_exit_status(const struct wire_exited *x)
 {
         return x->code == WIRE_CODE_EXITED ? x->status : x->code == WIRE_CODE_NONE ? 1 : 128 + x->status;
+}
+
+int client_service_status(const struct wire_exited *x)
+{
+        if (text_equal(x->result, "success") || text_equal(x->result, "exec-condition"))
+                return 0;
+        if (text_equal(x->result, "exit-code"))
+                return x->code == WIRE_CODE_EXITED && x->status ? x->status : 1;
+        return text_equal(x->result, "signal") || text_equal(x->result, "core-dump") ? 255 : 1;
 }
 
 /* ---- following ---- */

@@ -56,7 +56,7 @@ int client_wait_stopped(int fd, struct error *e);
  * -ESTALE, of client_wait_started after a restart: it has just ended, and has to be started anew.
  */
 int client_reload(int fd, struct error *e);
-int client_restart(int fd, struct error *e);
+int client_restart(int fd, bool report_denials, struct error *e); /* whether it begins to, if it does not yet */
 int client_start(int fd, struct error *e);
 /* Services: forgets failures and counted starts. */
 int client_reset(int fd, struct error *e);
@@ -64,3 +64,5 @@ int client_kill(int fd, int signal, bool all, struct error *e);
 
 /* What a shell would show: the status, or 128 and the signal. */
 int client_exit_status(const struct wire_exited *x);
+/* Of a service, as systemd-run: 0 for success, the status of the main process, 255 for a signal, 1 for the rest. */
+int client_service_status(const struct wire_exited *x);

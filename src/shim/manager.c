@@ -140,7 +140,7 @@ void manager_close(struct manager *m)
 static struct service_launch launch_of(const struct manager *m)
 {
         return (struct service_launch){ .root_fd = m->o->root_fd, .root_path = m->o->root_path, .user_mode = m->o->user_mode,
-                                        .lenient = m->o->lenient, .seal = m->o->seal, .profile = m->o->profile, .folders = m->o->folders, .program = m->o->program };
+                                        .lenient = m->o->lenient, .report_denials = m->o->report_denials, .seal = m->o->seal, .profile = m->o->profile, .folders = m->o->folders, .program = m->o->program };
 }
 
 static int launch(struct manager *m, const char *name, struct error *e)

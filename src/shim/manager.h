@@ -15,7 +15,7 @@ enum manager_event { MANAGER_STARTING, MANAGER_STARTED, MANAGER_FAILED, MANAGER_
 struct manager_options {
         int root_fd;                 /* of the state */
         const char *root_path;
-        bool user_mode, lenient;
+        bool user_mode, lenient, report_denials;
         const char *seal, *profile;      /* as in struct service_launch */
         const struct strings *folders;   /* where units are looked for */
         const struct strings *requested; /* names, or paths of files */

@@ -69,12 +69,14 @@ static void on_start(struct supervisor *s, unsigned client)
         (void)machine_start(&s->machine);
 }
 
-static void on_restart(struct supervisor *s, unsigned client)
+static void on_restart(struct supervisor *s, unsigned client, const struct wire_restart *w)
 {
         if (is_too_late(s, client))
                 return;
         if (s->machine.stop_asked && s->machine.state >= STATE_STOP)
                 hub_send_all(&s->hub, WIRE_OVERTAKEN, NULL, 0);
+        if (w->flags & WIRE_RESTART_REPORT)
+                service_watch_denials(s);
         s->told = false;
         s->restarts = true;
         (void)machine_restart(&s->machine);
@@ -96,6 +98,7 @@ void service_on_message(void *context, unsigned client, const unsigned char *m, 
         struct wire_hello hello = { 0 };
         struct wire_stop stop = { 0 };
         struct wire_kill k = { 0 };
+        struct wire_restart w = { 0 };
         switch (m[0]) {
         case WIRE_HELLO:
                 memcpy(&hello, m + 1, size - 1 < sizeof hello ? size - 1 : sizeof hello);
@@ -117,7 +120,8 @@ void service_on_message(void *context, unsigned client, const unsigned char *m, 
                 on_reload(s, client);
                 return;
         case WIRE_RESTART:
-                on_restart(s, client);
+                memcpy(&w, m + 1, size - 1 < sizeof w ? size - 1 : sizeof w);
+                on_restart(s, client, &w);
                 return;
         case WIRE_START:
                 on_start(s, client);

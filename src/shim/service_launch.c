@@ -223,9 +223,9 @@ static int place(const struct service_launch *l, struct service_options *o)
 {
         const int over = 3 + (int)o->room;
         int fds[NOTIFY_FDS_MAX];
-        int *const ours[] = { &o->dir_fd, &o->lock_fd, &o->sock_fd };
+        int *const ours[] = { &o->dir_fd, &o->lock_fd, &o->sock_fd, &o->observe_fd };
         for (size_t i = 0; i < ELEMENTS(ours); i++)
-                if (lift(ours[i], over) < 0)
+                if (*ours[i] >= 0 && lift(ours[i], over) < 0)
                         return -errno;
         for (unsigned i = 0; i < l->listen_count; i++) {
                 fds[i] = l->listen_fds[i];
@@ -235,7 +235,7 @@ static int place(const struct service_launch *l, struct service_options *o)
         for (unsigned i = 0; i < l->listen_count; i++)
                 if (dup2(fds[i], 3 + (int)i) < 0)
                         return -errno;
-        const int kept[] = { o->dir_fd, o->lock_fd, o->sock_fd };
+        const int kept[] = { o->dir_fd, o->lock_fd, o->sock_fd, o->observe_fd };
         process_close_others(kept, ELEMENTS(kept), 3 + l->listen_count);
         return 0;
 }
@@ -244,11 +244,11 @@ static _Noreturn void become_supervisor(const struct service_launch *l, const st
 {
         struct error e = { 0 };
         unsigned stored = c->stored_fds_max < NOTIFY_FDS_MAX - l->listen_count ? c->stored_fds_max : NOTIFY_FDS_MAX - l->listen_count;
-        struct service_options o = { .dir_fd = run->dir_fd, .lock_fd = run->lock_fd, .sock_fd = run->sock_fd, .root_path = l->root_path,
+        struct service_options o = { .dir_fd = run->dir_fd, .lock_fd = run->lock_fd, .sock_fd = run->sock_fd, .observe_fd = l->observe_fd > 0 ? l->observe_fd : -EBADF, .root_path = l->root_path,
                                      .unit = run->unit, .names = l->listen_count ? l->listen_names : NULL, .environment = l->variables,
                                      .folders = c->sockets.count ? NULL : c->folders,
                                      .listen_count = l->listen_count, .room = l->listen_count + stored, .user_mode = l->user_mode,
-                                     .lenient = l->lenient, .collect = l->collect, .seal = l->seal,
+                                     .lenient = l->lenient, .collect = l->collect, .report_denials = l->report_denials, .seal = l->seal,
                                      .profile = l->profile };
         (void)setsid();
         strings_add(&c->variables, "BULKHEAD=service"); /* so that there is an end of the list */
@@ -404,6 +404,6 @@ int service_relaunch(const struct service_launch *l, const struct unit *u, int d
         CLEAN_FD int fd = client_connect(dir_fd, e);
         if (fd < 0)
                 return fd;
-        r = client_restart(fd, e);
+        r = client_restart(fd, l->report_denials, e);
         return r < 0 ? r : TAKE_FD(fd);
 }

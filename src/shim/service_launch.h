@@ -8,8 +8,9 @@
 struct service_launch {
         int root_fd;                 /* of the state */
         const char *root_path;
-        bool user_mode, lenient, collect;
+        bool user_mode, lenient, collect, report_denials;
         const struct strings *folders; /* sockets and timers: where their service is looked for; the unit's own comes first */
+        int observe_fd;              /* of whoever watches all commands (sandbox/observe.h), or 0 */
         const int *listen_fds;       /* sockets for the service, and their names, between colons */
         unsigned listen_count;
         const char *listen_names;

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/exit_status.h"
 #include "base/signal_name.h"
 #include "os/process.h"
 #include "sandbox/status.h"
@@ -46,6 +47,18 @@ void service_unwatch_memory(struct supervisor *s)
         cgroup_oom_close(&s->oom);
 }
 
+void service_watch_denials(struct supervisor *s)
+{
+        struct error e = { 0 };
+        if (service_denials_open(&s->denials, &s->hub, s->run.dir_fd, &e) < 0) {
+                service_keep_error(s, &e);
+                return;
+        }
+        hub_watch(&s->hub, SOURCE_DENIALS, s->denials.pipe[0]);
+        hub_want(&s->hub, SOURCE_DENIALS, EPOLLIN);
+        s->activation.report_fd = s->denials.pipe[1];
+}
+
 static int op_open(void *context)
 {
         struct supervisor *s = context;
@@ -83,6 +96,9 @@ static void op_close(void *context, bool restarts)
         service_notify_close(&s->notify, restarts);
         if (!restarts && s->error.id[0] == 0 && s->machine.result != RESULT_SUCCESS && s->machine.result != RESULT_CONDITION)
                 service_describe_failure(s);
+        s->usage = (struct cgroup_usage){ 0 };
+        run_read_usage(s->run.dir_fd, &s->usage);
+        cgroup_usage_end(&s->usage);
         activation_close(&s->activation, restarts, s->service.kill_mode == KILL_MODE_PROCESS || s->service.kill_mode == KILL_MODE_NONE);
 }
 
@@ -90,13 +106,12 @@ static void op_close(void *context, bool restarts)
 
 static void add_exit(struct supervisor *s, struct strings *l)
 {
-        static const char *const codes[] = { "", "exited", "killed", "dumped" };
         char buffer[16];
         const struct process_exit x = s->machine.main_exit;
         strings_take(l, xprintf("SERVICE_RESULT=%s", service_result_word(s->machine.result)));
         if (!x.code)
                 return;
-        strings_take(l, xprintf("EXIT_CODE=%s", codes[x.code]));
+        strings_take(l, xprintf("EXIT_CODE=%s", exit_code_word(x.code)));
         strings_take(l, x.code == EXIT_CODE_EXITED ? xprintf("EXIT_STATUS=%d", x.status) : xprintf("EXIT_STATUS=%s", signal_name(x.status, buffer)));
 }
 

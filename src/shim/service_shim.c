@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "base/deadline.h"
+#include "base/exit_status.h"
 #include "os/cgroup.h"
 #include "os/process.h"
 #include "shim/activation.h"
@@ -131,6 +133,13 @@ static void on_memory(struct supervisor *s)
                 machine_out_of_memory(&s->machine);
 }
 
+/* Nobody follows any more: what it does now would not be seen. */
+static void on_observer_gone(struct supervisor *s)
+{
+        hub_unwatch(&s->hub, SOURCE_OBSERVER);
+        (void)machine_stop(&s->machine);
+}
+
 static void stop_watching(struct supervisor *s)
 {
         hub_unwatch(&s->hub, SOURCE_PID_FILE);
@@ -156,6 +165,10 @@ static void on_source(void *context, unsigned id, uint32_t events)
                 on_memory(s);
         else if (id == SOURCE_BUS)
                 service_on_bus(s);
+        else if (id == SOURCE_OBSERVER)
+                on_observer_gone(s);
+        else if (id == SOURCE_DENIALS)
+                service_denials_read(&s->denials, service_now_usec(NULL));
         else if (id == SOURCE_PID_FILE)
                 on_pid_file(s);
         else if (id == SOURCE_MAIN || id == SOURCE_CONTROL)
@@ -186,7 +199,6 @@ static void drain(struct supervisor *s)
 
 static void record(struct supervisor *s, struct wire_exited *x)
 {
-        static const char *const codes[] = { "", "exited", "killed", "dumped" };
         CLEAN_RUN_STATE struct run_state st = { 0 };
         *x = (struct wire_exited){ .code = s->main_exit.code, .status = s->main_exit.status, .cpu_usec = s->cpu_usec,
                                    .runtime_usec = service_now_usec(NULL) - s->began_usec };
@@ -197,7 +209,7 @@ static void record(struct supervisor *s, struct wire_exited *x)
         st.ended_usec = state_now_usec();
         st.cpu_usec = s->cpu_usec;
         st.status = x->status;
-        (void)snprintf(st.code, sizeof st.code, "%s", codes[x->code]);
+        (void)snprintf(st.code, sizeof st.code, "%s", exit_code_word(x->code));
         (void)snprintf(st.result, sizeof st.result, "%s", x->result);
         if (s->machine.state == STATE_FAILED && s->error.id[0] && !st.error_id) {
                 st.error_id = xstrdup(s->error.id);
@@ -214,6 +226,7 @@ static void finish(struct supervisor *s)
         if (failed)
                 service_describe_failure(s);
         (void)run_undo_all(s->run.dir_fd); /* what was kept for a restart */
+        service_denials_finish(&s->denials);
         record(s, &x);
         hub_hear_late(&s->hub);
         drain(s);
@@ -229,13 +242,16 @@ static void finish(struct supervisor *s)
 static int time_left(const struct supervisor *s)
 {
         uint64_t deadline = machine_deadline(&s->machine), now = service_now_usec(NULL);
+        deadline_sooner(&deadline, service_denials_deadline(&s->denials));
         int left = !deadline ? -1 : deadline <= now ? 0 : deadline - now > 3600000000ULL ? 3600000 : (int)((deadline - now + 999) / 1000);
         return s->machine.waits_for_main && s->pid_file.fd < 0 && (left < 0 || left > PID_FILE_RETRY_MS) ? PID_FILE_RETRY_MS : left;
 }
 
 static void on_time(struct supervisor *s)
 {
-        uint64_t deadline = machine_deadline(&s->machine);
+        uint64_t deadline = machine_deadline(&s->machine), other = service_denials_deadline(&s->denials);
+        if (other && service_now_usec(NULL) >= other)
+                service_denials_save(&s->denials, service_now_usec(NULL));
         if (deadline && service_now_usec(NULL) >= deadline)
                 machine_time(&s->machine);
         if (s->machine.waits_for_main && service_find_main(s) > 0)
@@ -293,10 +309,10 @@ static void loop(struct supervisor *s)
 
 #define ROW(name, field, kind) { name, offsetof(struct service_options, field), kind }
 static const struct option_row rows[] = {
-        ROW("--dir", dir_fd, OPTION_FD), ROW("--lock", lock_fd, OPTION_FD), ROW("--sock", sock_fd, OPTION_FD),
+        ROW("--dir", dir_fd, OPTION_FD), ROW("--lock", lock_fd, OPTION_FD), ROW("--sock", sock_fd, OPTION_FD), ROW("--observe", observe_fd, OPTION_FD),
         ROW("--root", root_path, OPTION_TEXT), ROW("--unit", unit, OPTION_TEXT), ROW("--names", names, OPTION_TEXT),
         ROW("--environment", environment, OPTION_TEXT), ROW("--seal", seal, OPTION_TEXT), ROW("--profile", profile, OPTION_TEXT), ROW("--folders", folders, OPTION_TEXT), ROW("--listen", listen_count, OPTION_COUNT), ROW("--room", room, OPTION_COUNT),
-        ROW("--user", user_mode, OPTION_FLAG), ROW("--lenient", lenient, OPTION_FLAG), ROW("--collect", collect, OPTION_FLAG),
+        ROW("--user", user_mode, OPTION_FLAG), ROW("--lenient", lenient, OPTION_FLAG), ROW("--collect", collect, OPTION_FLAG), ROW("--report-denials", report_denials, OPTION_FLAG),
 };
 
 int service_options_parse(int argc, char **argv, struct service_options *ret, struct error *e)
@@ -351,10 +367,11 @@ static int set_up(struct supervisor *s, struct error *e)
 
 static void close_others(const struct service_options *o)
 {
-        const int kept[] = { o->dir_fd, o->lock_fd, o->sock_fd };
+        const int kept[] = { o->dir_fd, o->lock_fd, o->sock_fd, o->observe_fd };
         process_close_others(kept, ELEMENTS(kept), 3 + o->listen_count);
         for (size_t i = 0; i < ELEMENTS(kept); i++)
-                (void)fcntl(kept[i], F_SETFD, FD_CLOEXEC);
+                if (kept[i] >= 0)
+                        (void)fcntl(kept[i], F_SETFD, FD_CLOEXEC);
 }
 
 /* Where starts were counted before, the limit must be known before the first; what cannot be read the start itself will say. */
@@ -375,6 +392,7 @@ int service_supervise(const struct service_options *o, struct error *e)
         s.began_usec = service_now_usec(NULL);
         s.main = s.control = (struct service_process)SERVICE_PROCESS_NONE;
         s.oom = (struct cgroup_oom){ -EBADF, -EBADF, 0 };
+        s.denials = (struct service_denials)SERVICE_DENIALS_NONE;
         s.activation.run = &s.run;
         s.activation.root_path = o->root_path;
         s.activation.name = s.run.unit;
@@ -392,6 +410,13 @@ int service_supervise(const struct service_options *o, struct error *e)
                 return r;
         service_init(&s.service);
         machine_init(&s.machine, &s.service, &service_ops, &s);
+        if (o->report_denials)
+                service_watch_denials(&s);
+        if (o->observe_fd >= 0) {
+                s.activation.observe_fd = o->observe_fd;
+                hub_watch(&s.hub, SOURCE_OBSERVER, o->observe_fd);
+                hub_want(&s.hub, SOURCE_OBSERVER, EPOLLIN);
+        }
         hub_hear_late(&s.hub);
         take_starts(&s);
         (void)machine_start(&s.machine);

@@ -10,6 +10,8 @@
  *   [--folders PATHS]               sockets and timers: where their service is looked for, between colons
  *   [--environment TEXT]            NAME=VALUE for each command, one a line
  *   [--user] [--lenient] [--collect]
+ *   [--observe FD]                  of whoever watches all commands (sandbox/observe.h); the service ends when that is gone
+ *   [--report-denials]              of commands: says in the log what directives stop; of services that sockets and timers start, too
  *   [--seal MODE]                   auto, landlock, userns or off
  *   [--profile NAME]                a profile, whose lines come before the unit's
  */
@@ -18,12 +20,12 @@
 #include "base/error.h"
 
 struct service_options {
-        int dir_fd, lock_fd, sock_fd;
+        int dir_fd, lock_fd, sock_fd, observe_fd;
         const char *root_path, *unit, *names, *environment, *folders, *seal, *profile;
         unsigned listen_count, room;
-        bool user_mode, lenient, collect;
+        bool user_mode, lenient, collect, report_denials;
 };
-#define SERVICE_OPTIONS_INIT { .dir_fd = -EBADF, .lock_fd = -EBADF, .sock_fd = -EBADF }
+#define SERVICE_OPTIONS_INIT { .dir_fd = -EBADF, .lock_fd = -EBADF, .sock_fd = -EBADF, .observe_fd = -EBADF }
 
 int service_options_parse(int argc, char **argv, struct service_options *ret, struct error *e);
 /* Replaces this process by the supervisor at path (NULL: found beside this program). Returns only on failure. */

@@ -50,6 +50,7 @@ void service_fill_state(struct supervisor *s, struct run_state *st)
         st->supervisor_pid = getpid();
         st->pid = s->main.pid;
         st->restarts = s->machine.restarts;
+        st->usage = s->usage;
         (void)snprintf(st->sub, sizeof st->sub, "%s", service_state_word(s->machine.state));
         free(st->status_text);
         st->status_text = s->status_text ? xstrdup(s->status_text) : NULL;

@@ -8,11 +8,24 @@
 #include "plan/service_machine.h"
 #include "shim/activation.h"
 #include "shim/hub.h"
+#include "shim/service_denials.h"
 #include "shim/service_notify.h"
 #include "shim/service_process.h"
 #include "shim/service_shim.h"
 
-enum { SOURCE_OUT = HUB_OWN, SOURCE_ERR, SOURCE_MAIN, SOURCE_CONTROL, SOURCE_NOTIFY, SOURCE_ADOPTED, SOURCE_MEMORY, SOURCE_PID_FILE, SOURCE_BUS };
+enum {
+        SOURCE_OUT = HUB_OWN,
+        SOURCE_ERR,
+        SOURCE_MAIN,
+        SOURCE_CONTROL,
+        SOURCE_NOTIFY,
+        SOURCE_ADOPTED,
+        SOURCE_MEMORY,
+        SOURCE_PID_FILE,
+        SOURCE_BUS,
+        SOURCE_DENIALS,
+        SOURCE_OBSERVER
+};
 
 struct supervisor {
         struct service_options o;
@@ -25,12 +38,14 @@ struct supervisor {
         struct service_notify notify;
         struct cgroup_oom oom;
         struct dbus bus; /* Type=dbus, while it is active */
+        struct service_denials denials;
         struct path_watch pid_file; /* open while it is waited for */
         int null_fd, out[2], err[2]; /* both ends are ours: commands come and go */
         struct error error;          /* the first of this start, when id is set */
         struct process_exit main_exit; /* the last */
         char *status_text, *source;
         uint64_t cpu_usec, began_usec;
+        struct cgroup_usage usage; /* of the last activation that is over */
         bool told;     /* that it is started, or that it failed to */
         bool restarts; /* somebody waits for the next start; what goes on until then is the end of the last */
         bool shrinks, saves;
@@ -57,6 +72,8 @@ void service_changed(void *context);
 extern const struct machine_ops service_ops;
 void service_forget_process(struct supervisor *s, struct service_process *p);
 void service_unwatch_memory(struct supervisor *s);
+/* From the next command on, what directives stop is told of. */
+void service_watch_denials(struct supervisor *s);
 /* Reads what the set-up of a command tells; source is SOURCE_MAIN or SOURCE_CONTROL. */
 void service_on_status(struct supervisor *s, unsigned source);
 /* All but the main process. */

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <termios.h>
 
+#include "base/deadline.h"
+#include "base/exit_status.h"
 #include "base/signal_name.h"
 #include "os/file.h"
 #include "os/process.h"
@@ -38,6 +40,7 @@ struct shim {
         bool started, timed_out, payload_gone;
         bool shrinks; /* the start is over: give back its memory before the next wait */
         int wait_status;
+        struct cgroup_usage usage;
         uint64_t cpu_usec, started_ms, deadline_ms; /* deadline: of the stop, 0: none */
         uint64_t out_retry_ms;                      /* the terminal is hung up: look again then */
         uint32_t stop_timeout_ms;
@@ -235,7 +238,6 @@ static void describe_exit(struct shim *s)
 
 static void record_exit(struct shim *s)
 {
-        static const char *const codes[] = { "", "exited", "killed", "dumped" };
         CLEAN_RUN_STATE struct run_state st = { 0 };
         if (run_load_state(s->o.dir_fd, &st, NULL) < 0 && s->o.unit)
                 st.unit = xstrdup(s->o.unit);
@@ -244,8 +246,9 @@ static void record_exit(struct shim *s)
         st.supervisor_pid = getpid();
         st.ended_usec = state_now_usec();
         st.cpu_usec = s->exit.cpu_usec;
+        st.usage = s->usage;
         st.status = s->exit.status;
-        (void)snprintf(st.code, sizeof st.code, "%s", codes[s->exit.code]);
+        (void)snprintf(st.code, sizeof st.code, "%s", exit_code_word(s->exit.code));
         (void)snprintf(st.result, sizeof st.result, "%s", s->exit.result);
         if (s->error.id[0] && !st.error_id) {
                 st.error_id = xstrdup(s->error.id);
@@ -278,6 +281,8 @@ static void act_finish(struct shim *s)
         kill_rest(s);
         s->exit.cpu_usec = s->cpu_usec;
         s->o.hold_fd = fd_close(s->o.hold_fd); /* the undo removes a lock only when nobody holds it */
+        run_read_usage(s->o.dir_fd, &s->usage);
+        cgroup_usage_end(&s->usage);
         (void)run_undo_all(s->o.dir_fd);
         record_exit(s);
         hub_hear_late(&s->hub);
@@ -471,16 +476,10 @@ static void want_all(struct shim *s)
                 hub_want(&s->hub, HUB_CLIENT + i, typing && s->hub.clients[i].input ? 0 : EPOLLIN);
 }
 
-static void sooner(uint64_t *deadline, uint64_t other)
-{
-        if (other && (!*deadline || other < *deadline))
-                *deadline = other;
-}
-
 static int time_left(const struct shim *s)
 {
         uint64_t deadline = s->deadline_ms, now = hub_now_ms();
-        sooner(&deadline, s->out_retry_ms);
+        deadline_sooner(&deadline, s->out_retry_ms);
         if (!deadline)
                 return -1;
         return deadline <= now ? 0 : deadline - now > 3600000 ? 3600000 : (int)(deadline - now) + 1;

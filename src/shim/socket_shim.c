@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/exit_status.h"
 #include "os/account.h"
 #include "os/descriptor.h"
 #include "os/socket_listen.h"
@@ -363,7 +364,6 @@ static void on_reaped(void *context, pid_t pid, int status)
 /* Why it is a failure, where nothing has said so yet. */
 static void tell_failure(struct socket_shim *k)
 {
-        static const char *const codes[] = { "", "exited", "killed", "dumped" };
         struct error e = { 0 };
         if (!k->machine.result || k->t.result[0])
                 return;
@@ -371,7 +371,7 @@ static void tell_failure(struct socket_shim *k)
                 e = k->command.error;
         else if (k->failed.code)
                 error_set(&e, EIO, "service.failed", "the socket failed: %s (a command of its own: %s, status %d)", k->machine.result,
-                          codes[k->failed.code], k->failed.status);
+                          exit_code_word(k->failed.code), k->failed.status);
         trigger_fail(&k->t, k->machine.result, e.id[0] ? &e : NULL);
 }
 

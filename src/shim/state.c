@@ -170,6 +170,20 @@ static void add_error(struct text *t, const struct run_state *s)
         text_add(t, "}");
 }
 
+static void add_usage(struct text *t, const struct cgroup_usage *u)
+{
+        bool first = true;
+        if (!u->known)
+                return;
+        text_add(t, ",\"usage\":{");
+        for (unsigned i = 0; i < CGROUP_USES; i++)
+                if (cgroup_use_is_known(u, (enum cgroup_use)i)) {
+                        text_addf(t, "%s\"%s\":%llu", first ? "" : ",", cgroup_use_name((enum cgroup_use)i), (unsigned long long)u->values[i]);
+                        first = false;
+                }
+        text_add(t, "}");
+}
+
 void run_state_json(const struct run_state *s, struct text *t)
 {
         text_addf(t, "{\"version\":%d", STATE_VERSION);
@@ -190,6 +204,7 @@ void run_state_json(const struct run_state *s, struct text *t)
                 add_string(t, "status_text", s->status_text);
                 text_addf(t, ",\"restarts\":%u", (unsigned)s->restarts);
         }
+        add_usage(t, &s->usage);
         add_error(t, s);
         add_list(t, "argv", &s->argv, ARGV_BUDGET);
         add_list(t, "properties", &s->properties, PROPERTIES_BUDGET);
@@ -254,6 +269,24 @@ static int read_error(const struct json_place *at, void *into, struct error *e)
         return json_object(at, fields, into, e);
 }
 
+static int read_use(const struct json_place *at, void *into, struct error *e)
+{
+        uint64_t n = 0;
+        for (unsigned i = 0; i < CGROUP_USES; i++)
+                if (text_equal(at->key, cgroup_use_name((enum cgroup_use)i))) {
+                        int r = json_u64(at, &n, e);
+                        if (r < 0)
+                                return r;
+                        cgroup_use_set(into, (enum cgroup_use)i, n);
+                }
+        return 0;
+}
+
+static int read_usage(const struct json_place *at, void *into, struct error *e)
+{
+        return json_each_member(at, read_use, into, e);
+}
+
 static int decode_version(const struct json_place *top, struct error *e)
 {
         static const struct json_field fields[] = { { "version", json_i64, 0, JSON_REQUIRED }, { 0 } };
@@ -290,6 +323,7 @@ static int decode_state(const struct json_place *top, struct run_state *s, struc
                 { "source", json_string, offsetof(struct run_state, source), 0 },
                 { "status_text", json_string, offsetof(struct run_state, status_text), 0 },
                 { "restarts", json_u32, offsetof(struct run_state, restarts), 0 },
+                { "usage", read_usage, offsetof(struct run_state, usage), 0 },
                 { "error", read_error, 0, 0 },
                 { "argv", json_strings, offsetof(struct run_state, argv), 0 },
                 { "properties", json_strings, offsetof(struct run_state, properties), 0 },
@@ -530,7 +564,7 @@ static int open_socket(int dir_fd)
 
 static void wipe(int dir_fd)
 {
-        static const char *const names[] = { "state.json", "exit", "unit", "sock", "log", "log.1", "state.json.new" };
+        static const char *const names[] = { "state.json", "exit", "unit", "sock", "log", "log.1", "state.json.new", "denials.json", "denials.json.new" };
         for (size_t i = 0; i < ELEMENTS(names); i++)
                 (void)unlinkat(dir_fd, names[i], 0);
 }

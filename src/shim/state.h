@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "os/cgroup_usage.h"
 
 enum { STATE_VERSION = 1, STATE_SIZE_MAX = 65536, STATE_ENDED_KEPT = 100, UNIT_NAME_MAX = 255 };
 
@@ -37,6 +38,7 @@ struct run_state {
         char *source;            /* services: the unit's file */
         char *status_text;       /* services: what they say of themselves */
         uint32_t restarts;
+        struct cgroup_usage usage; /* what its control groups said last */
         char *error_id, *error_cause, *error_hint; /* why the start failed, or NULL */
 };
 

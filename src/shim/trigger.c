@@ -163,6 +163,7 @@ bool trigger_is_over_limit(struct trigger_limit *l)
 int trigger_launch(struct trigger *t, const char *unit, const int *fds, unsigned count, const char *names, const char *variables)
 {
         const struct service_launch how = { .root_fd = t->root_fd, .root_path = t->root_path, .user_mode = t->o.user_mode, .lenient = t->o.lenient,
+                                            .report_denials = t->o.report_denials,
                                             .folders = &t->folders, .seal = t->o.seal, .profile = t->o.profile, .collect = fds && count && variables, .listen_fds = fds,
                                             .listen_count = count, .listen_names = names, .variables = variables };
         CLEAN_UNIT struct unit u = { 0 };

@@ -238,6 +238,17 @@ int run_signal_cgroups(int dir_fd, int signal, pid_t except)
         return 0;
 }
 
+void run_read_usage(int dir_fd, struct cgroup_usage *ret)
+{
+        CLEAN_STRINGS struct strings lines = { 0 };
+        (void)read_lines(dir_fd, &lines);
+        for (size_t i = 0; i < lines.count; i++) {
+                const char *path = line_path(lines.items[i], "cgroup");
+                if (path && cgroup_is_ours(path))
+                        cgroup_usage_read(path, ret);
+        }
+}
+
 /* The processes of a group and of those below it, each once: several hierarchies hold the same. */
 static void collect_procs(int parent_fd, const char *name, struct strings *pids, int depth)
 {

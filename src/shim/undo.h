@@ -21,6 +21,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "os/cgroup_usage.h"
+
 int run_undo_note(int dir_fd, const char *kind, const char *path);
 /* Notes that the object which now stands at "at" is ours under path as well, outside the marked places. */
 int run_undo_made(int dir_fd, const char *at, const char *path);
@@ -36,6 +38,8 @@ size_t run_count_left(int dir_fd);
 
 /* Sends a signal to all processes in the run's cgroups but one; how many got it. */
 int run_signal_cgroups(int dir_fd, int signal, pid_t except);
+/* What the run's cgroups say of their use. */
+void run_read_usage(int dir_fd, struct cgroup_usage *ret);
 /* SIGKILL to all in the run's cgroups, until they are empty or 5 seconds passed. */
 void run_kill_cgroups(int dir_fd);
 /* SIGKILL to every process that was started with this INVOCATION_ID and whose environment can be read. */

@@ -14,7 +14,7 @@
  *   KILL     struct wire_kill
  *   DETACHED empty: good-bye                         DONE      int32: how RELOAD went, 0 or -errno
  *   RELOAD   empty: services
- *   RESTART  empty: services; STARTED or FAILED follow, or DONE with -ESTALE: it is over, and has to be started anew
+ *   RESTART  struct wire_restart: services; STARTED or FAILED follow, or DONE with -ESTALE: it is over, and has to be started anew
  *   START    empty: services; DONE with 0 and then as RESTART. Who waits for a stop that this overtakes gets OVERTAKEN
  *   RESET    empty: services; DONE with 0: failures and counted starts are forgotten
  *   SOCKETS  empty: sockets; SOCKETS follows, with      SOCKETS   their names, between colons
@@ -77,6 +77,11 @@ struct wire_kill {
         uint32_t flags;
 };
 
+enum { WIRE_RESTART_REPORT = 1 }; /* watch for denials from now on */
+struct wire_restart {
+        uint32_t flags;
+};
+
 enum wire_code { WIRE_CODE_NONE, WIRE_CODE_EXITED, WIRE_CODE_KILLED, WIRE_CODE_DUMPED };
 
 struct wire_exited {
@@ -91,4 +96,5 @@ _Static_assert(sizeof(struct wire_hello) == 12, "wire layout");
 _Static_assert(sizeof(struct wire_resize) == 4, "wire layout");
 _Static_assert(sizeof(struct wire_stop) == 4, "wire layout");
 _Static_assert(sizeof(struct wire_kill) == 8, "wire layout");
+_Static_assert(sizeof(struct wire_restart) == 4, "wire layout");
 _Static_assert(sizeof(struct wire_exited) == 56, "wire layout");

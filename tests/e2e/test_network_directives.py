@@ -524,7 +524,7 @@ def test_explain(box):
     assert [a["prefix"] for a in network["addresses"]] == ["0.0.0.0/0", "::/0"] and not network["addresses"][0]["allow"]
     assert network["bind"] == [{"family": None, "protocol": "tcp", "first": 80, "last": 90, "allow": False, "origin": "SocketBindDeny=tcp:80-90"}]
     assert network["interfaces"] == {"allow": False, "names": ["lo"], "origin": "RestrictNetworkInterfaces=~lo"}
-    assert network["accounting"]["value"] == "not counted"
+    assert network["accounting"]["value"] == "counted"
 
 
 @pytest.mark.parametrize("assignment", ["IPAddressDeny=10.0.0.0/33", "IPAddressAllow=localhosts", "SocketBindDeny=80-79", "SocketBindDeny=sctp", "SocketBindAllow=80 90",

@@ -49,7 +49,7 @@ DIRECTIVES = {
     "RuntimeDirectoryPreserve=yes": set(),
     "CPUWeight=50": {219}, "CPUQuotaPeriodSec=10ms": set(), "AllowedCPUs=0": {219}, "IOReadIOPSMax=/ 1000": {219}, "DevicePolicy=closed": {219},
     "DeviceAllow=/dev/null": {219}, "IPAddressDeny=any": {219}, "IPAddressAllow=any": set(), "SocketBindDeny=80": {219}, "SocketBindAllow=80": set(),
-    "IPAccounting=yes": set(), "RestrictNetworkInterfaces=lo": {219}, "BindNetworkInterface=lo": {219}, "RestrictFileSystems=~xenfs": {219},
+    "IPAccounting=yes": set(), "MemoryAccounting=yes": set(), "SystemCallLog=@mount": set(), "RestrictNetworkInterfaces=lo": {219}, "BindNetworkInterface=lo": {219}, "RestrictFileSystems=~xenfs": {219},
 }
 REARRANGING = {"DynamicUser=yes", "BindPaths=/usr:/mnt", "BindReadOnlyPaths=/usr:/mnt", "TemporaryFileSystem=/mnt"}
 # What is more than a protection is refused, leniently too.
