@@ -56,21 +56,6 @@ static void forget(struct activation *a)
         a->facts = (struct host_facts){ 0 };
 }
 
-static int check_conditions(const struct unit_file *u, const struct facts *facts, bool lenient, struct error *e)
-{
-        CLEAN_CONDITIONS struct conditions c = { 0 };
-        const char *origin = NULL;
-        int r = conditions_read(u, facts, lenient, &c, e);
-        if (r < 0)
-                return r;
-        switch (conditions_check(&c, &origin)) {
-        case CONDITIONS_HOLD: return 0;
-        case CONDITIONS_SKIP: return error_set(e, ECANCELED, "condition.unmet", "%s does not hold: it is not started", origin);
-        case CONDITIONS_FAIL: return error_set(e, EPERM, "condition.assert", "%s does not hold", origin);
-        }
-        return 0;
-}
-
 int activation_read(struct activation *a, struct service *service, struct error *e)
 {
         CLEAN_UNIT_FILE struct unit_file file = { 0 };
@@ -86,7 +71,7 @@ int activation_read(struct activation *a, struct service *service, struct error 
                 return r;
         service_done(service);
         *service = fresh;
-        r = check_conditions(&file, &a->facts.facts, a->lenient, e);
+        r = conditions_hold(&file, &a->facts.facts, a->lenient, e);
         if (r == 0)
                 r = activation_compile(&file, "Service", &a->facts.facts, a->profile, a->lenient, a->settings, &a->plan, e);
         if (r == 0 && a->plan.unit_root.start_only)

@@ -410,3 +410,18 @@ enum condition_answer conditions_check(const struct conditions *c, const char **
         *ret_origin = origin;
         return answer;
 }
+
+int conditions_hold(const struct unit_file *u, const struct facts *facts, bool lenient, struct error *e)
+{
+        CLEAN_CONDITIONS struct conditions c = { 0 };
+        const char *origin = NULL;
+        int r = conditions_read(u, facts, lenient, &c, e);
+        if (r < 0)
+                return r;
+        switch (conditions_check(&c, &origin)) {
+        case CONDITIONS_HOLD: return 0;
+        case CONDITIONS_SKIP: return error_set(e, ECANCELED, "condition.unmet", "%s does not hold: it is not started", origin);
+        case CONDITIONS_FAIL: return error_set(e, EPERM, "condition.assert", "%s does not hold", origin);
+        }
+        return 0;
+}

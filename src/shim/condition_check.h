@@ -15,3 +15,8 @@ enum condition_answer conditions_check(const struct conditions *c, const char **
 /* What ConditionPathExistsGlob= and ConditionDirectoryNotEmpty= ask, for path units as well. The first match, to be freed, or NULL. */
 char *condition_first_match(const char *pattern);
 bool condition_folder_is_filled(const char *path);
+/*
+ * Reads and checks those of a unit: 0, or -ECANCELED, "condition.unmet", where a condition does not hold, -EPERM, "condition.assert", for an
+ * assertion, or what reading them says.
+ */
+int conditions_hold(const struct unit_file *u, const struct facts *facts, bool lenient, struct error *e);

@@ -191,8 +191,8 @@ int path_supervise(const struct service_options *o, struct error *e)
         if (r < 0)
                 return r;
         struct error why = { 0 };
-        if (set_up(&k, &why) < 0)
-                trigger_fail(&k.t, "resources", &why);
+        if (trigger_check(&k.t, &why) < 0 || set_up(&k, &why) < 0)
+                trigger_give_up(&k.t, &why);
         else {
                 look_for_unit(&k);
                 trigger_is_up(&k.t, k.unit_fd >= 0 ? "running" : "waiting");

@@ -438,8 +438,8 @@ int socket_supervise(const struct service_options *o, struct error *e)
         if (r < 0)
                 return r;
         struct error why = { 0 };
-        if (set_up(&k, &why) < 0)
-                trigger_fail(&k.t, "resources", &why);
+        if (trigger_check(&k.t, &why) < 0 || set_up(&k, &why) < 0)
+                trigger_give_up(&k.t, &why);
         else {
                 socket_machine_init(&k.machine, &k.unit, &ops, &k);
                 socket_machine_start(&k.machine);

@@ -9,6 +9,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "shim/client.h"
+#include "shim/condition_check.h"
 #include "shim/daemon.h"
 #include "shim/service_launch.h"
 #include "shim/undo.h"
@@ -60,6 +61,23 @@ void trigger_fail(struct trigger *t, const char *result, const struct error *e)
                 error_set(&t->error, EIO, "service.failed", "the %s failed: %s", unit_type_word(t->name.type), result);
         trigger_log(t, &t->error);
         t->stops = true;
+}
+
+int trigger_check(const struct trigger *t, struct error *e)
+{
+        return conditions_hold(&t->file, &t->facts.facts, t->o.lenient, e);
+}
+
+void trigger_give_up(struct trigger *t, const struct error *e)
+{
+        if (e->code != -ECANCELED) {
+                trigger_fail(t, "resources", e);
+                return;
+        }
+        (void)snprintf(t->result, sizeof t->result, "exec-condition");
+        t->skipped = t->stops = true;
+        hub_hear_late(&t->hub);
+        hub_say(&t->hub, e->cause);
 }
 
 /* ---- events ---- */
@@ -185,9 +203,9 @@ int trigger_launch(struct trigger *t, const char *unit, const int *fds, unsigned
 void trigger_finish(struct trigger *t)
 {
         CLEAN_RUN_STATE struct run_state st = { 0 };
-        const bool failed = t->result[0];
+        const bool failed = t->result[0] && !t->skipped;
         struct wire_exited x = { .code = WIRE_CODE_NONE, .runtime_usec = (hub_now_ms() - t->began_ms) * 1000 };
-        (void)snprintf(x.result, sizeof x.result, "%s", failed ? t->result : "success");
+        (void)snprintf(x.result, sizeof x.result, "%s", t->result[0] ? t->result : "success");
         (void)run_undo_all(t->run.dir_fd);
         if (run_load_state(t->run.dir_fd, &st, NULL) < 0)
                 st.unit = xstrdup(t->run.unit);

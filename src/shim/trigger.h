@@ -28,6 +28,7 @@ struct trigger {
         const char *invocation_id; /* of its own commands, borrowed; or NULL */
         bool up;             /* it was told */
         char result[32];     /* empty: success so far */
+        bool skipped;        /* a condition does not hold: no failure */
         bool stops;          /* it was asked to */
         struct error error, launch_error; /* of trigger_launch: the last */
         uint64_t began_ms;
@@ -50,6 +51,10 @@ int trigger_open(struct trigger *t, const struct service_options *o, enum unit_t
 /* It is up: told to who waits for it, and recorded. */
 void trigger_is_up(struct trigger *t, const char *sub);
 void trigger_set(struct trigger *t, const char *sub);
+/* Whether its conditions hold; as conditions_hold. */
+int trigger_check(const struct trigger *t, struct error *e);
+/* Ends it before it is up: a condition that does not hold is no failure. */
+void trigger_give_up(struct trigger *t, const struct error *e);
 /* Ends it as a failure; e: why, or NULL. */
 void trigger_fail(struct trigger *t, const char *result, const struct error *e);
 /*

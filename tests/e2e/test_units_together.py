@@ -359,3 +359,40 @@ def test_conditions_that_cannot_be(s, line, id):
     write(s, "one.service", f"[Unit]\n{line}\n[Service]\nType=oneshot\nExecStart=ACT say=started")
     r = s("unit", "start", s.name("one"))
     assert r.returncode and id in r.stderr and s.silent()
+
+
+# ---- conditions of what starts others ----
+
+TRIGGERS = {"socket": "[Socket]\nListenStream=DATA/socket", "timer": "[Timer]\nOnActiveSec=1ms\nAccuracySec=1us", "path": "[Path]\nPathExists=DATA"}
+
+
+@pytest.mark.parametrize("kind", TRIGGERS)
+def test_a_condition_holds_back_what_starts_others(s, kind):
+    """And the twin: the same unit works where the condition holds."""
+    service = write(s, "one.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=ACT say=started")
+    u = write(s, f"one.{kind}", f"[Unit]\nConditionPathExists=DATA/wanted\n{TRIGGERS[kind]}")
+    r = s("unit", "start", u)
+    assert r.returncode == 0 and "ConditionPathExists=" in r.stderr, r
+    record = s.over(u)
+    assert (record["state"], record["result"]) == ("exited", "exec-condition"), record
+    assert s.silent() and not (s.base / "data/socket").exists() and not s.leftovers()
+    s.go("wanted")
+    s.ok("unit", "start", u)
+    if kind == "socket":
+        with socket.socket(socket.AF_UNIX) as c:
+            c.connect(str(s.base / "data/socket"))
+            s.heard("started")
+    else:
+        s.heard("started")
+    s.ok("unit", "stop", u, service)
+
+
+@pytest.mark.parametrize("kind", TRIGGERS)
+def test_an_assertion_fails_what_starts_others(s, kind):
+    write(s, "one.service", "[Service]\nType=oneshot\nExecStart=ACT say=started")
+    u = write(s, f"one.{kind}", f"[Unit]\nAssertPathExists=DATA/wanted\n{TRIGGERS[kind]}")
+    r = s("unit", "start", u)
+    assert r.returncode == 1 and "condition.assert" in r.stderr and "AssertPathExists=" in r.stderr, r
+    record = s.over(u)
+    assert record["state"] == "failed" and record["error"]["id"] == "condition.assert", record
+    assert s.silent() and not s.leftovers()
