@@ -8,14 +8,14 @@
 #include "shim/client.h"
 #include "shim/start_limit.h"
 
-/* Whether a supervisor of services is there, which understands what is asked. */
-static bool is_service(int dir_fd)
+/* Whether a supervisor of units is there, which understands what is asked: those of plain runs do not. */
+static bool is_unit(int dir_fd)
 {
         CLEAN_RUN_STATE struct run_state st = { 0 };
-        return run_load_state(dir_fd, &st, NULL) == 0 && st.sub[0] && text_ends(st.unit, ".service");
+        return run_load_state(dir_fd, &st, NULL) == 0 && st.sub[0];
 }
 
-/* One that runs forgets it itself; what is not a service counts nothing. */
+/* One that runs forgets it itself; a plain run counts nothing. */
 static int reset(int root_fd, const char *unit, struct error *e)
 {
         CLEAN_FD int dir_fd = run_open(root_fd, unit, e);
@@ -26,7 +26,7 @@ static int reset(int root_fd, const char *unit, struct error *e)
                 int r = run_reset_failed(dir_fd);
                 return r < 0 ? error_errno(e, r, "state.save", "recording it") : 0;
         }
-        if (lock_fd != -EWOULDBLOCK || !is_service(dir_fd))
+        if (lock_fd != -EWOULDBLOCK || !is_unit(dir_fd))
                 return 0;
         CLEAN_FD int fd = client_connect(dir_fd, e);
         return fd < 0 ? fd : client_reset(fd, e);

@@ -6,6 +6,7 @@
 #include "base/exit_status.h"
 #include "base/signal_name.h"
 #include "shim/service_supervisor.h"
+#include "shim/start_limit.h"
 
 void service_keep_error(struct supervisor *s, const struct error *e)
 {
@@ -23,9 +24,7 @@ void service_describe_failure(struct supervisor *s)
         const char *what = x.code == EXIT_CODE_EXITED ? exit_status_name(x.status) : x.code ? signal_name(x.status, buffer) : NULL;
         if (s->machine.result == RESULT_START_LIMIT) {
                 s->error = (struct error){ 0 };
-                error_set(&s->error, EBUSY, "service.start-limit", "it was started %u times within %llu ms of the first, and is not again before that time is over",
-                          s->machine.start_count, (unsigned long long)s->service.start_limit_usec / 1000);
-                error_hint(&s->error, "bulkhead unit reset-failed %s forgets the starts", s->run.unit);
+                (void)start_limit_error(&s->error, s->run.unit, s->machine.start_count, s->service.start_limit_usec);
         }
         if (s->error.id[0])
                 return;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -25,18 +26,23 @@ static int read_boot_id(char ret[BOOT_ID_SIZE + 1])
         return r;
 }
 
+static uint64_t now_usec(void)
+{
+        struct timespec t;
+        (void)clock_gettime(CLOCK_BOOTTIME, &t);
+        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 void start_count_load(int dir_fd, struct start_count *ret)
 {
         CLEAN_TEXT struct text t = { 0 };
         char boot[BOOT_ID_SIZE + 1], mine[BOOT_ID_SIZE + 1];
         unsigned long long since;
         unsigned count;
-        struct timespec now;
         *ret = (struct start_count){ 0 };
         if (file_read(dir_fd, name, LINE_MAX_SIZE, &t) < 0 || !t.length || sscanf(t.data, "%36s %20llu %9u", boot, &since, &count) != 3)
                 return;
-        (void)clock_gettime(CLOCK_BOOTTIME, &now);
-        if (read_boot_id(mine) == 0 && text_equal(boot, mine) && since <= (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000)
+        if (read_boot_id(mine) == 0 && text_equal(boot, mine) && since <= now_usec())
                 *ret = (struct start_count){ since, count };
 }
 
@@ -54,6 +60,62 @@ void start_count_forget(int dir_fd)
 {
         (void)unlinkat(dir_fd, name, 0);
 }
+
+/* ---- the limit ---- */
+
+static int read_action(const struct section_reading *r, const struct section_row *row, const char *value, struct error *e)
+{
+        return !*value || text_equal(value, "none") ? 0 : section_refused(r, row, value, e);
+}
+
+int start_limit_read(const struct unit_file *u, const struct facts *facts, struct start_limit *ret, struct error *e)
+{
+        static const struct section_row rows[] = {
+                { "StartLimitIntervalSec", section_span, offsetof(struct start_limit, interval_usec), 0, 0, NULL },
+                { "StartLimitBurst", section_number, offsetof(struct start_limit, burst), 0, UINT32_MAX, NULL },
+                { "StartLimitAction", read_action, 0, 0, 0, NULL },
+                { "FailureAction", read_action, 0, 0, 0, NULL },
+                { "SuccessAction", read_action, 0, 0, 0, NULL },
+        };
+        static const struct start_limit defaults = { .interval_usec = 10000000, .burst = 5 };
+        const struct section_reading reading = { .object = ret, .defaults = &defaults, .facts = facts };
+        *ret = defaults;
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                const struct unit_line *line;
+                for (size_t at = 0; (line = unit_file_next(u, "Unit", rows[i].name, &at));) {
+                        int r = section_read_line(line, &rows[i], 1, &reading, e);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
+int start_limit_error(struct error *e, const char *unit, unsigned count, uint64_t interval_usec)
+{
+        error_set(e, EBUSY, "service.start-limit", "it was started %u times within %llu ms of the first, and is not again before that time is over", count,
+                  (unsigned long long)interval_usec / 1000);
+        error_hint(e, "bulkhead unit reset-failed %s forgets the starts", unit);
+        return -EBUSY;
+}
+
+int start_limit_count(int dir_fd, const char *unit, const struct start_limit *l, struct error *e)
+{
+        struct start_count c;
+        const uint64_t now = now_usec();
+        if (!l->burst || !l->interval_usec)
+                return 0;
+        start_count_load(dir_fd, &c);
+        if (!c.count || now - c.since_usec >= l->interval_usec)
+                c = (struct start_count){ .since_usec = now };
+        if (c.count >= (uint64_t)l->burst)
+                return start_limit_error(e, unit, c.count, l->interval_usec);
+        c.count++;
+        int r = start_count_save(dir_fd, &c);
+        return r < 0 ? error_errno(e, r, "state.save", "counting the start of %s", unit) : 0;
+}
+
+/* ---- forgetting ---- */
 
 int run_reset_failed(int dir_fd)
 {

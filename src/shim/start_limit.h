@@ -1,16 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What StartLimitBurst= counts, beyond the life of a supervisor: the file "starts" in the run's folder, which stays when a run of the same name takes
+ * Limits of starts. What StartLimitBurst= counts, beyond the life of a supervisor: the file "starts" in the run's folder, which stays when a run of the same name takes
  * it. It holds the id of the boot, whose clock it is, and then numbers.
  */
 #pragma once
 
 #include <stdint.h>
 
+#include "plan/unit_section.h"
+
+/* Of [Unit], where no reader of the kind has it. */
+struct start_limit {
+        uint64_t interval_usec; /* either 0: no limit */
+        int64_t burst;
+};
+
 struct start_count {
         uint64_t since_usec; /* CLOCK_BOOTTIME */
         unsigned count;
 };
+
+/* Reads StartLimitIntervalSec= and StartLimitBurst=, and refuses actions other than none. Ids: "directive.value", "directive.unsupported". */
+int start_limit_read(const struct unit_file *u, const struct facts *facts, struct start_limit *ret, struct error *e);
+/* Counts a start in the run's folder; -EBUSY, "service.start-limit", when it is one too many. */
+int start_limit_count(int dir_fd, const char *unit, const struct start_limit *l, struct error *e);
+/* Says so. Returns -EBUSY. */
+int start_limit_error(struct error *e, const char *unit, unsigned count, uint64_t interval_usec);
 
 /* Nothing is counted where there is no such file, a damaged one, or one of another boot. */
 void start_count_load(int dir_fd, struct start_count *ret);

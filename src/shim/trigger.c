@@ -12,6 +12,7 @@
 #include "shim/condition_check.h"
 #include "shim/daemon.h"
 #include "shim/service_launch.h"
+#include "shim/start_limit.h"
 #include "shim/undo.h"
 #include "shim/unit_snapshot.h"
 
@@ -65,13 +66,17 @@ void trigger_fail(struct trigger *t, const char *result, const struct error *e)
 
 int trigger_check(const struct trigger *t, struct error *e)
 {
-        return conditions_hold(&t->file, &t->facts.facts, t->o.lenient, e);
+        struct start_limit limit;
+        int r = start_limit_read(&t->file, &t->facts.facts, &limit, e);
+        if (r == 0)
+                r = conditions_hold(&t->file, &t->facts.facts, t->o.lenient, e); /* what was not to start is not counted */
+        return r < 0 ? r : start_limit_count(t->run.dir_fd, t->run.unit, &limit, e);
 }
 
 void trigger_give_up(struct trigger *t, const struct error *e)
 {
         if (e->code != -ECANCELED) {
-                trigger_fail(t, "resources", e);
+                trigger_fail(t, text_equal(e->id, "service.start-limit") ? "start-limit-hit" : "resources", e);
                 return;
         }
         (void)snprintf(t->result, sizeof t->result, "exec-condition");
@@ -104,6 +109,7 @@ static void on_message(void *context, unsigned client, const unsigned char *m, s
 {
         struct trigger *t = context;
         struct wire_hello hello = { 0 };
+        int32_t done = 0;
         if (t->message && t->message(t->context, client, m, size))
                 return;
         switch (m[0]) {
@@ -117,6 +123,10 @@ static void on_message(void *context, unsigned client, const unsigned char *m, s
                 return;
         case WIRE_STOP:
                 t->stops = true;
+                return;
+        case WIRE_RESET:
+                start_count_forget(t->run.dir_fd);
+                hub_send(&t->hub, client, WIRE_DONE, &done, sizeof done);
                 return;
         case WIRE_DETACHED:
                 hub_drop(&t->hub, client);

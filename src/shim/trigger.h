@@ -51,7 +51,7 @@ int trigger_open(struct trigger *t, const struct service_options *o, enum unit_t
 /* It is up: told to who waits for it, and recorded. */
 void trigger_is_up(struct trigger *t, const char *sub);
 void trigger_set(struct trigger *t, const char *sub);
-/* Whether its conditions hold; as conditions_hold. */
+/* Whether it may start: by its conditions, as conditions_hold, and by its limit of starts, as start_limit_count, which counts this one. */
 int trigger_check(const struct trigger *t, struct error *e);
 /* Ends it before it is up: a condition that does not hold is no failure. */
 void trigger_give_up(struct trigger *t, const struct error *e);

@@ -396,3 +396,29 @@ def test_an_assertion_fails_what_starts_others(s, kind):
     record = s.over(u)
     assert record["state"] == "failed" and record["error"]["id"] == "condition.assert", record
     assert s.silent() and not s.leftovers()
+
+
+@pytest.mark.parametrize("kind", TRIGGERS)
+def test_starts_of_what_starts_others_are_limited(s, kind):
+    write(s, "one.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=ACT exit=0")
+    u = write(s, f"one.{kind}", f"[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=2\n{TRIGGERS[kind]}")
+    for _ in range(2):
+        s.ok("unit", "start", u)
+        s.ok("unit", "stop", u)
+    r = s("unit", "start", u)
+    assert r.returncode == 1 and "service.start-limit" in r.stderr, r
+    assert s.over(u)["result"] == "start-limit-hit"
+    s.ok("unit", "reset-failed", u)
+    s.ok("unit", "start", u)
+    s.ok("unit", "reset-failed", u)  # and of one that runs
+    s.ok("unit", "stop", u)
+    for _ in range(2):
+        s.ok("unit", "start", u)
+        s.ok("unit", "stop", u)
+    assert s("unit", "start", u).returncode == 1
+
+
+def test_an_action_of_a_limit_is_refused(s):
+    u = write(s, "one.timer", f"[Unit]\nStartLimitAction=reboot\n{TRIGGERS['timer']}")
+    r = s("unit", "start", u)
+    assert r.returncode == 1 and "directive.unsupported" in r.stderr, r
