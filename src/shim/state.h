@@ -67,6 +67,8 @@ void run_abandon(struct run *run);
 #define CLEAN_RUN CLEAN(run_close)
 
 int run_save_state(int dir_fd, const struct run_state *s, struct error *e);
+/* Of the text of a state.json alone. Ids: "state.invalid", "state.newer". */
+int run_state_parse(const char *data, size_t size, struct run_state *ret, struct error *e);
 int run_load_state(int dir_fd, struct run_state *ret, struct error *e);
 /* Records the end: first into the reserved room, then into state.json. Fails only if both do. */
 int run_record_end(int dir_fd, const struct run_state *s);
