@@ -578,8 +578,11 @@ int cgroup_make(const struct cgroup_wish *w, struct cgroup *ret, struct error *e
         int r = find_path(w, &m, e);
         if (r == 0)
                 r = cgroup_layout_open(w->root, &layout, e);
-        if (r == 0)
+        if (r == 0) {
+                mode_t before = umask(022); /* whoever makes the group that all share: others must get through to theirs */
                 r = fill(&m, e);
+                (void)umask(before);
+        }
         free(m.path);
         if (r < 0) {
                 for (unsigned i = c.count; i-- > 0;)

@@ -41,6 +41,15 @@ for d in $(own); do for f in pids.max memory.max memory.limit_in_bytes; do [ -e 
     assert "written" not in owners and owners.count("root") >= 2 and set(owners) == {"root"}, r
 
 
+def test_a_umask_hides_no_group(box):
+    before = os.umask(0o077)
+    try:
+        r = box.shell("Delegate=pids\nUser=nobody\nTasksMax=50", OWN + "for d in $(own); do stat -c %A $d; done")
+    finally:
+        os.umask(before)
+    assert r.status == 0 and set(r.out.split()) == {"drwxr-xr-x"}, r
+
+
 def test_processes_move_within_and_not_out(box):
     r = box.shell("Delegate=yes\nUser=nobody", OWN + """
 for d in $(own); do case $d in *cpuset*) continue;; esac; mkdir $d/in; echo $$ >$d/in/cgroup.procs || echo stuck; done

@@ -517,7 +517,9 @@ def traces(box, unit):
 @pytest.mark.parametrize("assignment", REFUSED)
 def test_refused_to_a_user(user_box, assignment, mode):
     unit = user_box.name()
-    r = user_box.run(["PrivateTmp=yes", assignment], "touch", user_box.data / "ran", mode=mode, options=["-G", "-u", unit])
+    # Their folders lie in a home that they do not have.
+    more = {"env": user_box.env(HOME="/nonexistent")} if "Directory=" in assignment else {}
+    r = user_box.run(["PrivateTmp=yes", assignment], "touch", user_box.data / "ran", mode=mode, options=["-G", "-u", unit], **more)
     assert r.status >= 200, r
     assert assignment.split("=")[0] in r.err and "\n  cause  " in r.err and "\n  id     " in r.err
     assert not (user_box.data / "ran").exists(), "the payload has run"
