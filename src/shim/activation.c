@@ -200,7 +200,8 @@ static int place_given(const struct activation *a, int fds[PLAN_STREAMS], struct
                 if (found < 0)
                         continue;
                 fds[i] = fcntl(found, F_DUPFD_CLOEXEC, 3 + (int)n->room);
-                if (fds[i] < 0)
+                /* Who reads a standard stream waits for it. The flag is the socket's own, so that whoever else holds it waits, too: as with systemd. */
+                if (fds[i] < 0 || fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) & ~O_NONBLOCK) < 0)
                         return error_errno(e, errno, "stdio.failed", "duplicating a socket");
         }
         return 0;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Sockets as standard streams of the services that they start, as inetd gave them."""
 import socket
+import time
 
 import pytest
 
@@ -81,9 +82,11 @@ def test_several_sockets_are_by_name(s):
     front = s.write("front.socket", "[Socket]\nListenDatagram=DATA/front\nFileDescriptorName=front\nService=@two@.service")
     back = s.write("back.socket", "[Socket]\nListenDatagram=DATA/back\nFileDescriptorName=stdin\nService=@two@.service")
     s.write("two.service", "[Unit]\n[Service]\nSockets=@front@.socket @back@.socket\nStandardInput=fd\nStandardError=fd:front\n"
-                           "ExecStart=/bin/sh -c 'dd bs=100 count=1 status=none >DATA/back-got; dd bs=100 count=1 status=none <&2 >DATA/front-got; exec ACT fds stay'")
+                           "ExecStart=/bin/sh -c 'echo waits >DATA/events; dd bs=100 count=1 status=none >DATA/back-got; dd bs=100 count=1 status=none <&2 >DATA/front-got; exec ACT fds stay'")
     s.ok("unit", "start", front, back)
     s.ok("unit", "start", s.name("two"))
+    s.heard("waits")
+    time.sleep(0.1)  # so that it waits for what has not come: a stream that does not block would end here
     connect(s, "back", socket.SOCK_DGRAM).send(b"to the back")
     connect(s, "front", socket.SOCK_DGRAM).send(b"to the front")
     assert s.line().startswith("2 descriptors")
