@@ -152,7 +152,7 @@ def test_what_root_alone_can_have_is_refused(s, line, words):
 # ---- life ----
 
 def test_it_is_started_again_and_stopped_with_what_it_left(s):
-    u = s.up("a", "Restart=always\nRestartSec=10ms\nTimeoutStopSec=5s\nExecStart=ACT child=ignore,apart,stay pid=main stay")
+    u = s.up("a", "Restart=always\nRestartSec=10ms\nTimeoutStopSec=300ms\nExecStart=ACT child=ignore,apart,stay pid=main stay")
     first = s.number("main")
     s.ok("kill", "-s", "KILL", u)
     second = s.number("main")
