@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "os/process.h"
 
-#include <limits.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/mutant.h"
@@ -201,4 +204,20 @@ void process_exec_beside(const char *name, char *const *argv, char *const *envir
                 if (errno != ENOENT)
                         return;
         }
+}
+
+bool process_holds_session(pid_t pid)
+{
+        static const char program[] = "/bulkhead-pam";
+        char path[32], exe[PATH_MAX];
+        struct stat st;
+        (void)snprintf(path, sizeof path, "/proc/%d", (int)pid);
+        if (stat(path, &st) < 0 || st.st_uid != geteuid())
+                return false;
+        (void)snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+        ssize_t n = readlink(path, exe, sizeof exe - 1);
+        if (n < (ssize_t)sizeof program)
+                return false;
+        exe[n] = 0;
+        return text_equal(strrchr(exe, '/'), program);
 }

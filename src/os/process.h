@@ -34,3 +34,8 @@ void process_close_others(const int *kept, size_t count, unsigned first);
 const char *process_namespace_name(uint64_t flag);
 /* Executes another of our programs: from the folder that we were started from, or the libexec folder beside it. Returns only on failure, with errno. */
 void process_exec_beside(const char *name, char *const *argv, char *const *environment);
+/*
+ * Whether it is a bulkhead-pam, which closes a session when its command has ended, with the commands of PAM's modules below it. A payload with our
+ * uid can pass for one: go by it only where that gains nothing.
+ */
+bool process_holds_session(pid_t pid);

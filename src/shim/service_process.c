@@ -120,15 +120,6 @@ int service_read_pid_file(const char *path, pid_t *ret, struct error *e)
         return 1;
 }
 
-/* Who holds the session of a command that has ended is a child of ours for a moment longer. A name proves nothing, but whoever takes it only hides. */
-static bool holds_session(pid_t pid)
-{
-        char path[64];
-        CLEAN_TEXT struct text t = { 0 };
-        (void)snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-        return file_read(AT_FDCWD, path, 64, &t) == 0 && text_equal(t.data, "bulkhead-pam\n");
-}
-
 int service_guess_main(pid_t *ret)
 {
         char path[96];
@@ -140,7 +131,7 @@ int service_guess_main(pid_t *ret)
         char *rest = t.data;
         for (char *word; (word = strsep(&rest, " \n"));) {
                 uint64_t pid;
-                if (text_parse_uint(word, INT_MAX, &pid) < 0 || pid == 0 || holds_session((pid_t)pid))
+                if (text_parse_uint(word, INT_MAX, &pid) < 0 || pid == 0 || process_holds_session((pid_t)pid))
                         continue;
                 if (found)
                         return 0;

@@ -345,7 +345,8 @@ static int signal_children(pid_t pid, pid_t task, int signal, pid_t except, int 
         char *rest = t.data;
         for (char *word; (word = strsep(&rest, " \n"));) {
                 uint64_t child;
-                if (text_parse_uint(word, INT32_MAX, &child) < 0 || child == 0)
+                /* A session is closed, and not ended, when its command has been; who passes for one of it still has to die with the others. */
+                if (text_parse_uint(word, INT32_MAX, &child) < 0 || child == 0 || (signal != SIGKILL && process_holds_session((pid_t)child)))
                         continue;
                 count += signal_children((pid_t)child, (pid_t)child, signal, except, depth + 1);
                 if ((pid_t)child != except)
