@@ -34,7 +34,7 @@ static void add_quoted(struct text *t, const char *s)
         text_add(t, "\"");
 }
 
-/* The prefixes in an order of our own; a program that begins like one cannot be written. */
+/* The prefixes in an order of our own; a program that begins like one cannot be written, nor one called ";": alone it separates, quoted too. */
 static bool write_out(const struct exec_line *l, struct text *t)
 {
         static const char *const prefixes[] = { "-", "@", ":", "+", "!", "!!", "|" };
@@ -45,7 +45,7 @@ static bool write_out(const struct exec_line *l, struct text *t)
         CLEAN_TEXT struct text program = { 0 };
         text_add(&program, t->data);
         text_add(&program, l->program ? l->program : "");
-        if (l->program && strchr("-@:+!|", *l->program))
+        if (l->program && (strchr("-@:+!|", *l->program) || !strcmp(program.data, ";")))
                 return false;
         text_clear(t);
         add_quoted(t, program.data);
