@@ -133,7 +133,9 @@ class Model:
             if rule.kind in CONTENT:
                 continue
             there = self.is_there(rule)
-            if there or rule.path.startswith("/dev/") and rule.path != "/dev/kmsg" or self.is_mount_parent(rule.path):
+            # What is mounted below makes the folders above it; but below what is hidden nothing is mounted.
+            below = rule.kind != "hidden" and self.is_mount_parent(rule.path)
+            if there or rule.path.startswith("/dev/") and rule.path != "/dev/kmsg" or below:
                 continue
             # What has no effect, being hidden or the same as above, need not be there.
             self.unspecified |= bool(self.hidden_above(rule.path)) or self.repeats(rule)
