@@ -36,6 +36,23 @@ int file_read(int dir_fd, const char *path, size_t max, struct text *ret)
         return fd < 0 ? -errno : file_read_descriptor(fd, max, ret);
 }
 
+int file_read_short(int dir_fd, const char *path, size_t max, struct text *ret)
+{
+        char start[4096];
+        CLEAN_FD int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        ssize_t n = fd < 0 ? -1 : read(fd, start, sizeof start);
+        if (n < 0)
+                return -errno;
+        if (n == (ssize_t)sizeof start)
+                return lseek(fd, 0, SEEK_SET) < 0 ? -errno : file_read_descriptor(fd, max, ret);
+        if ((size_t)n > max)
+                return -EFBIG;
+        text_clear(ret);
+        text_add(ret, "");
+        text_add_bytes(ret, start, (size_t)n);
+        return 0;
+}
+
 int file_read_value(int dir_fd, const char *path, struct text *ret)
 {
         char value[1024];

@@ -13,6 +13,8 @@
 int file_read(int dir_fd, const char *path, size_t max, struct text *ret);
 /* The same of a descriptor, such as standard input. */
 int file_read_descriptor(int fd, size_t max, struct text *ret);
+/* As file_read, of a regular file that is mostly short: one that one read does not fill has ended there. */
+int file_read_short(int dir_fd, const char *path, size_t max, struct text *ret);
 /* The same of a kernel file that holds one short value, as most of cgroupfs do: one read gives all of it. */
 int file_read_value(int dir_fd, const char *path, struct text *ret);
 /* Writes all of data to an existing file (procfs, cgroupfs). 0 or -errno. */

@@ -151,7 +151,7 @@ static void overlay_end(int dir_fd, struct run_state *s)
         char phase[16], code[8], result[32];
         int status;
         unsigned long long ended, cpu;
-        if (file_read(dir_fd, "exit", EXIT_RECORD_SIZE, &t) < 0 || !t.data || t.data[0] == ' ' ||
+        if (file_read_short(dir_fd, "exit", EXIT_RECORD_SIZE, &t) < 0 || !t.data || t.data[0] == ' ' ||
             sscanf(t.data, "%15s %7s %d %31s %llu %llu", phase, code, &status, result, &ended, &cpu) != 6)
                 return;
         /* A damaged record says nothing. */
@@ -180,7 +180,7 @@ int run_record_end(int dir_fd, const struct run_state *s)
 int run_load_state(int dir_fd, struct run_state *ret, struct error *e)
 {
         CLEAN_TEXT struct text t = { 0 };
-        int r = file_read(dir_fd, "state.json", STATE_SIZE_MAX, &t);
+        int r = file_read_short(dir_fd, "state.json", STATE_SIZE_MAX, &t);
         if (r < 0)
                 return error_errno(e, r, "state.load", "read state.json");
         CLEAN_RUN_STATE struct run_state s = { 0 };
