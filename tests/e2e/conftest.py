@@ -17,6 +17,8 @@ import time
 
 import pytest
 
+from services import Services, remove_actor
+
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 USER = 65534
@@ -50,6 +52,21 @@ def tools():
         subprocess.run(["gcc", "-O1", "-static", "-o", folder / "probe", HERE / "probe.c"], check=True)
     yield folder
     remove(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_actor():
+    """Built by the first service that needs it."""
+    yield
+    remove_actor()
+
+
+@pytest.fixture
+def s():
+    """Services of root's; modules that want more of them have a fixture of that name."""
+    services = Services()
+    yield services
+    services.close()
 
 
 class Terminal:

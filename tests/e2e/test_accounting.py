@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lifecycle import IS_ROOT, eventually
-from services import Services, remove_actor
+from services import Services
 from test_network_directives import v2_folder
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="needs root")
@@ -18,12 +18,6 @@ SEND = ("import socket, sys\n"
         "    s = socket.socket(family, socket.SOCK_DGRAM); s.bind((host, 0))\n"
         "    for _ in range(count): s.sendto(b'x' * 100, s.getsockname()); s.recv(200)\n")
 IP = ("IPIngressBytes", "IPIngressPackets", "IPEgressBytes", "IPEgressPackets")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def built():
-    yield
-    remove_actor()
 
 
 @pytest.fixture

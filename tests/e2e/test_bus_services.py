@@ -9,7 +9,7 @@ import pytest
 
 from bus_owner import Bus
 from lifecycle import IS_ROOT, eventually
-from services import PATIENCE, Services, remove_actor
+from services import PATIENCE, Services
 
 HERE = pathlib.Path(__file__).resolve().parent
 pytestmark = [pytest.mark.skipif(not IS_ROOT, reason="needs root"), pytest.mark.skipif(not shutil.which("dbus-daemon"), reason="dbus is not installed")]
@@ -30,12 +30,6 @@ class Daemon:
     def end(self):
         self.p.kill()
         self.p.wait()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def the_actor():
-    yield
-    remove_actor()
 
 
 @pytest.fixture

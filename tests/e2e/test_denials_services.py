@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from lifecycle import eventually
-from services import Services, remove_actor
+from services import Services
 
 REPORT = "--report-denials"
 
@@ -27,12 +27,6 @@ def user():
     services = Services(uid=65534)
     yield services
     services.close()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def built():
-    yield
-    remove_actor()
 
 
 def started(s, suffix, service, *options):

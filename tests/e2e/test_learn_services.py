@@ -10,22 +10,9 @@ import pytest
 
 from conftest import binary
 from lifecycle import IS_ROOT, eventually, kill
-from services import Services, remove_actor
+from services import Services
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="needs root")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def built():
-    yield
-    remove_actor()
-
-
-@pytest.fixture
-def s():
-    services = Services()
-    yield services
-    services.close()
 
 
 @pytest.fixture

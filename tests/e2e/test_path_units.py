@@ -7,22 +7,9 @@ import shutil
 import pytest
 
 from lifecycle import IS_ROOT, eventually, kill
-from services import PATIENCE, Services, remove_actor
+from services import PATIENCE, Services
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="needs root")
-
-
-@pytest.fixture
-def s():
-    services = Services()
-    yield services
-    services.close()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def the_actor():
-    yield
-    remove_actor()
 
 
 def watch(s, path, service="ExecStart=ACT say=started stay", unit=""):

@@ -9,17 +9,11 @@ import subprocess
 import pytest
 
 from lifecycle import IS_ROOT, eventually
-from services import Services, remove_actor
+from services import Services
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="needs root, to become somebody else")
 
 USER = 65534
-
-
-@pytest.fixture(scope="module", autouse=True)
-def built():
-    yield
-    remove_actor()
 
 
 @pytest.fixture

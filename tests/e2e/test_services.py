@@ -10,24 +10,11 @@ import time
 import pytest
 
 from lifecycle import IS_ROOT, eventually, kill
-from services import Services, remove_actor
+from services import Services
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="needs root")
 
 SEED = int(os.environ.get("BULKHEAD_TEST_SEED", "1"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def built():
-    yield
-    remove_actor()
-
-
-@pytest.fixture
-def s():
-    services = Services()
-    yield services
-    services.close()
 
 
 @pytest.fixture

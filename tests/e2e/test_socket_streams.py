@@ -6,22 +6,9 @@ import time
 import pytest
 
 from lifecycle import IS_ROOT
-from services import PATIENCE, Services, remove_actor
+from services import PATIENCE
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="needs root")
-
-
-@pytest.fixture
-def s():
-    services = Services()
-    yield services
-    services.close()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def the_actor():
-    yield
-    remove_actor()
 
 
 def connect(s, name="socket", kind=socket.SOCK_STREAM):
