@@ -407,27 +407,10 @@ static void enter_start_pre(struct machine *m)
                 enter_start(m);
 }
 
-/* StartLimitBurst= starts within StartLimitIntervalSec= of the first of them, and no more. */
-static bool is_over_limit(struct machine *m)
-{
-        const struct service *s = m->service;
-        uint64_t at = now(m);
-        if (!s->start_limit_burst || !s->start_limit_usec)
-                return false;
-        if (!m->start_count || at - m->counted_since_usec >= s->start_limit_usec) {
-                m->counted_since_usec = at;
-                m->start_count = 0;
-        }
-        if (m->start_count >= s->start_limit_burst)
-                return true;
-        m->start_count++;
-        return false;
-}
-
 static void begin(struct machine *m)
 {
         int k;
-        if (is_over_limit(m)) {
+        if (!rate_take(&m->starts, now(m), m->service->start_limit_usec, m->service->start_limit_burst)) {
                 m->result = RESULT_START_LIMIT;
                 set_state(m, STATE_FAILED, 0);
                 return;
@@ -437,8 +420,8 @@ static void begin(struct machine *m)
         m->main_known = m->main_alive = m->control_alive = m->ready = m->executed = m->stop_said = m->reload_started = m->reload_ended = false;
         m->started_usec = now(m);
         k = m->ops->open(m->context);
-        if (k == -ECANCELED && m->start_count)
-                m->start_count--; /* what was not to start did not */
+        if (k == -ECANCELED && m->starts.count)
+                m->starts.count--; /* what was not to start did not */
         if (k < 0) {
                 fail(m, k == -ECANCELED ? RESULT_CONDITION : RESULT_RESOURCES);
                 enter_dead(m);
@@ -458,12 +441,6 @@ static void begin(struct machine *m)
 void machine_init(struct machine *m, const struct service *s, const struct machine_ops *ops, void *context)
 {
         *m = (struct machine){ .service = s, .ops = ops, .context = context };
-}
-
-void machine_count_starts(struct machine *m, uint64_t since_usec, unsigned count)
-{
-        m->counted_since_usec = since_usec;
-        m->start_count = count;
 }
 
 bool machine_start(struct machine *m)

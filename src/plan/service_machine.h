@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "base/rate.h"
 #include "plan/service.h"
 
 enum service_state {
@@ -77,14 +78,10 @@ struct machine {
         bool bus_named;      /* Type=dbus: somebody owns the name */
         bool reload_started, reload_ended; /* RELOADING=1 came, and READY=1 after it */
         unsigned restarts;
-        uint64_t counted_since_usec; /* starts are counted */
-        unsigned start_count;
+        struct rate_count starts; /* for the start limit, by its clock; what an earlier machine counted may be put in */
 };
 
 void machine_init(struct machine *m, const struct service *s, const struct machine_ops *ops, void *context);
-
-/* What the start limit has counted so far: starts since a time of its clock; 0: none. */
-void machine_count_starts(struct machine *m, uint64_t since_usec, unsigned count);
 
 /* What is asked of it. Whether that is possible in the state that it is in. */
 bool machine_start(struct machine *m);

@@ -11,10 +11,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "shim/state.h"
 
 enum { STALL_MS = 10000 };
 
@@ -27,9 +27,7 @@ static unsigned char message[1 + WIRE_PAYLOAD_MAX];
 
 uint64_t hub_now_ms(void)
 {
-        struct timespec t;
-        (void)clock_gettime(CLOCK_BOOTTIME, &t);
-        return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+        return state_boot_usec() / 1000;
 }
 
 /* ---- sources ---- */

@@ -161,7 +161,7 @@ static int set_up(struct path *k, struct error *e)
                 r = path_watch_open(&k->watch, e);
         if (r < 0)
                 return r;
-        k->limit = (struct trigger_limit){ .interval_ms = k->unit.trigger_limit_interval_usec / 1000, .burst = (uint64_t)k->unit.trigger_limit_burst };
+        k->limit = (struct trigger_limit){ .interval_usec = k->unit.trigger_limit_interval_usec, .burst = (uint64_t)k->unit.trigger_limit_burst };
         make_folders(k);
         k->was_there = xalloc(k->unit.count, sizeof *k->was_there);
         for (size_t i = 0; i < k->unit.count; i++)

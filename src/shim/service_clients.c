@@ -85,7 +85,7 @@ static void on_restart(struct supervisor *s, unsigned client, const struct wire_
 static void on_reset(struct supervisor *s, unsigned client)
 {
         int32_t done = 0;
-        machine_count_starts(&s->machine, 0, 0);
+        s->machine.starts = (struct rate_count){ 0 };
         s->machine.restarts = 0;
         s->saves = true;
         start_count_forget(s->run.dir_fd);

@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/exit_status.h"
@@ -16,10 +15,8 @@
 
 uint64_t service_now_usec(void *context)
 {
-        struct timespec t;
         (void)context;
-        (void)clock_gettime(CLOCK_BOOTTIME, &t);
-        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+        return state_boot_usec();
 }
 
 /* ---- activation ---- */
@@ -67,8 +64,8 @@ static int op_open(void *context)
         s->error = (struct error){ 0 };
         s->main_exit = (struct process_exit){ 0 };
         int r = activation_read(&s->activation, &s->service, &e);
-        if (r != -ECANCELED && s->machine.start_count)
-                (void)start_count_save(s->run.dir_fd, &(struct start_count){ s->machine.counted_since_usec, s->machine.start_count });
+        if (r != -ECANCELED && s->machine.starts.count)
+                (void)start_count_save(s->run.dir_fd, &s->machine.starts);
         s->activation.outlives = s->service.kill_mode == KILL_MODE_NONE;
         if (r == 0)
                 r = activation_open(&s->activation, &s->service, &e);

@@ -377,11 +377,11 @@ static void close_others(const struct service_options *o)
 /* Where starts were counted before, the limit must be known before the first; what cannot be read the start itself will say. */
 static void take_starts(struct supervisor *s)
 {
-        struct start_count c;
+        struct rate_count c;
         start_count_load(s->run.dir_fd, &c);
         if (!c.count || activation_read_life(&s->activation, &s->service, NULL) < 0)
                 return;
-        machine_count_starts(&s->machine, c.since_usec, c.count);
+        s->machine.starts = c;
 }
 
 int service_supervise(const struct service_options *o, struct error *e)

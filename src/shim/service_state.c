@@ -24,7 +24,7 @@ void service_describe_failure(struct supervisor *s)
         const char *what = x.code == EXIT_CODE_EXITED ? exit_status_name(x.status) : x.code ? signal_name(x.status, buffer) : NULL;
         if (s->machine.result == RESULT_START_LIMIT) {
                 s->error = (struct error){ 0 };
-                (void)start_limit_error(&s->error, s->run.unit, s->machine.start_count, s->service.start_limit_usec);
+                (void)start_limit_error(&s->error, s->run.unit, s->machine.starts.count, s->service.start_limit_usec);
         }
         if (s->error.id[0])
                 return;

@@ -382,7 +382,7 @@ static int set_up(struct socket_shim *k, struct error *e)
         int r = socket_unit_parse(&k->t.file, &k->t.name, &k->t.facts.facts, k->t.o.lenient, &k->t.notes, &k->unit, e);
         if (r == 0)
                 r = resolve(&k->unit, e);
-        k->limit = (struct trigger_limit){ .interval_ms = k->unit.trigger_limit_interval_usec / 1000, .burst = (uint64_t)k->unit.trigger_limit_burst };
+        k->limit = (struct trigger_limit){ .interval_usec = k->unit.trigger_limit_interval_usec, .burst = (uint64_t)k->unit.trigger_limit_burst };
         if (r == 0)
                 r = socket_command_open(&k->command, &k->t, &k->unit, e);
         if (r < 0)

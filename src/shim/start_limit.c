@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "os/file.h"
@@ -26,27 +25,20 @@ static int read_boot_id(char ret[BOOT_ID_SIZE + 1])
         return r;
 }
 
-static uint64_t now_usec(void)
-{
-        struct timespec t;
-        (void)clock_gettime(CLOCK_BOOTTIME, &t);
-        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-void start_count_load(int dir_fd, struct start_count *ret)
+void start_count_load(int dir_fd, struct rate_count *ret)
 {
         CLEAN_TEXT struct text t = { 0 };
         char boot[BOOT_ID_SIZE + 1], mine[BOOT_ID_SIZE + 1];
         unsigned long long since;
         unsigned count;
-        *ret = (struct start_count){ 0 };
+        *ret = (struct rate_count){ 0 };
         if (file_read(dir_fd, name, LINE_MAX_SIZE, &t) < 0 || !t.length || sscanf(t.data, "%36s %20llu %9u", boot, &since, &count) != 3)
                 return;
-        if (read_boot_id(mine) == 0 && text_equal(boot, mine) && since <= now_usec())
-                *ret = (struct start_count){ since, count };
+        if (read_boot_id(mine) == 0 && text_equal(boot, mine) && since <= state_boot_usec())
+                *ret = (struct rate_count){ since, count };
 }
 
-int start_count_save(int dir_fd, const struct start_count *c)
+int start_count_save(int dir_fd, const struct rate_count *c)
 {
         char boot[BOOT_ID_SIZE + 1], line[LINE_MAX_SIZE];
         int r = read_boot_id(boot);
@@ -101,16 +93,12 @@ int start_limit_error(struct error *e, const char *unit, unsigned count, uint64_
 
 int start_limit_count(int dir_fd, const char *unit, const struct start_limit *l, struct error *e)
 {
-        struct start_count c;
-        const uint64_t now = now_usec();
+        struct rate_count c;
         if (!l->burst || !l->interval_usec)
                 return 0;
         start_count_load(dir_fd, &c);
-        if (!c.count || now - c.since_usec >= l->interval_usec)
-                c = (struct start_count){ .since_usec = now };
-        if (c.count >= (uint64_t)l->burst)
+        if (!rate_take(&c, state_boot_usec(), l->interval_usec, (uint64_t)l->burst))
                 return start_limit_error(e, unit, c.count, l->interval_usec);
-        c.count++;
         int r = start_count_save(dir_fd, &c);
         return r < 0 ? error_errno(e, r, "state.save", "counting the start of %s", unit) : 0;
 }

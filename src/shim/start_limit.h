@@ -7,17 +7,13 @@
 
 #include <stdint.h>
 
+#include "base/rate.h"
 #include "plan/unit_section.h"
 
 /* Of [Unit], where no reader of the kind has it. */
 struct start_limit {
         uint64_t interval_usec; /* either 0: no limit */
         int64_t burst;
-};
-
-struct start_count {
-        uint64_t since_usec; /* CLOCK_BOOTTIME */
-        unsigned count;
 };
 
 /* Reads StartLimitIntervalSec= and StartLimitBurst=, and refuses actions other than none. Ids: "directive.value", "directive.unsupported". */
@@ -27,9 +23,9 @@ int start_limit_count(int dir_fd, const char *unit, const struct start_limit *l,
 /* Says so. Returns -EBUSY. */
 int start_limit_error(struct error *e, const char *unit, unsigned count, uint64_t interval_usec);
 
-/* Nothing is counted where there is no such file, a damaged one, or one of another boot. */
-void start_count_load(int dir_fd, struct start_count *ret);
-int start_count_save(int dir_fd, const struct start_count *c);
+/* By state_boot_usec. Nothing is counted where there is no such file, a damaged one, or one of another boot. */
+void start_count_load(int dir_fd, struct rate_count *ret);
+int start_count_save(int dir_fd, const struct rate_count *c);
 void start_count_forget(int dir_fd);
 /* Of a run that has ended, whose lock the caller holds: a failure counts no longer as one, and no start is counted. 0 or -errno. */
 int run_reset_failed(int dir_fd);

@@ -16,11 +16,21 @@
 
 enum { EXIT_RECORD_SIZE = 512 };
 
-uint64_t state_now_usec(void)
+static uint64_t clock_usec(clockid_t clock)
 {
         struct timespec t;
-        (void)clock_gettime(CLOCK_REALTIME, &t);
+        (void)clock_gettime(clock, &t);
         return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t state_now_usec(void)
+{
+        return clock_usec(CLOCK_REALTIME);
+}
+
+uint64_t state_boot_usec(void)
+{
+        return clock_usec(CLOCK_BOOTTIME);
 }
 
 static bool is_alnum(char c)

@@ -104,3 +104,5 @@ int runs_prune(int root_fd);
 
 /* Microseconds of the real-time clock. */
 uint64_t state_now_usec(void);
+/* Since the boot, while the machine sleeps, too. */
+uint64_t state_boot_usec(void);

@@ -178,14 +178,7 @@ int trigger_open(struct trigger *t, const struct service_options *o, enum unit_t
 
 bool trigger_is_over_limit(struct trigger_limit *l)
 {
-        const uint64_t now = hub_now_ms();
-        if (!l->burst || !l->interval_ms)
-                return false;
-        if (!l->count || now - l->from_ms >= l->interval_ms) {
-                l->from_ms = now;
-                l->count = 0;
-        }
-        return ++l->count > l->burst;
+        return !rate_take(&l->count, state_boot_usec(), l->interval_usec, l->burst);
 }
 
 int trigger_launch(struct trigger *t, const char *unit, const int *fds, unsigned count, const char *names, const char *variables)

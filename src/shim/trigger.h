@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/rate.h"
 #include "plan/unit_file.h"
 #include "plan/unit_name.h"
 #include "shim/facts.h"
@@ -41,8 +42,8 @@ struct trigger {
 
 /* So many starts in so short a time mean that what is started does not take what comes. */
 struct trigger_limit {
-        uint64_t interval_ms, burst; /* either 0: no limit */
-        uint64_t from_ms, count;
+        uint64_t interval_usec, burst; /* either 0: no limit */
+        struct rate_count count;
 };
 bool trigger_is_over_limit(struct trigger_limit *l);
 

@@ -5,17 +5,9 @@ import os
 import pytest
 
 from lifecycle import IS_ROOT
-from services import Services, remove_actor
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="needs root")
 
-
-@pytest.fixture
-def s():
-    services = Services()
-    yield services
-    services.close()
-    remove_actor()
 
 def private_dirty(pid):
     with open(f"/proc/{pid}/smaps_rollup") as f:
