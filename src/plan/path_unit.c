@@ -79,17 +79,6 @@ static const struct section_row rows[] = {
         { "TriggerLimitBurst", section_number, offsetof(struct path_unit, trigger_limit_burst), 0, UINT32_MAX, NULL },
 };
 
-/* A service of the same name, unless another unit is named. */
-static int check_unit(struct path_unit *p, const struct unit_name *name, struct error *e)
-{
-        CLEAN_UNIT_NAME struct unit_name n = { 0 };
-        if (!p->unit)
-                p->unit = xprintf("%s%s%s.service", name->prefix, name->instance ? "@" : "", name->instance ? name->instance : "");
-        if (unit_name_parse(p->unit, &n, NULL) < 0 || n.type == UNIT_PATH || unit_name_is_template(&n))
-                return error_set(e, EINVAL, "path.unit", "Unit=%.80s is no unit that a path can activate", p->unit);
-        return 0;
-}
-
 static const struct path_unit defaults = { .directory_mode = 0755, .trigger_limit_interval_usec = 2000000, .trigger_limit_burst = 200 };
 
 int path_unit_parse(const struct unit_file *f, const struct unit_name *name, const struct facts *facts, bool lenient, struct strings *notes,
@@ -98,8 +87,8 @@ int path_unit_parse(const struct unit_file *f, const struct unit_name *name, con
         CLEAN_PATH_UNIT struct path_unit p = defaults;
         const struct section_reading r = { &p, &defaults, facts, NULL };
         int k = section_read(f, "Path", rows, ELEMENTS(rows), &r, lenient, notes, e);
-        if (k == 0)
-                k = check_unit(&p, name, e);
+        if (k == 0 && !unit_name_activated(name, &p.unit))
+                k = error_set(e, EINVAL, "path.unit", "Unit=%.80s is no unit that a path can activate", p.unit);
         if (k == 0 && !p.count)
                 k = error_set(e, EINVAL, "path.empty", "it watches nothing: PathExists= or one of its siblings is missing");
         if (k < 0)

@@ -65,17 +65,6 @@ static const struct section_row rows[] = {
         { "Unit", section_text, offsetof(struct timer_unit, unit), 0, 0, NULL },
 };
 
-/* A service of the same name, unless another unit is named. */
-static int check_unit(struct timer_unit *t, const struct unit_name *name, struct error *e)
-{
-        CLEAN_UNIT_NAME struct unit_name n = { 0 };
-        if (!t->unit)
-                t->unit = xprintf("%s%s%s.service", name->prefix, name->instance ? "@" : "", name->instance ? name->instance : "");
-        if (unit_name_parse(t->unit, &n, NULL) < 0 || n.type == UNIT_TIMER || unit_name_is_template(&n))
-                return error_set(e, EINVAL, "timer.unit", "Unit=%.80s is no unit that a timer can activate", t->unit);
-        return 0;
-}
-
 static const struct timer_unit defaults = { .accuracy_usec = 60000000, .remain_after_elapse = true };
 
 int timer_unit_parse(const struct unit_file *f, const struct unit_name *name, const struct facts *facts, const struct zone_source *zones, bool lenient,
@@ -85,8 +74,8 @@ int timer_unit_parse(const struct unit_file *f, const struct unit_name *name, co
         /* The source is only read. */
         const struct section_reading r = { &t, &defaults, facts, (void *)(uintptr_t)zones };
         int k = section_read(f, "Timer", rows, ELEMENTS(rows), &r, lenient, notes, e);
-        if (k == 0)
-                k = check_unit(&t, name, e);
+        if (k == 0 && !unit_name_activated(name, &t.unit))
+                k = error_set(e, EINVAL, "timer.unit", "Unit=%.80s is no unit that a timer can activate", t.unit);
         if (k == 0 && !t.count && !t.on_clock_change && !t.on_timezone_change)
                 k = error_set(e, EINVAL, "timer.empty", "the timer has no expression, so that it would never elapse");
         if (k < 0)

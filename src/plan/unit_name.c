@@ -179,3 +179,11 @@ int unit_unescape_path(const char *s, char **ret)
         *ret = TAKE_PTR(absolute);
         return 0;
 }
+
+bool unit_name_activated(const struct unit_name *of, char **unit)
+{
+        CLEAN_UNIT_NAME struct unit_name n = { 0 };
+        if (!*unit)
+                *unit = xprintf("%s%s%s.service", of->prefix, of->instance ? "@" : "", of->instance ? of->instance : "");
+        return unit_name_parse(*unit, &n, NULL) == 0 && n.type != of->type && !unit_name_is_template(&n);
+}

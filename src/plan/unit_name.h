@@ -31,6 +31,11 @@ static inline bool unit_name_is_template(const struct unit_name *n)
 {
         return n->instance && !*n->instance;
 }
+/*
+ * What a timer or path of that name activates: *unit, or where that is NULL the service of the same name, which is then put there. False: it is none
+ * that can be activated, such as one of its own kind or a template.
+ */
+bool unit_name_activated(const struct unit_name *of, char **unit);
 static inline bool unit_name_is_instance(const struct unit_name *n)
 {
         return n->instance && *n->instance;
