@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Holds a session of PAM (sandbox/pam_wire.h).  The one program that is linked dynamically: PAM's modules are shared objects, and run with our rights,
+ * Holds a session of PAM (os/pam_wire.h).  The one program that is linked dynamically: PAM's modules are shared objects, and run with our rights,
  * which are those of the caller.  It ends with the process that the session is for, and lets no signal end it before.
  */
 #include <poll.h>
@@ -14,59 +14,16 @@
 
 #include "base/text.h"
 #include "os/descriptor.h"
-#include "os/file.h"
-#include "sandbox/pam_wire.h"
-
-static int send_message(const struct text *t)
-{
-        uint32_t size = (uint32_t)t->length;
-        if (t->length > PAM_MESSAGE_MAX)
-                return -E2BIG;
-        int r = file_write_all(PAM_SOCKET, &size, sizeof size);
-        return r < 0 ? r : file_write_all(PAM_SOCKET, t->data, t->length);
-}
-
-static void add(struct text *t, const char *s)
-{
-        text_add_bytes(t, s, strlen(s) + 1);
-}
+#include "os/pam_wire.h"
 
 static int refuse(const char *what, const char *why)
 {
         CLEAN_TEXT struct text t = { 0 };
-        add(&t, "error");
-        add(&t, what);
-        add(&t, why);
-        (void)send_message(&t);
+        pam_wire_add(&t, "error");
+        pam_wire_add(&t, what);
+        pam_wire_add(&t, why);
+        (void)pam_wire_send(PAM_SOCKET, &t);
         return EXIT_FAILURE;
-}
-
-static int read_all(void *data, size_t size)
-{
-        char *p = data;
-        while (size) {
-                ssize_t n = read(PAM_SOCKET, p, size);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return -ENODATA;
-                p += n;
-                size -= (size_t)n;
-        }
-        return 0;
-}
-
-static int read_request(struct strings *ret)
-{
-        uint32_t size;
-        if (read_all(&size, sizeof size) < 0 || size == 0 || size > PAM_MESSAGE_MAX)
-                return -EBADMSG;
-        CLEAN_FREE char *data = xalloc(size, 1);
-        if (read_all(data, size) < 0 || data[size - 1])
-                return -EBADMSG;
-        for (const char *p = data; p < data + size; p += strlen(p) + 1)
-                strings_add(ret, p);
-        return ret->count < 3 ? -EBADMSG : 0;
 }
 
 /* ---- PAM ---- */
@@ -143,12 +100,12 @@ static void add_limits(struct text *t, const struct rlimit before[RLIM_NLIMITS])
 {
         struct rlimit now[RLIM_NLIMITS];
         read_limits(now);
-        add(t, "");
+        pam_wire_add(t, "");
         for (int i = 0; i < RLIM_NLIMITS; i++) {
                 if (now[i].rlim_cur == before[i].rlim_cur && now[i].rlim_max == before[i].rlim_max)
                         continue;
                 CLEAN_FREE char *line = xprintf("limit %d %llu %llu", i, (unsigned long long)now[i].rlim_cur, (unsigned long long)now[i].rlim_max);
-                add(t, line);
+                pam_wire_add(t, line);
         }
 }
 
@@ -156,15 +113,15 @@ static int answer(struct session *s, const struct rlimit before[RLIM_NLIMITS])
 {
         CLEAN_TEXT struct text t = { 0 };
         char **environment = pam_getenvlist(s->pam);
-        add(&t, "ok");
+        pam_wire_add(&t, "ok");
         for (char **p = environment; p && *p; p++) {
                 if (**p)
-                        add(&t, *p);
+                        pam_wire_add(&t, *p);
                 free(*p);
         }
         free(environment);
         add_limits(&t, before);
-        return send_message(&t);
+        return pam_wire_send(PAM_SOCKET, &t);
 }
 
 /* Until the process has ended, or until we know that there will be none. */
@@ -199,7 +156,7 @@ int main(void)
         for (size_t i = 0; i < ELEMENTS(kept_out); i++)
                 (void)sigaction(kept_out[i], &staying, NULL);
         read_limits(before);
-        if (read_request(&request) < 0)
+        if (pam_wire_receive(PAM_SOCKET, &request) < 0 || request.count < 3)
                 return EXIT_FAILURE;
         if (begin(&s, &request, &step) != PAM_SUCCESS)
                 return refuse(step, s.pam ? pam_strerror(s.pam, s.last) : "it does not start");

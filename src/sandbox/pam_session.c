@@ -12,10 +12,10 @@
 #include "base/exit_status.h"
 #include "os/descriptor.h"
 #include "os/file.h"
+#include "os/pam_wire.h"
 #include "os/process.h"
 #include "sandbox/child.h"
 #include "sandbox/environment.h"
-#include "sandbox/pam_wire.h"
 
 enum { PATIENCE_S = 90 };
 
@@ -78,65 +78,15 @@ static int start_child(int fd)
 
 /* ---- talking ---- */
 
-static int send_message(int fd, const struct text *t)
-{
-        uint32_t size = (uint32_t)t->length;
-        if (t->length > PAM_MESSAGE_MAX)
-                return -E2BIG;
-        struct iovec parts[] = { { &size, sizeof size }, { t->data, t->length } };
-        const struct msghdr h = { .msg_iov = parts, .msg_iovlen = ELEMENTS(parts) };
-        ssize_t n = sendmsg(fd, &h, MSG_NOSIGNAL);
-        return n < 0 ? -errno : (size_t)n == sizeof size + t->length ? 0 : -EMSGSIZE;
-}
-
-static int receive_all(int fd, void *data, size_t size)
-{
-        char *p = data;
-        while (size) {
-                ssize_t n = recv(fd, p, size, 0);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? errno == EAGAIN ? -ETIMEDOUT : -errno : -ENODATA;
-                p += n;
-                size -= (size_t)n;
-        }
-        return 0;
-}
-
-static int receive_message(int fd, struct strings *ret)
-{
-        uint32_t size;
-        int r = receive_all(fd, &size, sizeof size);
-        if (r < 0)
-                return r;
-        if (size == 0 || size > PAM_MESSAGE_MAX)
-                return -EBADMSG;
-        CLEAN_FREE char *data = xalloc(size, 1);
-        r = receive_all(fd, data, size);
-        if (r < 0)
-                return r;
-        if (data[size - 1])
-                return -EBADMSG;
-        for (const char *p = data; p < data + size; p += strlen(p) + 1)
-                strings_add(ret, p);
-        return 0;
-}
-
-static void add(struct text *t, const char *s)
-{
-        text_add_bytes(t, s, strlen(s) + 1);
-}
-
 static int ask(int fd, const struct sandbox *s, const struct plan *p, const struct strings *environment)
 {
         CLEAN_TEXT struct text t = { 0 };
-        add(&t, p->pam_name);
-        add(&t, s->account.name ? s->account.name : "");
-        add(&t, p->process.tty.path && p->process.streams[0].kind == PLAN_STREAM_TTY ? p->process.tty.path : "");
+        pam_wire_add(&t, p->pam_name);
+        pam_wire_add(&t, s->account.name ? s->account.name : "");
+        pam_wire_add(&t, p->process.tty.path && p->process.streams[0].kind == PLAN_STREAM_TTY ? p->process.tty.path : "");
         for (size_t i = 0; i < environment->count; i++)
-                add(&t, environment->items[i]);
-        return send_message(fd, &t);
+                pam_wire_add(&t, environment->items[i]);
+        return pam_wire_send(fd, &t);
 }
 
 /* ---- what it made ---- */
@@ -182,7 +132,7 @@ static int open_session(struct sandbox *s, struct strings *environment, bool alo
         if (r == 0)
                 r = ask(ours, s, p, environment);
         if (r == 0)
-                r = receive_message(ours, &answer);
+                r = pam_wire_receive(ours, &answer);
         if (r < 0) {
                 error_errno(e, r, "pam.failed", "opening the session %s by bulkhead-pam", p->pam_name);
                 error_hint(e, "bulkhead-pam is a program of its own, beside this one or in libexec/bulkhead");

@@ -10,4 +10,13 @@
  */
 #pragma once
 
+#include "base/text.h"
+
 enum { PAM_MESSAGE_MAX = 1 << 20, PAM_SOCKET = 3 };
+
+/* A text, with its NUL, at the end of a message. */
+void pam_wire_add(struct text *message, const char *s);
+/* 0, -E2BIG above the limit, or -errno; never SIGPIPE. */
+int pam_wire_send(int fd, const struct text *message);
+/* The texts of the next message. 0, -EBADMSG for what is none, -ENODATA at the end, -ETIMEDOUT where the socket has a timeout, or -errno. */
+int pam_wire_receive(int fd, struct strings *ret);
