@@ -81,6 +81,11 @@ void group_spec_done(struct group_spec *s);
 int group_spec_read(const struct json_place *at, void *into, struct error *e);
 /* The document in InfraKit's form of a reply: {"ID","Properties":{Allocation with LogicalIDs null..., Updating...}} plus our members. */
 void group_spec_format(struct text *t, const struct group_spec *s);
+/* The same document with another size, or with the Instance and Flavor of another; text and hash are made anew. */
+void group_spec_set_size(struct group_spec *s, uint32_t size);
+void group_spec_set_configuration(struct group_spec *s, const struct group_spec *from);
+/* How many there are to be: the size, or the number of logical ids. */
+uint32_t group_spec_count(const struct group_spec *s);
 
 /*
  * InfraKit's hash of a configuration: base32, lower case, of the SHA-1 over the pretty form of Instance and that of Flavor, sorted by
