@@ -34,8 +34,8 @@ struct store;
 
 enum { STORE_HISTORY = 10, STORE_EVENTS = 100000, STORE_LEASE_S = 10, STORE_LEASE_MIN_S = 2, STORE_LEASE_MAX_S = 600 };
 #define STORE_EVENT_AGE_USEC (30ULL * 86400 * 1000000)
-/* Of a document, and of a planner's state; etcd takes less in one request unless it is told otherwise. */
-enum { STORE_TEXT_MAX = 8 << 20, STORE_ID_MAX = 128 };
+/* Of a document, and of a planner's state (etcd takes less in one request unless it is told otherwise); of each word of a log, cut there. */
+enum { STORE_TEXT_MAX = 8 << 20, STORE_ID_MAX = 255, STORE_WORDS_MAX = 8192 };
 
 /* A group as it was written last. */
 struct store_group {
@@ -110,7 +110,7 @@ struct store_listener {
 struct store_options {
         /*
          * Where: "/path/state.db" or "sqlite:///path/state.db"; "etcd://HOST:PORT[,HOST:PORT...][/PREFIX]", or etcds:// with TLS.
-         * HOST is an address or a name. Without TLS only loopback is taken, unless plain is set.
+         * HOST is an address or "localhost"; with TLS a name too. Without TLS only loopback is taken, unless plain is set.
          */
         const char *where;
         const char *name;    /* of this controller among others; NULL: host name and pid */
@@ -164,7 +164,7 @@ void batch_state(struct store_batch *b, const char *group, const char *state); /
 void batch_flags(struct store_batch *b, const char *group, uint32_t flags);
 /* The group with its history. Its events stay. */
 void batch_forget(struct store_batch *b, const char *group);
-/* sequence is not looked at. */
+/* Both logs: sequence is not looked at; group, id, reason and message may be NULL, the others not. */
 void batch_event(struct store_batch *b, const struct store_event *event);
 void batch_audit(struct store_batch *b, const struct store_audit *audit);
 
