@@ -16,6 +16,37 @@ static int parse(const char *text, struct json_document *d, struct error *e)
         return json_parse("t.json", text, strlen(text), d, e);
 }
 
+static void a_value_is_written_without_blanks_and_reads_as_the_same(void **state)
+{
+        (void)state;
+        static const char *const rows[][2] = {
+                { " { \"a\" : [ 1 , 2.50e3, -0 ] , \"b\" : { } , \"c\":null } ", "{\"a\":[1,2.50e3,-0],\"b\":{},\"c\":null}" },
+                { "[true,false,\"\\u00e9\\n\\\"\\u0000x\\u0000\"]", "[true,false,\"\xc3\xa9\\u000a\\\"\\u0000x\\u0000\"]" },
+                { "9223372036854775807", "9223372036854775807" },
+        };
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                CLEAN_JSON struct json_document d = { 0 }, again = { 0 };
+                CLEAN_TEXT struct text t = { 0 };
+                assert_int_equal(parse(rows[i][0], &d, NULL), 0);
+                json_add(&t, d.nodes);
+                assert_string_equal(t.data, rows[i][1]);
+                assert_int_equal(parse(t.data, &again, NULL), 0);
+                assert_int_equal(again.count, d.count);
+        }
+}
+
+static void a_member_is_found_by_its_name_and_null_is_none(void **state)
+{
+        (void)state;
+        CLEAN_JSON struct json_document d = { 0 };
+        assert_int_equal(parse("{\"ab\":[{}],\"a\":7,\"n\":null}", &d, NULL), 0);
+        assert_int_equal(json_member(d.nodes, "a")->type, JSON_NUMBER);
+        assert_int_equal(json_member(d.nodes, "ab")->type, JSON_ARRAY);
+        assert_null(json_member(d.nodes, "n"));
+        assert_null(json_member(d.nodes, "abc"));
+        assert_null(json_member(json_member(d.nodes, "a"), "a"));
+}
+
 /* ---- syntax ---- */
 
 static void a_document_that_is_json_is_taken(void **state)
@@ -385,6 +416,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_document_that_is_json_is_taken),
+                cmocka_unit_test(a_value_is_written_without_blanks_and_reads_as_the_same),
+                cmocka_unit_test(a_member_is_found_by_its_name_and_null_is_none),
                 cmocka_unit_test(a_document_that_is_not_json_is_refused_with_the_place),
                 cmocka_unit_test(a_nul_byte_is_refused),
                 cmocka_unit_test(nesting_has_an_end),
