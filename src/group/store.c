@@ -251,7 +251,7 @@ static int check_batch(const struct store_batch *b, struct error *e)
 
 /* ---- one of them ---- */
 
-int store_open(struct event_loop *loop, const struct store_options *o, struct store_listener *listener, struct store **ret, struct error *e)
+int store_open(struct loop *loop, const struct store_options *o, struct store_listener *listener, struct store **ret, struct error *e)
 {
         CLEAN_STORE_ADDRESS struct store_address a = { 0 };
         struct store *s = NULL;
@@ -319,10 +319,10 @@ void store_history(struct store *s, const char *group, store_history_done done, 
 
 void store_events(struct store *s, uint64_t from, const char *group, size_t max, store_log_read done, void *self)
 {
-        s->backend->events(s, from, group, max < STORE_READ_MAX ? max : STORE_READ_MAX, done, self);
+        s->backend->events(s, from < INT64_MAX ? from : INT64_MAX, group, max < STORE_READ_MAX ? max : STORE_READ_MAX, done, self);
 }
 
 void store_audits(struct store *s, uint64_t from, size_t max, store_log_read done, void *self)
 {
-        s->backend->audits(s, from, max < STORE_READ_MAX ? max : STORE_READ_MAX, done, self);
+        s->backend->audits(s, from < INT64_MAX ? from : INT64_MAX, max < STORE_READ_MAX ? max : STORE_READ_MAX, done, self);
 }

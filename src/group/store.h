@@ -29,7 +29,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-struct event_loop;
+struct loop;
 struct store;
 
 enum { STORE_HISTORY = 10, STORE_EVENTS = 100000, STORE_LEASE_S = 10, STORE_LEASE_MIN_S = 2, STORE_LEASE_MAX_S = 600 };
@@ -129,7 +129,7 @@ struct store_options {
  * Ids: "store.address", "store.folder", "store.busy" (another controller has it), "store.version" (a newer one's),
  * "store.damaged", "store.refused". 0 or -errno.
  */
-int store_open(struct event_loop *loop, const struct store_options *o, struct store_listener *listener, struct store **ret, struct error *e);
+int store_open(struct loop *loop, const struct store_options *o, struct store_listener *listener, struct store **ret, struct error *e);
 int store_start(struct store *s, struct error *e);
 typedef void (*store_done)(void *self, const struct error *e); /* e: NULL when it is well */
 /* Writes what is in hand, gives up leading, and calls done. lost is not called. */

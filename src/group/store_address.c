@@ -2,6 +2,7 @@
 #include "group/store_address.h"
 
 #include <arpa/inet.h>
+#include <stdarg.h>
 #include <string.h>
 
 void store_address_done(struct store_address *a)

@@ -42,7 +42,7 @@ struct store {
 };
 
 int store_sqlite_open(const struct store_options *o, const struct store_address *a, struct store **ret, struct error *e);
-int store_etcd_open(struct event_loop *loop, const struct store_options *o, const struct store_address *a, struct store **ret, struct error *e);
+int store_etcd_open(struct loop *loop, const struct store_options *o, const struct store_address *a, struct store **ret, struct error *e);
 
 void store_event_done(struct store_event *v);
 void store_audit_done(struct store_audit *a);

@@ -6,9 +6,9 @@
 
 #include "group/store_internal.h"
 
-enum { SQLITE_SCHEMA = 1, SQLITE_APPLICATION = 0x42684764 /* "BhGd": so that file(1) and we know it */ };
+enum { STORE_SCHEMA = 1, STORE_APPLICATION = 0x42684764 /* "BhGd": so that file(1) and we know it */ };
 
-/* Statements that are prepared once; the texts stand in store_sqlite.c. */
+/* Statements that are prepared once; the texts stand in store_sqlite_open.c. */
 enum statement {
         SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK, SQL_SOON, SQL_SURE,
         SQL_NEW_GROUP, SQL_REVISION_OF, SQL_SET_REVISION, SQL_ADD_REVISION, SQL_DOCUMENT, SQL_TRIM, SQL_STATE, SQL_FLAGS, SQL_FORGET,
@@ -35,6 +35,11 @@ void sqlite_bind_words(sqlite3_stmt *st, int *at, const char *text);
 sqlite3_stmt *sqlite_use(struct store_sqlite *s, enum statement which);
 /* One row, or the end: SQLITE_ROW, SQLITE_DONE; else an error. Who stopped before the end resets. */
 int sqlite_failed(struct store_sqlite *s, const char *doing, struct error *e);
+
+/* store_sqlite_open.c. After a failure of sqlite_open, too, sqlite_close takes everything away, s as well. */
+int sqlite_open(struct store_sqlite *s, const char *path, struct error *e);
+void sqlite_close(struct store *base);
+int sqlite_read_bounds(struct store_sqlite *s, struct error *e);
 
 /* Readers (store_sqlite_read.c). */
 int sqlite_read_groups(struct store_sqlite *s, struct store_groups *ret, struct error *e);
