@@ -24,7 +24,8 @@ struct local {
         pthread_cond_t changed; /* of phases, and of who is there */
         struct local_instance **items;
         size_t count, room;
-        size_t cleaning; /* threads that clean up */
+        struct local_instance *leaving; /* that are gone, and that the loop has yet to free */
+        size_t cleaning;                /* threads that clean up */
 };
 
 /* ---- the table; with the lock held ---- */
@@ -93,8 +94,11 @@ static void watch_now(struct loop_job *j)
                 (void)loop_watch(i->local->loop, &i->source, EPOLLIN);
 }
 
+/* On the loop's thread. */
 static void free_instance(struct local_instance *i)
 {
+        if (i->source.watched)
+                loop_forget(i->local->loop, &i->source);
         (void)fd_close(i->source.fd);
         instance_done(&i->instance);
         free(i->folder);
@@ -104,8 +108,13 @@ static void free_instance(struct local_instance *i)
 static void gone_now(struct loop_job *j)
 {
         struct local_instance *i = LOOP_OWNER(j, struct local_instance, gone);
-        if (i->source.watched)
-                loop_forget(i->local->loop, &i->source);
+        struct local *l = i->local;
+        enter(l);
+        struct local_instance **at = &l->leaving;
+        while (*at != i)
+                at = &(*at)->next;
+        *at = i->next;
+        leave(l);
         free_instance(i);
 }
 
@@ -140,6 +149,8 @@ static void forget(struct local_instance *i)
         (void)file_remove_tree(l->dir_fd, i->instance.id);
         enter(l);
         drop(l, i);
+        i->next = l->leaving;
+        l->leaving = i;
         loop_hand_over(l->loop, &i->gone);
         leave(l);
 }
@@ -482,11 +493,11 @@ void local_close(struct local *l)
         while (l->cleaning)
                 (void)pthread_cond_wait(&l->changed, &l->lock);
         leave(l);
-        loop_turn(l->loop, 0); /* its jobs have what is freed below, or free it themselves */
-        for (size_t i = 0; i < l->count; i++) {
-                if (l->items[i]->source.watched)
-                        loop_forget(l->loop, &l->items[i]->source);
+        for (size_t i = 0; i < l->count; i++)
                 free_instance(l->items[i]);
+        for (struct local_instance *i = l->leaving, *next; i; i = next) {
+                next = i->next;
+                free_instance(i);
         }
         free(l->items);
         (void)fd_close(l->lock_fd);
@@ -503,11 +514,12 @@ int local_folder(const struct local_kind *kind, const struct strings *options, c
                 *ret = xprintf("%s/instances/%s", root_path, kind->name);
                 return 0;
         }
-        if (options->count == 2 && text_equal(options->items[0], "--dir") && options->items[1][0] == '/') {
+        /* "%" would be a specifier in the units that name files there. */
+        if (options->count == 2 && text_equal(options->items[0], "--dir") && options->items[1][0] == '/' && !strpbrk(options->items[1], "%\n")) {
                 *ret = xstrdup(options->items[1]);
                 return 0;
         }
         (void)error_set(e, EINVAL, "local.option", "%s", options->items[0]);
-        error_hint(e, "--dir and an absolute path");
+        error_hint(e, "--dir and an absolute path, without \"%%\"");
         return -EINVAL;
 }

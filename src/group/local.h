@@ -37,6 +37,7 @@ struct local_instance {
         struct loop_source source;
         struct loop_job watch, gone;
         bool watch_queued;
+        struct local_instance *next;
 };
 
 struct local_kind {
@@ -71,7 +72,7 @@ int port_range_read(const struct json_place *at, void *into, struct error *e);
  */
 int local_open(const struct local_kind *kind, void *self, const char *folder, struct loop *loop, struct instance_events *events, struct local **ret,
                struct error *e);
-/* Waits for what is being cleaned up. Instances go on. */
+/* Waits for what is being cleaned up, on the loop's thread; the loop must not turn any more. Instances go on. */
 void local_close(struct local *l);
 
 /* The same as of struct instance_plugin. Ids: "local.port", "local.record", "instance.unknown", "instance.tag", and the kind's. */
