@@ -132,10 +132,11 @@ class Plugin:
 class Events:
     """What a plugin tells, with the time of each."""
 
-    def __init__(self, plugin, topic="instances/"):
+    def __init__(self, plugin, topic="instances"):
         self.seen = []
         self.connection = Connection(plugin.socket, timeout=None)
         self.connection.request("GET", f"/events?topic={topic}")
+        self.sock = self.connection.sock  # the answer takes it
         self.answer = self.connection.getresponse()
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
@@ -151,13 +152,13 @@ class Events:
     def vanished(self, instance, timeout=PATIENCE):
         """When it was told that the instance has vanished."""
         def look():
-            return [t for t, e in self.seen if instance in (e.get("ID"), e.get("Data", {}).get("ID")) and "vanished" in json.dumps(e)]
+            return [t for t, e in self.seen if e["ID"] == instance and e["Type"] == "vanished"]
         times = eventually(look, timeout, 0.001)
         assert times, f"nothing was told of {instance}: {self.seen}"
         return times[0]
 
     def close(self):
-        self.connection.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.shutdown(socket.SHUT_RDWR)
         self.thread.join(PATIENCE)
         self.connection.close()
 

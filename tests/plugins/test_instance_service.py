@@ -176,7 +176,8 @@ def test_instances_of_one_http_service_have_ports_of_their_own(host, service):
         assert eventually(lambda p=port: get(p) in (200, 404))
     service.destroy(ids[0])
     assert get(ports[0]) == 0
-    assert service.describe()[service.provision(http_unit(low, low + 9), token="t9")]["Tags"]["bulkhead.port"] == str(ports[0])
+    another = service.provision(http_unit(low, low + 9), token="t9")
+    assert service.describe()[another]["Tags"]["bulkhead.port"] == str(ports[0])
     # A port that somebody else listens on is passed over; without one left nothing is made.
     with pytest.raises(Failed) as e:
         service.provision(http_unit(ports[1], ports[1]), token="t10")
