@@ -104,7 +104,6 @@ static void count(struct planner *p, const struct member *m, uint32_t by)
         n->unlabelled += m->adopt || m->mend || m->calling ? by : 0;
         n->protected += m->protected ? by : 0;
         n->stray += is_stray(p, m) ? by : 0;
-        n->young += m->young ? by : 0;
 }
 
 void member_lift(struct planner *p, struct member *m)

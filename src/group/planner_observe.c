@@ -128,8 +128,8 @@ static struct member *welcome(struct planner *p, const struct instance *i, bool 
                 m->passed = true; /* it was there before, and no gate waits for it */
         m->sure = sure;
         m->lineage = intent ? intent->lineage : 0;
-        if (!sure)
-                young_set(p, m, true); /* so it is written down instead of its intent */
+        if (p->observed)
+                young_set(p, m, true); /* written down, for a late list may lack it after a crash */
         member_place(p, m);
         health_schedule(p, m);
         if (intent)
@@ -209,11 +209,8 @@ static void take_listed(struct planner *p, const struct instance *i, uint64_t as
                         m->made_usec = asked_usec;
         }
         m->list_number = p->list_number;
-        if (m->young) {
-                member_lift(p, m);
+        if (m->young && asked_usec >= m->made_usec + PLANNER_SETTLE_USEC)
                 young_set(p, m, false);
-                member_place(p, m);
-        }
 }
 
 /* Absence is believed of what a late list would have had too. */

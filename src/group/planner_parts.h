@@ -60,7 +60,7 @@ struct member {
         uint16_t good_count, bad_count; /* answers one after another */
         uint8_t phase, reason, health, call_tries, ask_tries, lineage;
         bool sure;      /* listed, or told by the call that made it: not by an event alone */
-        bool young;     /* made by us, and no list has had it yet */
+        bool young;     /* so new that a late list may lack it: written down until then */
         bool current;   /* has the wanted hash, or is to be labelled with it */
         bool adopt;     /* its hash says "bootstrap" */
         bool mend;      /* it lost tags of ours; they are in instance.tags still */
@@ -103,7 +103,7 @@ struct counts {
         uint32_t unpassed;   /* current ones that the gate waits for */
         uint32_t unproven;   /* may still become good */
         uint32_t doubtful;   /* asked for health, and not known to be well */
-        uint32_t unlabelled, stray, young, protected;
+        uint32_t unlabelled, stray, protected;
 };
 
 struct roll {
