@@ -118,14 +118,23 @@ static bool is_of_group(const struct planner *p, const struct instance *i)
 
 /* ---- coming and going ---- */
 
+/* At the first list: whether it can be counted on without being asked. In a roll before a crash new ones may not have passed the gate. */
+static bool was_good(const struct planner *p, const struct member *m)
+{
+        const char *hash = tags_get(&m->instance.tags, TAG_CONFIG_HASH);
+        if (!p->was_rolling)
+                return true;
+        return p->good_revision ? hash && text_equal(hash, p->good_hash) : !m->current;
+}
+
 static struct member *welcome(struct planner *p, const struct instance *i, bool sure)
 {
         struct member *m = member_new(p, i);
         const char *token = tags_get(&i->tags, TAG_TOKEN);
         struct intent *intent = token ? intent_get(p, token) : NULL;
         member_judge(p, m);
-        if (!p->observed && !m->current)
-                m->passed = true; /* it was there before, and no gate waits for it */
+        if (!p->observed)
+                m->passed = was_good(p, m);
         m->sure = sure;
         m->lineage = intent ? intent->lineage : 0;
         if (p->observed)

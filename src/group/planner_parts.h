@@ -129,7 +129,9 @@ struct planner {
         uint64_t seed, random, token_number;
         uint64_t now_usec;
         struct actions *actions; /* of this step */
-        bool must_save, restored; /* restored: times are from another life */
+        bool must_save;
+        bool restored;       /* times are from another life */
+        bool was_rolling;    /* when that ended */
         uint64_t wake_usec;       /* the last that was asked for */
 
         /* what is wanted */
@@ -210,7 +212,7 @@ void member_remove(struct planner *p, struct member *m);
 /* What the wanted state makes of it: current, adopt, protected, slot. Lifted. */
 void member_judge(struct planner *p, struct member *m);
 void members_judge_again(struct planner *p); /* all of them; counts and queues are made anew */
-bool in_service(const struct member *m);
+bool in_service(const struct planner *p, const struct member *m);
 void young_set(struct planner *p, struct member *m, bool young);
 /* Whether what was seen then may be from before its end. */
 bool grave_holds(const struct planner *p, const char *id, uint64_t seen_usec);

@@ -24,6 +24,7 @@ enum { REVISIONS_MAX = 400, CONFIGS = 6, LOGICALS = 5 };
 struct creature {
         char id[24], token[32], hash[40], logical[16];
         bool ours;        /* has our group's tag */
+        bool lie;         /* it never was: a call said so */
         bool alive, sick; /* sick: by chance, on top of its configuration */
         bool protected;   /* as the newest document says */
         uint64_t born_usec, died_usec;
@@ -34,6 +35,8 @@ struct creature {
         bool told_answer, told_good_once;
         enum health told_health;
         bool leaving; /* a drain or destroy of it was asked for */
+        bool served;  /* when it was marked to go */
+        bool judged;  /* it is on its way out, and that was judged */
         bool in_roll; /* made while one was on */
 };
 
@@ -113,6 +116,7 @@ _Noreturn void broken(const struct sim *s, const char *what, const char *about);
 enum { GOOD_CONFIG, SICK_CONFIG, BROKEN_CONFIG }; /* never healthy; never provisioned */
 struct creature *creature_get(struct sim *s, const char *id);
 struct creature *creature_add(struct sim *s);
+struct creature *creature_lie(struct sim *s);
 void provider_call(struct sim *s, const struct action *a);
 void provider_effect(struct sim *s, const struct future *f);
 void provider_list(struct sim *s, const struct future *f);

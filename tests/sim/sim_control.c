@@ -12,6 +12,8 @@ static void commit_newest(struct sim *s)
 {
         struct event e = { .kind = EVENT_COMMIT, .spec = &s->revisions[s->revision].spec, .revision = s->revision };
         trace(s, "commit of revision %llu: configuration %u, size %u", (unsigned long long)s->revision, s->revisions[s->revision].config, people_wanted(s));
+        if (s->revision > 1 && strcmp(s->revisions[s->revision - 1].spec.hash, e.spec->hash))
+                s->failures = s->not_before_usec = 0;
         control_step(s, &e);
 }
 
@@ -34,15 +36,21 @@ void control_start(struct sim *s)
         s->wake_usec = UINT64_MAX;
         s->planner = planner_new("web", chance(s, UINT64_MAX));
         read_state(s);
-        for (size_t i = 0; i < s->promise_count; i++) {
-                s->promises[i].unsure_usec = s->promises[i].calls || s->promises[i].unsure_usec ? s->now_usec : 0;
-                s->promises[i].calls = 0;
+        const char *young = s->saved ? strstr(s->saved, "\"young\"") : NULL;
+        for (size_t i = 0; i < s->promise_count; i++) { /* what is on disk is as unsure as on the first day */
+                struct promise *p = s->promises + i;
+                const char *kept = s->saved ? strstr(s->saved, p->token) : NULL;
+                p->unsure_usec = kept && kept < young ? s->now_usec : 0;
+                p->done = !p->unsure_usec;
+                p->calls = 0;
         }
         s->calls_started = 0;
         s->not_before_usec = s->failures = 0;
-        for (size_t i = 0; i < s->creature_count; i++)
-                if (!*s->creatures[i].token)
-                        s->creatures[i].told = false;
+        for (size_t i = 0; i < s->creature_count; i++) {
+                struct creature *c = s->creatures + i;
+                c->told = c->told && *c->token;
+                c->told_answer = false;
+        }
         trace(s, "---- the controller starts, life %llu", (unsigned long long)s->life);
         if (s->revision)
                 commit_newest(s);
@@ -177,7 +185,7 @@ static void answer_provision(struct sim *s, const struct future *f)
         p->calls -= p->calls > 0;
         s->calls_started -= s->calls_started > 0;
         if (good && f->outcome == FATE_LIE)
-                snprintf(id, sizeof id, "i-lie%llu", (unsigned long long)s->order);
+                memcpy(id, creature_lie(s)->id, sizeof id);
         else if (good)
                 memcpy(id, c->id, sizeof id);
         if (good) {

@@ -117,9 +117,12 @@ void judge_succeeded(struct sim *s)
 /* ---- who goes ---- */
 
 /* As good as the controller can know: it was told so, or never told otherwise of one that was there before. */
-static bool serves(const struct creature *c)
+static bool serves(const struct sim *s, const struct creature *c)
 {
-        return is_known(c) && (c->told_answer ? c->told_health != HEALTH_BAD && (c->told_good_once || !c->in_roll) : !c->in_roll);
+        struct member_view view;
+        if (!c->told || !planner_find(s->planner, c->id, &view) || strcmp(view.phase, "live"))
+                return false;
+        return (c->told_answer ? c->told_health != HEALTH_BAD && (c->told_good_once || !c->in_roll) : !c->in_roll);
 }
 
 static void judge_floor(struct sim *s, const struct creature *leaving)
@@ -130,7 +133,7 @@ static void judge_floor(struct sim *s, const struct creature *leaving)
         if (s->quorum || (!unavailable && !surge(s)))
                 unavailable = unavailable ? unavailable : 1;
         for (size_t i = 0; i < s->creature_count; i++)
-                serving += s->creatures + i != leaving && serves(s->creatures + i);
+                serving += s->creatures + i != leaving && serves(s, s->creatures + i);
         MUST(s, serving + unavailable >= floor, leaving->id);
 }
 
@@ -141,10 +144,10 @@ static void judge_leaving(struct sim *s, const struct action *a)
         if (!c)
                 return; /* one of the provider's lies */
         MUST(s, c->told, a->id);
-        MUST(s, !c->protected || c->leaving, a->id);
-        if (!c->leaving && !strcmp(a->reason, "rolling_update") && serves(c))
+        MUST(s, !c->protected || c->judged, a->id);
+        if (!c->judged && !strcmp(a->reason, "rolling_update") && c->served)
                 judge_floor(s, c);
-        c->leaving = true;
+        c->leaving = c->judged = true;
 }
 
 void judge_act(struct sim *s, const struct action *a)
@@ -170,7 +173,19 @@ void judge_step(struct sim *s, const struct actions *list)
                 for (size_t j = i + 1; j < s->creature_count && s->steps % 64 == 0; j++)
                         MUST(s, !s->creatures[i].alive || !s->creatures[j].alive || !*s->creatures[i].token ||
                                         strcmp(s->creatures[i].token, s->creatures[j].token), "no duplicates");
+        for (size_t i = 0; i < s->creature_count; i++) {
+                struct creature *c = s->creatures + i;
+                struct member_view view;
+                if (c->leaving || !planner_find(s->planner, c->id, &view))
+                        continue;
+                if (!strcmp(view.phase, "live"))
+                        c->served = serves(s, c);
+                else
+                        c->leaving = true; /* marked, and on disk before it is called */
+        }
         planner_get_status(s->planner, &status);
+        for (size_t i = 0; i < s->creature_count && status.roll == ROLL_NONE; i++)
+                s->creatures[i].in_roll = false;
         if (!status.converged)
                 return;
         uint32_t known = 0;

@@ -25,6 +25,16 @@ struct creature *creature_add(struct sim *s)
         return c;
 }
 
+/* Told of, and never there. */
+struct creature *creature_lie(struct sim *s)
+{
+        struct creature *c = creature_add(s);
+        c->alive = false;
+        c->lie = c->told = true;
+        c->in_roll = true;
+        return c;
+}
+
 void instance_of(const struct creature *c, struct instance *ret)
 {
         if (*c->logical)
@@ -143,7 +153,10 @@ static void provision(struct sim *s, const struct future *f)
         memcpy(c->logical, f->logical, sizeof c->logical);
         memcpy(c->hash, f->hash, sizeof c->hash);
         c->config = config_of(s, f->hash);
-        c->in_roll = true;
+        struct planner_status status = { .roll = ROLL_RUNNING };
+        if (!s->down)
+                planner_get_status(s->planner, &status);
+        c->in_roll = status.roll != ROLL_NONE;
         trace(s, "        made %s for %.8s", c->id, f->token);
         tell_of(s, c, false);
         if (s->chaos && !s->calm && per_mille(s, 60))
