@@ -333,21 +333,28 @@ static void build(struct store_etcd *s)
         r.text = (struct text){ 0 };
 }
 
+/* A second, and one for each 256 KiB; longer each time, so that what is only slow gets there. The end of the lease ends it all. */
+static void send(struct store_etcd *s)
+{
+        unsigned times = s->write_failures < 4 ? s->write_failures : 4;
+        s->write.timeout_usec = (1000000 + s->write.body.length * 4) << times;
+        etcd_lane_call(&s->writes, &s->write);
+}
+
 static void send_next(struct store_etcd *s)
 {
         if (s->write.in_hand || s->sent || !s->first)
                 return;
         s->sent = count_together(s);
         build(s);
-        s->write.timeout_usec = (uint64_t)s->election.lease_s * 1000000 / 5;
-        etcd_lane_call(&s->writes, &s->write);
+        send(s);
 }
 
 static void send_again(struct loop_timer *t)
 {
         struct store_etcd *s = LOOP_OWNER(t, struct store_etcd, write_timer);
         if (s->sent && !s->write.in_hand)
-                etcd_lane_call(&s->writes, &s->write);
+                send(s);
 }
 
 static struct etcd_write *take_first(struct store_etcd *s)
