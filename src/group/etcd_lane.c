@@ -41,7 +41,10 @@ static void fail(struct etcd_lane *l, const struct error *why)
         store_endpoint_format(&name, endpoint_of(l));
         (void)error_while(&e, "asking etcd at %s", name.data);
         disconnect(l);
-        l->endpoint = (l->endpoint + 1) % l->client->address->count;
+        size_t next = (l->endpoint + 1) % l->client->address->count;
+        if (l->client->good == l->endpoint)
+                l->client->good = next;
+        l->endpoint = next;
         struct etcd_call *c = take_first(l);
         start_first(l);
         c->done(c, NULL, &e);

@@ -24,7 +24,7 @@ struct etcd_client {
         struct loop *loop;
         const struct store_address *address;                /* the owner's */
         const char *ca, *certificate, *key, *tls_program;   /* the owner's; NULL where not given */
-        size_t good;                                        /* the endpoint that answered last */
+        size_t good;                                        /* the endpoint that answered last, or the next to be tried */
         struct etcd_relay *relays;
 };
 /* All lanes are done by then. */

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The store that controllers share, on a real etcd: election, fencing, partition, restart."""
 import os
+import pathlib
+import subprocess
 import time
 
 import pytest
@@ -348,3 +350,105 @@ def test_partition_of_three_controllers(tmp_path, ends):
     third = leader_of(*[p for p in others if p is not second], first) if first.lines.empty() else first
     assert third is not second
     until(lambda: any("of-the-second" in line for p in probes.values() if p is not second for _, line in p.all if line.startswith("lead ")))
+
+
+# ---- with TLS ----
+
+TLS = os.environ.get("BULKHEAD_TLS") or str(pathlib.Path(PROBE).parents[1] / "src/bulkhead-tls")
+needs_tls = pytest.mark.skipif(not os.path.exists(TLS), reason="bulkhead-tls is not built")
+
+
+def openssl(folder, *words):
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+
+def make_authority(folder, name):
+    openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+            "-keyout", f"{name}.key", "-out", f"{name}.pem")
+
+
+def make_certificate(folder, authority, name, alternatives):
+    openssl(folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
+            "-out", f"{name}.csr")
+    (folder / f"{name}.ext").write_text(f"subjectAltName={alternatives}\n")
+    openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.pem", "-CAkey", f"{authority}.key", "-CAcreateserial", "-days", "2",
+            "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+
+
+@pytest.fixture
+def secure(tmp_path, ends):
+    """An etcd that asks for certificates, and a way to start controllers with them."""
+    for name in ("ours", "theirs"):
+        make_authority(tmp_path, name)
+    make_certificate(tmp_path, "ours", "server", "IP:127.0.0.1,DNS:localhost")
+    make_certificate(tmp_path, "ours", "elsewhere", "DNS:etcd.example")
+    make_certificate(tmp_path, "ours", "client", "DNS:controller")
+    make_certificate(tmp_path, "theirs", "stranger", "DNS:controller")
+
+    def start(server="server", **options):
+        etcd = ends(Etcd(tmp_path, tls=True, more=("--cert-file", str(tmp_path / f"{server}.pem"), "--key-file", str(tmp_path / f"{server}.key"),
+                                                  "--client-cert-auth", "--trusted-ca-file", str(tmp_path / "ours.pem")))).start()
+        files = {k: str(tmp_path / v) for k, v in {"ca": "ours.pem", "certificate": "client.pem", "key": "client.key", **options}.items() if v}
+        host = files.pop("host", "127.0.0.1")
+        return ends(Probe(f"etcds://{os.path.basename(host)}:{etcd.client}", name="a", address="at-a", lease=10, tls=TLS, **files))
+    return start
+
+
+@needs_tls
+def test_tls_with_certificates_on_both_sides(secure):
+    a = secure()
+    a.expect("lead")
+    a.write("commit web 1 first")
+    a.write("flood web 3000 300")
+    a.say("events 1 1000")
+    assert a.expect("log")[1].split()[-1].startswith("1000:xxx")
+    a.say("stop")
+    a.expect("stopped")
+    a.process.stdin.close()
+    assert a.process.wait(5) == 0
+
+
+@needs_tls
+def test_tls_by_name(secure):
+    a = secure(host="localhost")
+    a.expect("lead")
+
+
+def refused(probe, words):
+    probe.expect("trouble etcd.unreachable")
+    until(lambda: any(words in line for line in probe.errors))
+    time.sleep(0.3)
+    assert not any(line.startswith("lead") for _, line in probe.all)
+
+
+@needs_tls
+def test_an_etcd_of_another_authority_is_not_believed(secure):
+    refused(secure(ca="theirs.pem"), "tls.certificate")
+
+
+@needs_tls
+def test_an_etcd_of_another_name_is_not_believed(secure):
+    refused(secure(server="elsewhere"), "tls.certificate")
+
+
+@needs_tls
+def test_etcd_does_not_believe_who_has_no_certificate_of_its_authority(secure):
+    a = secure(certificate="stranger.pem", key="stranger.key")
+    a.expect("trouble etcd.unreachable")
+    time.sleep(0.5)
+    assert not any(line.startswith("lead") for _, line in a.all)
+
+
+@needs_tls
+def test_a_key_that_everybody_can_read_is_refused(secure, tmp_path):
+    (tmp_path / "open.key").write_text("")
+    os.chmod(tmp_path / "open.key", 0o644)
+    a = secure(key="open.key")
+    assert a.process.wait(5) == 1
+    until(lambda: any("can be read by everybody" in line for line in a.errors))
+
+
+def test_without_tls_only_this_machine_is_asked(ends):
+    a = ends(Probe("etcd://10.0.0.1:2379"))
+    assert a.process.wait(5) == 1
+    until(lambda: any("store.address" in line for line in a.errors))
