@@ -147,7 +147,7 @@ static int check_change(const struct store_change *c, struct error *e)
         if ((c->kind == CHANGE_COMMIT || c->kind == CHANGE_DOCUMENT) && !c->revision)
                 return error_set(e, EINVAL, "store.failed", "revisions of group \"%s\" begin with 1", c->group);
         if (!length_ok(c->text, STORE_TEXT_MAX))
-                return error_set(e, E2BIG, "store.too_large", "what is kept of group \"%s\" has more than %d bytes", c->group, STORE_TEXT_MAX);
+                return error_set(e, E2BIG, "store.too-large", "what is kept of group \"%s\" has more than %d bytes", c->group, STORE_TEXT_MAX);
         return 0;
 }
 

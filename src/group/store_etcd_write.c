@@ -275,7 +275,7 @@ static int check_words(struct store_etcd *s, const struct store_batch *b, struct
                 bytes += c->group ? size_of(c) : 0;
         }
         if (ops > ETCD_OPS_MAX || bytes > ETCD_BYTES_MAX)
-                return error_set(e, E2BIG, "store.too_large", "etcd takes %d words and %d bytes at once, and these are %zu and %zu", ETCD_OPS_MAX,
+                return error_set(e, E2BIG, "store.too-large", "etcd takes %d words and %d bytes at once, and these are %zu and %zu", ETCD_OPS_MAX,
                                  ETCD_BYTES_MAX, ops, bytes);
         return 0;
 }
@@ -408,7 +408,7 @@ static void refused(struct store_etcd *s, const struct etcd_reply *reply)
 {
         struct error e = { 0 };
         bool large = reply->code == ETCD_INVALID;
-        (void)error_set(&e, large ? E2BIG : EIO, large ? "store.too_large" : "store.failed", "%.300s", reply->message);
+        (void)error_set(&e, large ? E2BIG : EIO, large ? "store.too-large" : "store.failed", "%.300s", reply->message);
         if (reply->code == ETCD_OUT_OF_SPACE)
                 error_hint(&e, "etcd is full: compact and defragment it, then clear its alarm, or give it a larger quota");
         bool led = s->leads;

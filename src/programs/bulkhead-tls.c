@@ -61,14 +61,28 @@ static error_t take_option(int key, char *value, struct argp_state *state)
         }
 }
 
+enum { WORDS_MAX = 256 };
+
 /* What OpenSSL says last is nearest to the cause. */
-static int tls_failed(struct error *e, const char *id, const char *doing)
+static const char *tls_words(char into[static WORDS_MAX])
 {
         unsigned long code = ERR_peek_last_error();
-        char words[256] = "the connection was closed";
+        (void)snprintf(into, WORDS_MAX, "the connection was closed");
         if (code)
-                ERR_error_string_n(code, words, sizeof words);
-        return error_set(e, EPROTO, id, "%s: %s", doing, words);
+                ERR_error_string_n(code, into, WORDS_MAX);
+        return into;
+}
+
+static int connecting_failed(struct error *e, const char *doing)
+{
+        char words[WORDS_MAX];
+        return error_set(e, EPROTO, "tls.connect", "%s: %s", doing, tls_words(words));
+}
+
+static int file_failed(struct error *e, const char *path)
+{
+        char words[WORDS_MAX];
+        return error_set(e, EPROTO, "tls.file", "%s: %s", path, tls_words(words));
 }
 
 /* ---- the connection ---- */
@@ -126,13 +140,13 @@ static int connect_host(const struct options *o, struct error *e)
 static int load_files(SSL_CTX *c, const struct options *o, struct error *e)
 {
         if (!(o->ca ? SSL_CTX_load_verify_locations(c, o->ca, NULL) : SSL_CTX_set_default_verify_paths(c)))
-                return tls_failed(e, "tls.file", o->ca ? o->ca : "the system's authorities");
+                return file_failed(e, o->ca ? o->ca : "the system's authorities");
         if (!o->certificate != !o->key)
                 return error_set(e, EINVAL, "tls.file", "a certificate and its key come together");
         if (o->certificate && SSL_CTX_use_certificate_chain_file(c, o->certificate) != 1)
-                return tls_failed(e, "tls.file", o->certificate);
+                return file_failed(e, o->certificate);
         if (o->key && (SSL_CTX_use_PrivateKey_file(c, o->key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(c) != 1))
-                return tls_failed(e, "tls.file", o->key);
+                return file_failed(e, o->key);
         return 0;
 }
 
@@ -145,7 +159,7 @@ static int expect_host(SSL *ssl, const char *host, struct error *e)
         X509_VERIFY_PARAM_set_hostflags(p, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
         if (is_address ? X509_VERIFY_PARAM_set1_ip_asc(p, host) == 1 : SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1)
                 return 0;
-        return tls_failed(e, "tls.connect", host);
+        return connecting_failed(e, host);
 }
 
 static SSL *prepare(SSL_CTX *c, const struct options *o, int fd, struct error *e)
@@ -155,12 +169,12 @@ static SSL *prepare(SSL_CTX *c, const struct options *o, int fd, struct error *e
         (void)SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         if (SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) != 1 || load_files(c, o, e) < 0) {
                 if (!e->code)
-                        (void)tls_failed(e, "tls.file", "TLS 1.2");
+                        (void)file_failed(e, "TLS 1.2");
                 return NULL;
         }
         SSL *ssl = SSL_new(c);
         if (!ssl || SSL_set_fd(ssl, fd) != 1 || SSL_set_alpn_protos(ssl, protocols, sizeof protocols - 1) != 0) {
-                (void)tls_failed(e, "tls.connect", "preparing");
+                (void)connecting_failed(e, "preparing");
                 SSL_free(ssl);
                 return NULL;
         }
@@ -189,7 +203,7 @@ static int shake_hands(SSL *ssl, const struct options *o, struct error *e)
                         return error_set(e, ETIMEDOUT, "tls.connect", "%s port %s: no answer", o->host, o->port);
                 long verdict = SSL_get_verify_result(ssl);
                 if (verdict == X509_V_OK)
-                        return tls_failed(e, "tls.connect", o->host);
+                        return connecting_failed(e, o->host);
                 int r = error_set(e, EPROTO, "tls.certificate", "%s: %s", o->host, X509_verify_cert_error_string(verdict));
                 error_hint(e, "its certificate must name %s, and be signed by an authority of %s", o->host, o->ca ? o->ca : "the system");
                 return r;
@@ -283,7 +297,7 @@ static int run(const struct options *o, struct error *e)
                 return fd;
         SSL_CTX *c = SSL_CTX_new(TLS_client_method());
         SSL *ssl = c ? prepare(c, o, fd, e) : NULL;
-        int r = ssl ? shake_hands(ssl, o, e) : e->code ? e->code : tls_failed(e, "tls.connect", "preparing");
+        int r = ssl ? shake_hands(ssl, o, e) : e->code ? e->code : connecting_failed(e, "preparing");
         if (r >= 0) {
                 pass_on(ssl);
                 (void)SSL_shutdown(ssl);

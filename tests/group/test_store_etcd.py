@@ -87,7 +87,7 @@ def test_what_etcd_would_not_take_is_refused_before_it_is_asked(probe):
     a.expect("lead")
     a.write("commit web 1 x")
     a.say("bench web 1 1500000")
-    assert a.expect("bench")[1].startswith("bench store.too_large")
+    assert a.expect("bench")[1].startswith("bench store.too-large")
     b = None
     a.say("bench web 1 1200000")
     assert a.expect("bench")[1].startswith("bench usec")
