@@ -2,13 +2,13 @@
 /*
  * Members of a cluster of etcd.  The group's logical ids are the members' IP addresses.
  *
- *      {"ClientPort": 2379, "PeerPort": 2380, "DataDir": "/srv/etcd", "Timeout": "5s", "DrainWait": "10s"}     all have defaults
+ *      {"ClientPort": 2379, "PeerPort": 2380, "DataDir": "/srv/etcd", "Timeout": "5s", "Wait": "10s"}     all have defaults
  *
  * What is run first writes etcd.conf.yml, for `etcd --config-file`, into DataDir or the service's $STATE_DIRECTORY (else
  * /var/lib/etcd); the data lies in data/ there. A member of a cluster that does not run yet begins it with the others. Where it does run, the
  * member is made known to it first (member add), in the place of one that had its address and is gone; data of an earlier member is
  * then removed. Draining takes the member out of the cluster (member remove), so that none is counted in the majority that will not come back; what
- * the cluster refuses is tried again for DrainWait. A member is good when it says so at /health: it serves, and there is a leader.
+ * the cluster refuses is tried again for Wait. A member is good when it says so at /health: it serves, and there is a leader.
  *
  * Peers and clients are spoken to without TLS: the network between the members is to be theirs alone.
  */
@@ -38,7 +38,7 @@ static int read_properties(const struct json_place *at, struct etcd *c, struct e
         static const struct json_field fields[] = {
                 { "ClientPort", quorum_read_port, PORTS(client), 0 },        { "PeerPort", quorum_read_port, PORTS(peer), 0 },
                 { "DataDir", quorum_read_folder, PORTS(data), 0 },           { "Timeout", quorum_read_duration, PORTS(timeout_usec), 0 },
-                { "DrainWait", quorum_read_duration, PORTS(wait_usec), 0 },  { 0 },
+                { "Wait", quorum_read_duration, PORTS(wait_usec), 0 },  { 0 },
         };
         c->ports = (struct quorum_ports){ .client = 2379, .peer = 2380, .timeout_usec = 5000000, .wait_usec = 10000000 };
         int r = at->value->type == JSON_NULL ? 0 : json_object(at, fields, &c->ports, e);
@@ -70,17 +70,33 @@ static char *name_of(const char *address)
 
 /* ---- the cluster as it is ---- */
 
-/* Asks one after another until one answers; ret_at is who. -ENOENT: nobody does. */
-static int find_cluster(const struct etcd *c, const struct strings *addresses, const char *except, struct etcd_place *ret_at, struct etcd_members *ret)
+static bool is_there(const struct error *e)
 {
+        return !text_equal(e->id, "tcp.connect") && !text_equal(e->id, "tcp.timeout");
+}
+
+/*
+ * Asks one after another until one tells; ret_at is who. -ENOENT without words: nobody is there. One that is there and tells nothing is an
+ * error: a cluster that cannot be asked is not taken for none.
+ */
+static int find_cluster(const struct etcd *c, const struct strings *addresses, const char *except, struct etcd_place *ret_at, struct etcd_members *ret,
+                        struct error *e)
+{
+        int r = -ENOENT;
         for (size_t i = 0; i < addresses->count; i++) {
+                struct error why = { 0 };
                 if (except && text_equal(addresses->items[i], except))
                         continue;
                 *ret_at = place_of(c, addresses->items[i]);
-                if (etcd_list(ret_at, ret, NULL) == 0)
+                if (etcd_list(ret_at, ret, &why) == 0)
                         return 0;
+                if (is_there(&why)) {
+                        r = why.code;
+                        if (e)
+                                *e = why;
+                }
         }
-        return -ENOENT;
+        return r;
 }
 
 /* How a member begins. */
@@ -139,6 +155,26 @@ static int joins(const struct etcd *c, const struct strings *members, const stru
         return 0;
 }
 
+/* Removes the member of before, if there is one, and adds ours. A cluster refuses for some seconds after it has lost one: it is asked again. */
+static int take_place(const struct etcd *c, const struct etcd_place *at, const char *old_id, const char *own_url, struct etcd_members *ret, struct error *e)
+{
+        for (uint64_t waited_ms = 0;; waited_ms += TRY_AGAIN_MS) {
+                struct error why = { 0 };
+                int r = old_id ? etcd_remove(at, old_id, &why) : 0;
+                old_id = r == 0 ? NULL : old_id;
+                if (r == 0)
+                        r = etcd_add(at, own_url, ret, &why);
+                if (r == 0)
+                        return 0;
+                if (waited_ms * 1000 >= c->ports.wait_usec) {
+                        if (e)
+                                *e = why;
+                        return r;
+                }
+                (void)poll(NULL, 0, TRY_AGAIN_MS);
+        }
+}
+
 /*
  * A member that is listed and has never run is either one of those that begin the cluster, which then have their names, or one that an earlier call
  * of ours added. One that has run is gone, or there would be no need for another: its place is taken.
@@ -148,20 +184,17 @@ static int choose_beginning(const struct etcd *c, const struct strings *members,
         CLEAN_ETCD_MEMBERS struct etcd_members now = { .count = 0 }, then = { .count = 0 };
         CLEAN_FREE char *own_url = url_of(own, c->peer);
         struct etcd_place at;
-        if (find_cluster(c, members, own, &at, &now) < 0) {
-                all_begin(c, members, b);
-                return 0;
-        }
-        const struct etcd_member *self = etcd_members_find(&now, own_url);
-        if (self && !self->client_urls.count && self->name && *self->name) {
+        int r = find_cluster(c, members, own, &at, &now, e);
+        if (r < 0 && r != -ENOENT)
+                return error_while(e, "asking the cluster for its members");
+        const struct etcd_member *self = r < 0 ? NULL : etcd_members_find(&now, own_url);
+        if (r < 0 || (self && !self->client_urls.count && self->name && *self->name)) {
                 all_begin(c, members, b);
                 return 0;
         }
         if (self && !self->client_urls.count)
                 return joins(c, members, &now, own_url, b, e);
-        int r = self ? etcd_remove(&at, self->id, e) : 0;
-        if (r == 0)
-                r = etcd_add(&at, own_url, &then, e);
+        r = take_place(c, &at, self ? self->id : NULL, own_url, &then, e);
         return r < 0 ? error_while(e, "making %s known to its cluster", own) : joins(c, members, &then, own_url, b, e);
 }
 
@@ -179,7 +212,7 @@ static void add_script(struct text *t, const struct etcd *c, const char *own, co
         text_addf(t, "name: %s\ndata-dir: $dir/data\n", name);
         text_addf(t, "listen-peer-urls: %s\ninitial-advertise-peer-urls: %s\nlisten-client-urls: %s\nadvertise-client-urls: %s\n", peer, peer, client, client);
         text_addf(t, "initial-cluster: %s\ninitial-cluster-token: %s\ninitial-cluster-state: %s\n", b->cluster.data, group, b->joins ? "existing" : "new");
-        text_add(t, "END\n");
+        text_add(t, "enable-grpc-gateway: true\nEND\n"); /* which a configuration file would turn off, and by which members are asked */
 }
 
 /* A group's ID as a word of the file. */
@@ -243,8 +276,9 @@ static bool has_left(const struct etcd *c, const struct strings *others, const c
         CLEAN_ETCD_MEMBERS struct etcd_members now = { .count = 0 };
         CLEAN_FREE char *own_url = url_of(own, c->peer);
         struct etcd_place at;
-        if (find_cluster(c, others, NULL, &at, &now) < 0)
-                return true;
+        int r = find_cluster(c, others, NULL, &at, &now, NULL);
+        if (r < 0)
+                return r == -ENOENT;
         const struct etcd_member *self = etcd_members_find(&now, own_url);
         return !self || now.count == 1 || etcd_remove(&at, self->id, NULL) == 0;
 }

@@ -3,11 +3,11 @@
  * Members of a ZooKeeper ensemble.  The group's logical ids are the members' IP addresses, in the order of their numbers.
  *
  *      {"ClientPort": 2181, "PeerPort": 2888, "ElectionPort": 3888, "DataDir": "/srv/zookeeper", "Config": {"tickTime": "2000"},
- *       "Timeout": "5s", "DrainWait": "10s"}                                 all have defaults
+ *       "Timeout": "5s", "Wait": "10s"}                                 all have defaults
  *
  * What is run first writes zoo.cfg and data/myid, with the server lines of all members, into DataDir or the service's $STATE_DIRECTORY
  * (else /var/lib/zookeeper). A member is good when it says `imok` and serves: as leader, follower, observer or alone. Members of a fixed
- * ensemble cannot leave it; before one is taken away it is waited, at most DrainWait, until the others have a majority.
+ * ensemble cannot leave it; before one is taken away it is waited, at most Wait, until the others have a majority.
  */
 #include <poll.h>
 #include <string.h>
@@ -62,7 +62,7 @@ static int read_properties(const struct json_place *at, struct zookeeper *z, str
         static const struct json_field fields[] = {
                 { "ClientPort", quorum_read_port, PORTS(client), 0 },        { "PeerPort", quorum_read_port, PORTS(peer), 0 },
                 { "ElectionPort", quorum_read_port, PORTS(election), 0 },    { "DataDir", quorum_read_folder, PORTS(data), 0 },
-                { "Timeout", quorum_read_duration, PORTS(timeout_usec), 0 }, { "DrainWait", quorum_read_duration, PORTS(wait_usec), 0 },
+                { "Timeout", quorum_read_duration, PORTS(timeout_usec), 0 }, { "Wait", quorum_read_duration, PORTS(wait_usec), 0 },
                 { "Config", read_config, offsetof(struct zookeeper, config), 0 }, { 0 },
         };
         z->ports = (struct quorum_ports){ .client = 2181, .peer = 2888, .election = 3888, .timeout_usec = 5000000, .wait_usec = 10000000 };

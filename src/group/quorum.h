@@ -30,7 +30,7 @@ struct quorum_ports {
         uint64_t timeout_usec, wait_usec;
 };
 void quorum_ports_done(struct quorum_ports *p);
-/* Members of an object: "Timeout", "DrainWait" as Go's durations; "DataDir" an absolute path without blanks or quotes. Readers for tables. */
+/* Members of an object: "Timeout", "Wait" as Go's durations; "DataDir" an absolute path without blanks or quotes. Readers for tables. */
 int quorum_read_duration(const struct json_place *at, void *into, struct error *e);
 int quorum_read_port(const struct json_place *at, void *into, struct error *e);
 int quorum_read_folder(const struct json_place *at, void *into, struct error *e);
