@@ -57,13 +57,13 @@ static size_t characters(const char *s)
 int ec2_tags_check(const struct tags *tags, struct error *e)
 {
         if (tags->count > EC2_TAGS_MAX)
-                return error_set(e, EINVAL, "ec2.tag", "%zu tags, and EC2 takes %d", tags->count, EC2_TAGS_MAX);
+                return error_set(e, EINVAL, "aws.tag", "%zu tags, and EC2 takes %d", tags->count, EC2_TAGS_MAX);
         for (size_t i = 0; i < tags->count; i++) {
                 const struct tag *t = &tags->items[i];
                 if (!strncasecmp(t->name, "aws:", 4))
-                        return error_set(e, EINVAL, "ec2.tag", "the tag %s: names that begin with aws: are EC2's own", t->name);
+                        return error_set(e, EINVAL, "aws.tag", "the tag %s: names that begin with aws: are EC2's own", t->name);
                 if (characters(t->name) > EC2_TAG_NAME_MAX || characters(t->value) > EC2_TAG_VALUE_MAX)
-                        return error_set(e, EINVAL, "ec2.tag", "the tag %.64s: EC2 takes %d characters of name and %d of value", t->name,
+                        return error_set(e, EINVAL, "aws.tag", "the tag %.64s: EC2 takes %d characters of name and %d of value", t->name,
                                          EC2_TAG_NAME_MAX, EC2_TAG_VALUE_MAX);
         }
         return 0;
@@ -326,12 +326,12 @@ struct target {
 static int check_volumes(const struct strings *volumes, struct error *e)
 {
         if (volumes->count > EC2_VOLUMES_MAX)
-                return error_set(e, EINVAL, "ec2.volume", "%zu volumes to attach, at most %d are", volumes->count, EC2_VOLUMES_MAX);
+                return error_set(e, EINVAL, "aws.volume", "%zu volumes to attach, at most %d are", volumes->count, EC2_VOLUMES_MAX);
         for (size_t i = 0; i < volumes->count; i++) {
                 const char *id = volumes->items[i];
                 size_t n = text_starts(id, "vol-") ? strspn(id + 4, "0123456789abcdef") : 0;
                 if (!n || id[4 + n] || n > 32)
-                        return error_set(e, EINVAL, "ec2.volume", "\"%.64s\" is not the id of a volume, such as vol-0123456789abcdef0", id);
+                        return error_set(e, EINVAL, "aws.volume", "\"%.64s\" is not the id of a volume, such as vol-0123456789abcdef0", id);
         }
         return 0;
 }
@@ -362,7 +362,7 @@ static int settle_init(struct builder *b, struct error *e)
                 return 0;
         size_t n = strlen(init);
         if (n > EC2_USER_DATA_MAX)
-                return error_set(e, E2BIG, "ec2.init", "what is to run at the first boot has %zu bytes, and EC2 takes %d", n, EC2_USER_DATA_MAX);
+                return error_set(e, E2BIG, "aws.init", "what is to run at the first boot has %zu bytes, and EC2 takes %d", n, EC2_USER_DATA_MAX);
         query_add_base64(&b->launch->query, "UserData", init, n);
         return 0;
 }

@@ -35,11 +35,11 @@ void ec2_launch_done(struct ec2_launch *l);
 
 /*
  * Reads properties and spec.  token names the intent: TAG_TOKEN, or random words where the caller gave none.
- * Ids: "json.value", "ec2.tag", "ec2.init", "ec2.volume". 0 or -errno.
+ * Ids: "json.value", "aws.tag", "aws.init", "aws.volume". 0 or -errno.
  */
 int ec2_launch_read(const struct json_place *properties, const struct instance_spec *spec, const char *token, struct ec2_launch *ret,
                     struct error *e);
-/* Whether EC2 takes a tag: 0 or -EINVAL with "ec2.tag". */
+/* Whether EC2 takes a tag: 0 or -EINVAL with "aws.tag". */
 int ec2_tags_check(const struct tags *tags, struct error *e);
 /* Adds PREFIXTag.1.Key=..&PREFIXTag.1.Value=.. for each. */
 void ec2_tags_add(struct query *q, const char *prefix, const struct tags *tags);

@@ -78,8 +78,8 @@ static void a_document_that_cannot_be_meant_is_refused(void **state)
                 { "{\"RunInstancesInput\":{\"Ipv6AddressCount\":1.5}}", "json.value", "whole numbers" },
                 { "{\"RunInstancesInput\":{\"ImageId\":\"a\\u0000b\"}}", "json.value", "NUL" },
                 { "{\"RunInstancesInput\":{\"TagSpecifications\":[{\"Tags\":[]}]}}", "json.value", "ResourceType" },
-                { "{\"RunInstancesInput\":{},\"Tags\":{\"AWS:x\":\"1\"}}", "ec2.tag", "EC2's own" },
-                { "{\"RunInstancesInput\":{},\"AttachedVolumeIDs\":[\"vol-1;\"]}", "ec2.volume", "vol-1;" },
+                { "{\"RunInstancesInput\":{},\"Tags\":{\"AWS:x\":\"1\"}}", "aws.tag", "EC2's own" },
+                { "{\"RunInstancesInput\":{},\"AttachedVolumeIDs\":[\"vol-1;\"]}", "aws.volume", "vol-1;" },
         };
         const struct instance_spec none = { 0 };
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
@@ -128,14 +128,14 @@ static void limits_of_ec2_are_known_beforehand(void **state)
         ec2_launch_done(&l);
         s.init[EC2_USER_DATA_MAX] = 'x';
         assert_int_equal(read_text("{\"RunInstancesInput\":{}}", &s, &l, &e), -E2BIG);
-        assert_string_equal(e.id, "ec2.init");
+        assert_string_equal(e.id, "aws.init");
         *s.init = '\0';
         for (int i = 0; i <= EC2_TAGS_MAX; i++) {
                 CLEAN_FREE char *name = xprintf("t%d", i);
                 tags_set(&s.tags, name, "1");
         }
         assert_int_equal(read_text("{\"RunInstancesInput\":{}}", &s, &l, &e), -EINVAL);
-        assert_string_equal(e.id, "ec2.tag");
+        assert_string_equal(e.id, "aws.tag");
 }
 
 static void any_token_becomes_one_that_ec2_takes(void **state)

@@ -81,14 +81,14 @@ static void on_document_type(void *data, const char *name, const char *system, c
 static int say(const struct reader *r, struct error *e)
 {
         const char *why = r->fault ? r->fault : XML_ErrorString(XML_GetErrorCode(r->parser));
-        return error_set(e, EBADMSG, "ec2.reply", "the reply is not the XML that is expected: line %lu: %s",
+        return error_set(e, EBADMSG, "aws.reply", "the reply is not the XML that is expected: line %lu: %s",
                          (unsigned long)XML_GetCurrentLineNumber(r->parser), why ? why : "unknown");
 }
 
 int xml_parse(const char *data, size_t size, struct xml_document *ret, struct error *e)
 {
         if (size > XML_SIZE_MAX)
-                return error_set(e, EBADMSG, "ec2.reply", "the reply has more than %d MiB", XML_SIZE_MAX >> 20);
+                return error_set(e, EBADMSG, "aws.reply", "the reply has more than %d MiB", XML_SIZE_MAX >> 20);
         struct reader r = { .parser = XML_ParserCreate("UTF-8") };
         if (!r.parser)
                 abort();

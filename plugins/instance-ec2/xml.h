@@ -26,7 +26,7 @@ struct xml_document {
 void xml_done(struct xml_document *d);
 #define CLEAN_XML CLEAN(xml_done)
 
-/* An error has the id "ec2.reply". 0 or -EBADMSG. ret is written on success only. */
+/* An error has the id "aws.reply". 0 or -EBADMSG. ret is written on success only. */
 int xml_parse(const char *data, size_t size, struct xml_document *ret, struct error *e);
 
 const char *xml_name(const struct xml_document *d, const struct xml_node *n);

@@ -57,7 +57,7 @@ static void what_is_not_such_xml_is_refused(void **state)
                 struct xml_document d = { 0 };
                 struct error e = { 0 };
                 assert_int_equal(parse(bad[i].text, &d, &e), -EBADMSG);
-                assert_string_equal(e.id, "ec2.reply");
+                assert_string_equal(e.id, "aws.reply");
                 if (!strstr(e.cause, bad[i].why))
                         fail_msg("%s: %s", bad[i].text, e.cause);
                 assert_null(d.nodes);
