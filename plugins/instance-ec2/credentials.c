@@ -108,8 +108,8 @@ static int sts_service(const struct credential_chain *c, struct aws_service *ret
 {
         *ret = (struct aws_service){ .name = "sts", .region = c->region, .web = c->web };
         if (c->settings->sts_endpoint)
-                return endpoint_parse(c->settings->sts_endpoint, c->settings->plain_http, &ret->endpoint, e);
-        endpoint_of("sts", c->region, &ret->endpoint);
+                return aws_endpoint_parse(c->settings->sts_endpoint, c->settings->plain_http, &ret->endpoint, e);
+        aws_endpoint_of("sts", c->region, &ret->endpoint);
         return 0;
 }
 
@@ -127,7 +127,7 @@ static int by_web_identity(struct credential_chain *c, const struct sts_role *ro
                 return r;
         token.data[strcspn(token.data, "\r\n")] = '\0';
         r = sts_assume_web_identity(&sts, role, token.data, ret, e);
-        endpoint_done(&sts.endpoint);
+        aws_endpoint_done(&sts.endpoint);
         return r < 0 ? r : 1;
 }
 
@@ -156,7 +156,7 @@ static int by_source_profile(struct credential_chain *c, const struct sts_role *
         if (r < 0 || (r = sts_service(c, &sts, e)) < 0)
                 return r;
         r = sts_assume_role(&sts, role, &by, ret, e);
-        endpoint_done(&sts.endpoint);
+        aws_endpoint_done(&sts.endpoint);
         return r < 0 ? r : 1;
 }
 
@@ -226,9 +226,9 @@ static int check_container_uri(const char *uri, struct error *e)
 {
         const char *path = strstr(uri, "://") ? strchr(strstr(uri, "://") + 3, '/') : NULL;
         CLEAN_FREE char *base = path ? xstrndup(uri, (size_t)(path - uri)) : xstrdup(uri);
-        CLEAN_ENDPOINT struct endpoint p = { 0 };
+        CLEAN_AWS_ENDPOINT struct aws_endpoint p = { 0 };
         bool agent = text_equal(base, "http://169.254.170.2") || text_equal(base, "http://169.254.170.23");
-        return endpoint_parse(base, agent, &p, e);
+        return aws_endpoint_parse(base, agent, &p, e);
 }
 
 static int add_authorization(const struct ec2_settings *s, struct strings *headers, struct error *e)

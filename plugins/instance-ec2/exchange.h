@@ -3,14 +3,14 @@
 #pragma once
 
 #include "backoff.h"
-#include "endpoint.h"
+#include "aws_endpoint.h"
 #include "query.h"
 #include "web.h"
 #include "xml.h"
 
 struct aws_service {
         const char *name; /* "ec2", as signatures have it */
-        struct endpoint endpoint;
+        struct aws_endpoint endpoint;
         const char *region;
         struct web_client *web;
 };

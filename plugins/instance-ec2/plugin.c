@@ -11,7 +11,7 @@ static void stop(void *self)
         credential_chain_free(c->credentials);
         web_client_free(c->web);
         recent_free(c->recent);
-        endpoint_done(&c->service.endpoint);
+        aws_endpoint_done(&c->service.endpoint);
         ec2_settings_done(&c->settings);
         free(c);
 }
@@ -24,8 +24,8 @@ static int find_service(struct ec2 *c, struct error *e)
                 return r;
         c->service = (struct aws_service){ .name = "ec2", .region = region, .web = c->web };
         if (c->settings.endpoint)
-                return endpoint_parse(c->settings.endpoint, c->settings.plain_http, &c->service.endpoint, e);
-        endpoint_of("ec2", region, &c->service.endpoint);
+                return aws_endpoint_parse(c->settings.endpoint, c->settings.plain_http, &c->service.endpoint, e);
+        aws_endpoint_of("ec2", region, &c->service.endpoint);
         return 0;
 }
 

@@ -11,7 +11,7 @@
 #pragma once
 
 #include "aws_credentials.h"
-#include "endpoint.h"
+#include "aws_endpoint.h"
 
 struct ec2_settings {
         char *region; /* NULL: not said */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "endpoint.h"
+#include "aws_endpoint.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -7,11 +7,11 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
-void endpoint_done(struct endpoint *p)
+void aws_endpoint_done(struct aws_endpoint *p)
 {
         free(p->url);
         free(p->host);
-        *p = (struct endpoint){ 0 };
+        *p = (struct aws_endpoint){ 0 };
 }
 
 bool region_is_valid(const char *region)
@@ -20,7 +20,7 @@ bool region_is_valid(const char *region)
         return n && n <= 32 && !region[n] && *region != '-' && region[n - 1] != '-';
 }
 
-void endpoint_of(const char *service, const char *region, struct endpoint *ret)
+void aws_endpoint_of(const char *service, const char *region, struct aws_endpoint *ret)
 {
         ret->host = xprintf("%s.%s.amazonaws.com%s", service, region, text_starts(region, "cn-") ? ".cn" : "");
         ret->url = xprintf("https://%s/", ret->host);
@@ -67,7 +67,7 @@ static int split(const char *s, char **ret_host, uint64_t *ret_port)
         return 0;
 }
 
-int endpoint_parse(const char *url, bool plain, struct endpoint *ret, struct error *e)
+int aws_endpoint_parse(const char *url, bool plain, struct aws_endpoint *ret, struct error *e)
 {
         bool tls = text_starts(url, "https://");
         CLEAN_FREE char *host = NULL;
