@@ -33,10 +33,10 @@ static const struct {
         { "MissingAuthenticationToken", DENIED, 0 },
         { "OptInRequired", DENIED, 0 },
         { "PendingVerification", DENIED, 0 },
-        { "RequestExpired", DENIED, SECRET },
         { "SignatureDoesNotMatch", DENIED, SECRET },
         { "UnauthorizedOperation", DENIED, 0 },
         { "ExpiredToken", EXPIRED, PREFIX },
+        { "RequestExpired", EXPIRED, 0 }, /* what EC2 says of an expired session, and of a clock that is wrong */
         { "BandwidthLimitExceeded", THROTTLED, 0 },
         { "EC2ThrottledException", THROTTLED, 0 },
         { "PriorRequestNotComplete", THROTTLED, 0 },
@@ -93,6 +93,7 @@ static enum aws_verdict judge(enum kind kind, const char *action, const char *co
                 return kind == UNKNOWN_KEY ? AWS_EXPIRED : AWS_REFUSED;
         case EXPIRED:
                 (void)error_set(e, EKEYEXPIRED, "aws.expired", "%s: the credentials have expired: %s%s", action, code, message);
+                error_hint(e, "where they have not, the clock of this machine is wrong");
                 return AWS_EXPIRED;
         case THROTTLED:
                 (void)error_set(e, EBUSY, "aws.throttled", "%s: too many calls in this account: %s%s", action, code, message);
