@@ -14,6 +14,7 @@ static const struct {
         const char *in, *member, *name;
 } lists[] = {
         { "", "BlockDeviceMappings", "BlockDeviceMapping" },
+        { "", "ElasticInferenceAccelerators", "ElasticInferenceAccelerator" },
         { "", "Ipv6Addresses", "Ipv6Address" },
         { "", "LicenseSpecifications", "LicenseSpecification" },
         { "", "NetworkInterfaces", "NetworkInterface" },
