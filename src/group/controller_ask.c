@@ -295,6 +295,19 @@ int controller_tell(struct controller *c, const char *id, enum event_kind kind, 
         return 0;
 }
 
+int controller_free_group(struct controller *c, const char *id, store_done done, void *self, struct error *e)
+{
+        CLEAN_STORE_BATCH struct store_batch b = { 0 };
+        struct group *g = controller_find(c, id, e);
+        if (!g)
+                return e->code;
+        batch_forget(&b, g->id);
+        group_note(g, &b, "group/freed", "it is not looked after any more; its instances are as they are");
+        group_free(g);
+        store_write(c->store, &b, STORE_SURE, done, self);
+        return 0;
+}
+
 int controller_destroy_some(struct controller *c, const char *id, const struct strings *ids, struct error *e)
 {
         struct group *g = controller_find(c, id, e);
