@@ -4,6 +4,10 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/hash.h"
+
+enum { MEMBERS_MAX = 128 };
+
 bool ec2_id_is_valid(const char *id)
 {
         size_t n = text_starts(id, "i-") ? strspn(id + 2, "0123456789abcdef") : 0;
@@ -122,13 +126,30 @@ static void add_value(struct text *t, const struct xml_document *d, const struct
                 text_add_json(t, xml_value(d, n));
 }
 
+/* JSON has each name once: what a reply says a second time is left out. */
+static bool is_new(uint64_t *seen, size_t *count, const char *name)
+{
+        static const uint8_t key[16] = { 0 };
+        uint64_t hash = hash_sip24(name, strlen(name), key);
+        for (size_t i = 0; i < *count; i++)
+                if (seen[i] == hash)
+                        return false;
+        if (*count == MEMBERS_MAX)
+                return false;
+        seen[(*count)++] = hash;
+        return true;
+}
+
 static void add_struct(struct text *t, const struct xml_document *d, const struct xml_node *n, const char *in)
 {
-        const char *comma = "";
+        uint64_t seen[MEMBERS_MAX];
+        size_t count = 0;
         text_add(t, "{");
-        for (const struct xml_node *c = xml_first(n); c; c = xml_next(n, c), comma = ",") {
+        for (const struct xml_node *c = xml_first(n); c; c = xml_next(n, c)) {
                 struct member m = find_member(d, in, c);
-                text_add(t, comma);
+                if (!is_new(seen, &count, m.name))
+                        continue;
+                text_add(t, count > 1 ? "," : "");
                 text_add_json(t, m.name);
                 text_add(t, ":");
                 add_value(t, d, c, &m);
