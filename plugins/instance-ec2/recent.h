@@ -8,7 +8,7 @@
 
 #include "group/instance.h"
 
-enum { RECENT_SECONDS = 120, RECENT_MAX = 16384 };
+enum { RECENT_SECONDS = 120, RECENT_MAX = 8192 };
 
 struct recent;
 struct recent *recent_new(void);

@@ -14,6 +14,7 @@ import http.server
 import json
 import re
 import secrets
+import ssl
 import sys
 import threading
 import time
@@ -472,14 +473,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Fixture:
-    """A fixture that serves on threads of its own, as a context."""
+    """A fixture that serves on threads of its own, as a context; with TLS when it is given a certificate (a file with its key)."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, certificate=None):
         self.ec2 = Ec2()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.server.ec2 = self.ec2
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.server.server_address[1]}"
 
     def __enter__(self):
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
