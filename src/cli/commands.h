@@ -5,6 +5,7 @@
 int cmd_apply(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
 int cmd_complete(int argc, char **argv);
+int cmd_complete_groups(int argc, char **argv); /* the same with plugins and groups */
 int cmd_events(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_flavor(int argc, char **argv);

@@ -66,7 +66,7 @@ int main(int argc, char **argv)
                 return 0;
         }
         if (text_equal(argv[1], "__complete")) /* for the shells: not in the list */
-                return cmd_complete(argc - 1, argv + 1);
+                return cmd_complete_groups(argc - 1, argv + 1);
         if (text_equal(argv[1], PROBE_COMMAND)) /* for "score --measured", inside the sandbox */
                 return probe_main(argc - 1, argv + 1);
         for (size_t i = 0; i < ELEMENTS(commands); i++)
