@@ -79,7 +79,6 @@ static void committed(void *self, const struct error *e)
                 group_tell_spec(g);
         else if (!g)
                 error_set(&failure, ENOENT, "group.unknown", "the group is gone meanwhile");
-        finish(k, failure.code ? &failure : NULL);
         finish(k, failure.code ? &failure : NULL); /* which frees k */
         g = string_map_get(&c->by_id, id);
         if (failure.code && fresh && g && !g->committed)
