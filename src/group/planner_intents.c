@@ -40,12 +40,13 @@ void intents_done(struct planner *p)
         free(p->heirs);
 }
 
-static void count(struct planner *p, const struct intent *i, size_t by)
+void intent_count(struct planner *p, const struct intent *i, size_t by)
 {
         p->calling += i->state == INTENT_CALLING ? by : 0;
         if (i->fulfilled)
                 return;
         p->open += by;
+        p->risky += i->maybe || i->state == INTENT_CALLING ? by : 0;
         p->open_newest += i->newest ? by : 0;
 }
 
@@ -85,10 +86,10 @@ void intent_add(struct planner *p, struct intent *i)
         if (p->intents)
                 p->intents->previous = i;
         p->intents = i;
-        p->intent_count++;
+        p->intents_kept++;
         i->newest = text_equal(i->hash, p->hash);
         string_map_put(&p->intent_by_token, i->token, i);
-        count(p, i, 1);
+        intent_count(p, i, 1);
         queue(p, i);
         if (i->slot)
                 slot_changed(p, i->slot, 0, 1);
@@ -127,7 +128,7 @@ struct intent *intent_new(struct planner *p, bool newest, struct slot *slot)
 
 void intent_remove(struct planner *p, struct intent *i)
 {
-        count(p, i, SIZE_MAX);
+        intent_count(p, i, SIZE_MAX);
         heap_remove(&p->ready, i);
         string_map_remove(&p->intent_by_token, i->token);
         if (i->previous)
@@ -136,7 +137,7 @@ void intent_remove(struct planner *p, struct intent *i)
                 p->intents = i->next;
         if (i->next)
                 i->next->previous = i->previous;
-        p->intent_count--;
+        p->intents_kept--;
         if (i->slot && !i->fulfilled)
                 slot_changed(p, i->slot, 0, -1);
         free(i->logical_id);
@@ -151,9 +152,9 @@ void intent_fulfil(struct planner *p, struct intent *i)
         }
         if (i->fulfilled)
                 return;
-        count(p, i, SIZE_MAX);
+        intent_count(p, i, SIZE_MAX);
         i->fulfilled = true;
-        count(p, i, 1);
+        intent_count(p, i, 1);
         if (i->slot)
                 slot_changed(p, i->slot, 0, -1);
 }
@@ -189,9 +190,9 @@ void intent_judge(struct planner *p, struct intent *i)
 {
         if (i->fulfilled)
                 return;
-        count(p, i, SIZE_MAX);
+        intent_count(p, i, SIZE_MAX);
         i->newest = text_equal(i->hash, p->hash);
-        count(p, i, 1);
+        intent_count(p, i, 1);
         i->wanted = is_wanted(p, i);
         queue(p, i);
         if (!i->wanted)

@@ -53,7 +53,8 @@ static void plan_next_list(struct planner *p)
         if (p->poll_usec)
                 list_needed(p, p->list_usec + p->poll_usec);
         for (const struct member *m = p->young; m; m = m->next)
-                list_needed(p, m->made_usec + PLANNER_SETTLE_USEC);
+                if (m->made_usec + PLANNER_SETTLE_USEC > p->list_usec)
+                        list_needed(p, m->made_usec + PLANNER_SETTLE_USEC);
 }
 
 /* ---- tags ---- */
@@ -118,23 +119,14 @@ static bool is_of_group(const struct planner *p, const struct instance *i)
 
 /* ---- coming and going ---- */
 
-/* At the first list: whether it can be counted on without being asked. In a roll before a crash new ones may not have passed the gate. */
-static bool was_good(const struct planner *p, const struct member *m)
-{
-        const char *hash = tags_get(&m->instance.tags, TAG_CONFIG_HASH);
-        if (!p->was_rolling)
-                return true;
-        return p->good_revision ? hash && text_equal(hash, p->good_hash) : !m->current;
-}
-
 static struct member *welcome(struct planner *p, const struct instance *i, bool sure)
 {
         struct member *m = member_new(p, i);
         const char *token = tags_get(&i->tags, TAG_TOKEN);
         struct intent *intent = token ? intent_get(p, token) : NULL;
         member_judge(p, m);
-        if (!p->observed)
-                m->passed = was_good(p, m);
+        if (!p->observed) /* who had not passed the gate of a roll before a crash is on record: with the young, or as an intent */
+                m->passed = !intent || !p->was_rolling;
         m->sure = sure;
         m->lineage = intent ? intent->lineage : 0;
         if (p->observed)
@@ -218,7 +210,7 @@ static void take_listed(struct planner *p, const struct instance *i, uint64_t as
                         m->made_usec = asked_usec;
         }
         m->list_number = p->list_number;
-        if (m->young && asked_usec >= m->made_usec + PLANNER_SETTLE_USEC)
+        if (m->young && m->passed && asked_usec >= m->made_usec + PLANNER_SETTLE_USEC)
                 young_set(p, m, false);
 }
 

@@ -60,7 +60,7 @@ struct member {
         uint16_t good_count, bad_count; /* answers one after another */
         uint8_t phase, reason, health, call_tries, ask_tries, lineage;
         bool sure;      /* listed, or told by the call that made it: not by an event alone */
-        bool young;     /* so new that a late list may lack it: written down until then */
+        bool young;     /* written down: so new that a late list may lack it, or not past the gate of a roll */
         bool current;   /* has the wanted hash, or is to be labelled with it */
         bool adopt;     /* its hash says "bootstrap" */
         bool mend;      /* it lost tags of ours; they are in instance.tags still */
@@ -170,7 +170,8 @@ struct planner {
 
         /* what is promised */
         struct intent *intents;
-        size_t intent_count, open, open_newest, calling; /* open: not fulfilled */
+        size_t intents_kept, open, open_newest, calling; /* open: not fulfilled */
+        size_t risky; /* open ones that may have an effect: in a call, or unsure */
         struct string_map intent_by_token;
         struct heap ready;
         struct circuit circuit;
@@ -236,6 +237,8 @@ void intent_add(struct planner *p, struct intent *i); /* filled in; counts it */
 /* Its instance is there. */
 void intent_fulfil(struct planner *p, struct intent *i);
 void intents_init(struct planner *p);
+/* In or out of the counts: every change of what counts stands between -1 (SIZE_MAX) and 1. */
+void intent_count(struct planner *p, const struct intent *i, size_t by);
 void intents_done(struct planner *p);
 void intent_judge(struct planner *p, struct intent *i); /* may give it up */
 void intents_judge(struct planner *p);                  /* after the wanted configuration or the roll changed */

@@ -3,6 +3,8 @@
  * When a call to provision may be made.  Success widens the window of calls in hand, so a provider that works gets all at once after a few
  * answers; failure closes it, makes all wait, and at last opens the circuit, which lets one through per Limits.Reset.
  */
+#include <stdint.h>
+
 #include "group/planner_parts.h"
 
 /* ---- back-off and circuit ---- */
@@ -73,9 +75,10 @@ static void start(struct planner *p, struct intent *i)
                 tags_set(&a->tags, TAG_LOGICAL_ID, i->logical_id);
         }
         heap_remove(&p->ready, i);
+        intent_count(p, i, SIZE_MAX);
         i->state = INTENT_CALLING;
+        intent_count(p, i, 1);
         i->started_usec = p->now_usec;
-        p->calling++;
         p->calls_in_hand++;
 }
 
@@ -84,10 +87,11 @@ static bool is_window_open(const struct planner *p)
         return p->calling < (p->circuit.open ? 1 : p->circuit.window) && call_permitted(p);
 }
 
-/* most: so many may be there or in hand, so that what is not needed any more is not called. */
+/* most: so many may be there, or come of calls in hand and of those whose outcome is unsure. */
 static bool may_start(const struct planner *p, uint32_t most)
 {
-        return p->ready.count && is_window_open(p) && (p->quorum || p->n.live + p->calling < most);
+        const struct intent *first = heap_first(&p->ready);
+        return first && is_window_open(p) && (p->quorum || p->n.live + p->risky + !first->maybe <= most);
 }
 
 static uint64_t rate_free_usec(const struct planner *p)
@@ -123,8 +127,10 @@ static struct intent *answered(struct planner *p, const char *token)
         struct intent *i = intent_get(p, token);
         if (!i || i->state != INTENT_CALLING)
                 return NULL;
-        p->calling--;
         p->calls_in_hand--;
+        intent_count(p, i, SIZE_MAX);
+        i->state = INTENT_READY;
+        intent_count(p, i, 1);
         return i;
 }
 
@@ -159,7 +165,6 @@ void provision_succeeded(struct planner *p, const struct event *e)
         struct member *m = member_get(p, e->id);
         if (!i)
                 return;
-        i->state = INTENT_READY;
         count_success(p);
         if (m) {
                 if (!m->sure) {
@@ -180,12 +185,13 @@ void provision_failed(struct planner *p, const struct event *e)
                 return;
         const char *message = e->message ? e->message : "no reason given";
         if (i->fulfilled) { /* its instance was seen meanwhile */
-                i->state = INTENT_READY;
                 intent_remove(p, i);
                 return;
         }
+        intent_count(p, i, SIZE_MAX);
         i->maybe |= e->unsure;
         i->state = i->maybe ? INTENT_UNSURE : INTENT_READY;
+        intent_count(p, i, 1);
         if (e->unsure) {
                 i->unsure_usec = p->now_usec;
                 list_needed(p, p->now_usec);
