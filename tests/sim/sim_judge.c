@@ -127,7 +127,9 @@ static bool serves(const struct sim *s, const struct creature *c)
 
 static bool is_floor_held(const struct sim *s)
 {
-        uint32_t floor = people_wanted(s), serving = 0, unavailable = share_down(wanted(s)->updating.unavailable, floor);
+        struct planner_status status;
+        planner_get_status(s->planner, &status); /* a size that people lowered is in the document an act later */
+        uint32_t floor = status.wanted, serving = 0, unavailable = share_down(wanted(s)->updating.unavailable, floor);
         if (s->quorum || (!unavailable && !surge(s)))
                 unavailable = unavailable ? unavailable : 1;
         for (size_t i = 0; i < s->creature_count; i++)
