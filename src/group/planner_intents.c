@@ -167,7 +167,7 @@ static bool is_wanted(const struct planner *p, const struct intent *i)
                 return false;
         if (text_equal(i->hash, p->hash))
                 return p->roll.phase != ROLL_FAILED || !p->good_revision || text_equal(p->hash, p->good_hash);
-        return roll_active(p) && text_equal(i->hash, p->good_hash);
+        return roll_active(p) && text_equal(i->hash, p->good_hash) && !(p->circuit.open && roll_moves(p));
 }
 
 static bool is_without_effect(const struct intent *i)

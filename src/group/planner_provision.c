@@ -50,6 +50,7 @@ static void count_failure(struct planner *p, uint64_t started_usec, const char *
                 if (!c->open)
                         tell(p, "circuit/open", NULL, "%u attempts failed one after another: %s", c->failures, message ? message : "");
                 c->open = true;
+                p->check_intents = true;
         }
         must_save(p);
 }

@@ -101,8 +101,8 @@ void roll_clear(struct planner *p)
 
 static void remember_good(struct planner *p)
 {
-        if (p->good_revision == p->revision && text_equal(p->good_hash, p->hash))
-                return;
+        if (!p->n.live || (p->good_revision == p->revision && text_equal(p->good_hash, p->hash)))
+                return; /* none is no proof */
         p->good_revision = p->revision;
         memcpy(p->good_hash, p->hash, sizeof p->good_hash);
         must_save(p);
