@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "base/mutant.h"
 #include "group/planner_parts.h"
 
 enum { LIST_PAUSE_USEC = SECOND, LIST_PAUSE_MAX_USEC = 60 * SECOND };
@@ -114,7 +115,7 @@ static void member_update(struct planner *p, struct member *m, const struct inst
 static bool is_of_group(const struct planner *p, const struct instance *i)
 {
         const char *group = tags_get(&i->tags, TAG_GROUP);
-        return group && text_equal(group, p->group);
+        return MUTANT("plan-any-tag") || (group && text_equal(group, p->group));
 }
 
 /* ---- coming and going ---- */
@@ -219,7 +220,7 @@ static void drop_absent(struct planner *p, uint64_t asked_usec)
 {
         for (size_t i = p->member_count; i-- > 0;) {
                 struct member *m = p->members[i];
-                if (m->list_number == p->list_number || asked_usec < m->made_usec + PLANNER_SETTLE_USEC)
+                if (m->list_number == p->list_number || (asked_usec < m->made_usec + PLANNER_SETTLE_USEC && !MUTANT("plan-late-lists")))
                         continue;
                 grave_dig(p, m->instance.id, p->now_usec);
                 member_lost(p, m);

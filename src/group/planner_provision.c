@@ -5,6 +5,7 @@
  */
 #include <stdint.h>
 
+#include "base/mutant.h"
 #include "group/planner_parts.h"
 
 /* ---- back-off and circuit ---- */
@@ -44,7 +45,7 @@ static void count_failure(struct planner *p, uint64_t started_usec, const char *
         c->failed_usec = p->now_usec + 1;
         c->failures++;
         c->window = c->failures > 1 ? 1 : (c->window + 1) / 2;
-        c->next_usec = p->now_usec + planner_backoff(p, p->limits.backoff_usec, p->limits.backoff_max_usec, c->failures);
+        c->next_usec = MUTANT("plan-no-backoff") ? 0 : p->now_usec + planner_backoff(p, p->limits.backoff_usec, p->limits.backoff_max_usec, c->failures);
         if (c->failures >= p->limits.attempts) {
                 c->next_usec = p->now_usec + p->limits.reset_usec;
                 if (!c->open)
@@ -65,7 +66,7 @@ bool call_permitted(const struct planner *p)
 static void start(struct planner *p, struct intent *i)
 {
         struct action *a = action_add(p, ACTION_PROVISION);
-        a->token = xstrdup(i->token);
+        a->token = i->maybe && MUTANT("plan-new-token") ? xprintf("again%.20s", i->token) : xstrdup(i->token);
         a->sequence = i->sequence;
         a->revision = i->revision;
         tags_set(&a->tags, TAG_GROUP, p->group);
@@ -92,7 +93,7 @@ static bool is_window_open(const struct planner *p)
 static bool may_start(const struct planner *p, uint32_t most)
 {
         const struct intent *first = heap_first(&p->ready);
-        return first && is_window_open(p) && (p->quorum || p->n.live + p->risky + !first->maybe <= most);
+        return first && is_window_open(p) && (p->quorum || p->n.live + p->risky + !first->maybe <= most || MUTANT("plan-unsure-free"));
 }
 
 static uint64_t rate_free_usec(const struct planner *p)
