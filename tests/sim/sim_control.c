@@ -48,7 +48,7 @@ void control_start(struct sim *s)
         s->not_before_usec = s->failures = 0;
         for (size_t i = 0; i < s->creature_count; i++) {
                 struct creature *c = s->creatures + i;
-                c->told = c->told && *c->token;
+                c->told = c->told && (*c->token || (s->saved && strstr(s->saved, c->id)));
                 c->told_answer = false;
         }
         trace(s, "---- the controller starts, life %llu", (unsigned long long)s->life);
@@ -64,6 +64,18 @@ void control_die(struct sim *s)
         s->down = true;
         s->life++;
         plan(s, H_START, s->now_usec + between(s, 1000, USEC_M));
+}
+
+void control_show(struct sim *s)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        struct member_view view;
+        if (!s->planner)
+                return;
+        planner_format(&t, s->planner);
+        puts(t.data);
+        for (size_t i = 0; planner_members(s->planner, i, 1, &view); i++)
+                printf("%s %s health %d%s%s\n", view.instance->id, view.phase, (int)view.health, view.current ? " current" : "", view.protected ? " protected" : "");
 }
 
 void control_done(struct sim *s)
