@@ -29,7 +29,7 @@ void controller_stop(struct controller *c, store_done done, void *self);
 void controller_close(struct controller *c);
 
 struct group;
-/* -EREMCHG "group.not_leader" where another controller leads, else 0. */
+/* -EREMCHG "group.not-leader" where another controller leads, else 0. */
 int controller_check(struct controller *c, struct error *e);
 /* "group.unknown" and NULL, or the group. */
 struct group *controller_find(struct controller *c, const char *id, struct error *e);
@@ -52,7 +52,9 @@ void controller_commit(struct controller *c, const struct group_spec *spec, bool
 /* Commits the document of an earlier revision; 0: of the one before the current one. */
 void controller_undo(struct controller *c, const char *id, uint64_t revision, const struct actor *a, commit_done done, void *self);
 int controller_resize(struct controller *c, const char *id, uint32_t size, const struct actor *a, commit_done done, void *self, struct error *e);
-/* Pause, resume, free, destroy. Protected groups are not destroyed: "group.protected". */
+/* Forgets the group and leaves its instances as they are. done as of store_write. */
+int controller_free_group(struct controller *c, const char *id, store_done done, void *self, struct error *e);
+/* Pause, resume, destroy. Protected groups are not destroyed: "group.protected". */
 int controller_tell(struct controller *c, const char *id, enum event_kind kind, struct error *e);
 /* "instance.missing" when one of them is not the group's: then none is destroyed. */
 int controller_destroy_some(struct controller *c, const char *id, const struct strings *ids, struct error *e);
