@@ -70,12 +70,12 @@ bool in_service(const struct planner *p, const struct member *m)
 {
         if (p->health.interval_usec && !m->answered)
                 return false; /* it will be known soon */
-        return !is_leaving(m) && m->sure && m->passed && !m->sick && m->health != HEALTH_BAD;
+        return !is_leaving(m) && m->sure && m->passed && !m->sick && !m->bad;
 }
 
 static bool is_doubtful(const struct planner *p, const struct member *m)
 {
-        return p->health.interval_usec && (!m->proven || m->health == HEALTH_BAD);
+        return p->health.interval_usec && (!m->proven || m->bad);
 }
 
 static bool is_stray(const struct planner *p, const struct member *m)

@@ -68,6 +68,7 @@ struct member {
         bool asking;    /* its health is asked */
         bool labelling; /* its hash was "bootstrap"; in instance.tags stands what it is labelled with */
         bool passed;    /* the gate of a roll, or came when there was no roll */
+        bool bad;       /* the last answer that said anything said so */
         bool ever_good, answered, proven, sick, protected;
 };
 

@@ -32,8 +32,7 @@ struct creature {
         /* what the controller was told of it */
         bool told, told_dead;
         uint64_t told_dead_usec;
-        bool told_answer, told_good_once;
-        enum health told_health;
+        bool told_answer, told_good_once, told_bad; /* bad: until it is good again */
         bool leaving; /* a drain or destroy of it was asked for */
         bool served;  /* when it was marked to go */
         bool broke_floor; /* then too few were left */

@@ -49,7 +49,7 @@ void control_start(struct sim *s)
         for (size_t i = 0; i < s->creature_count; i++) {
                 struct creature *c = s->creatures + i;
                 c->told = c->told && (*c->token || (s->saved && strstr(s->saved, c->id)));
-                c->told_answer = false;
+                c->told_answer = c->told_bad = false;
         }
         trace(s, "---- the controller starts, life %llu", (unsigned long long)s->life);
         if (s->revision)
@@ -236,10 +236,10 @@ static void answer_health(struct sim *s, const struct future *f)
         struct creature *c = creature_get(s, f->id);
         struct event e = { .kind = EVENT_HEALTH, .id = f->id, .health = health_of(s, c) };
         if (c) {
-                if (c->told_answer && c->told_health != e.health)
+                if (!c->told_answer || c->told_bad != (e.health == HEALTH_BAD))
                         trace(s, "health %s %d", f->id, (int)e.health);
                 c->told_answer = true;
-                c->told_health = e.health;
+                c->told_bad = e.health == HEALTH_BAD || (c->told_bad && e.health == HEALTH_UNKNOWN);
                 c->told_good_once |= e.health == HEALTH_GOOD;
         }
         control_step(s, &e);

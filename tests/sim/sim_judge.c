@@ -122,7 +122,7 @@ static bool serves(const struct sim *s, const struct creature *c)
         struct member_view view;
         if (!c->told || !planner_find(s->planner, c->id, &view) || strcmp(view.phase, "live"))
                 return false;
-        return (c->told_answer ? c->told_health != HEALTH_BAD && (c->told_good_once || !c->in_roll) : c->told_good_once || !c->in_roll);
+        return (c->told_answer ? !c->told_bad && (c->told_good_once || !c->in_roll) : c->told_good_once || !c->in_roll);
 }
 
 static bool is_floor_held(const struct sim *s)
