@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Every error id in src/ has an entry "### ID" in docs/errors.md, and the other way round."""
+"""Every error id in src/ and plugins/ has an entry "### ID" in docs/errors.md, and the other way round."""
 import pathlib
 import re
 import sys
@@ -32,7 +32,7 @@ def arguments(text, at):
 
 def ids_in(root):
     found, problems = {}, []
-    for path in sorted((root / "src").rglob("*.[ch]")):
+    for path in sorted([*(root / "src").rglob("*.[ch]"), *(root / "plugins").rglob("*.[ch]")]):
         name = str(path.relative_to(root))
         if name in PASSED_ON or name.endswith("_test.c"):
             continue
