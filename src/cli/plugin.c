@@ -11,12 +11,13 @@
 
 #include "cli/commands.h"
 #include "cli/plugin_call.h"
+#include "cli/plugin_lock.h"
 #include "cli/target.h"
 #include "os/file.h"
 #include "os/process.h"
 
 #define HELLO_USEC (2ULL * 1000000)
-enum { STOP_MS = 10000, STATUS_FILE_MAX = 64 * 1024 };
+enum { STOP_MS = 10000, TURN_MS = 10, STATUS_FILE_MAX = 64 * 1024 };
 
 struct options {
         struct strings names;
@@ -155,30 +156,48 @@ static int open_listener(const struct endpoint *at, const char *name, struct err
         return TAKE_FD(fd);
 }
 
-static int stop(const char *folder, const char *name, uint64_t timeout_ms, struct error *e)
+static int still_there(const char *name, uint64_t timeout_ms, struct error *e)
 {
-        CLEAN_ENDPOINT struct endpoint at = { 0 };
-        int r = plugin_find(folder, name, &at, e);
-        if (r < 0)
-                return r;
-        CLEAN_FD int fd = open_listener(&at, name, e);
-        if (fd == -ESRCH) {
-                plugin_remove_stale(folder, name);
-                return 0;
+        error_set(e, ETIMEDOUT, "plugin.stop", "\"%.64s\" is still there after %.1f s", name, (double)timeout_ms / 1000);
+        error_hint(e, "it finishes the calls in hand; --time gives it longer");
+        return -ETIMEDOUT;
+}
+
+/* Has the supervisor end it: nobody else can keep it from being started again. */
+static int stop_supervised(const char *folder, const char *name, pid_t supervisor, uint64_t timeout_ms, struct error *e)
+{
+        int r = plugin_stop_ask(folder, name, supervisor, e);
+        for (uint64_t waited_ms = 0; r == 0 && plugin_locked_by(folder, name) == supervisor; waited_ms += TURN_MS) {
+                if (waited_ms >= timeout_ms)
+                        return still_there(name, timeout_ms, e);
+                (void)usleep(TURN_MS * 1000);
         }
+        return r;
+}
+
+static int stop_alone(const struct endpoint *at, const char *name, uint64_t timeout_ms, struct error *e)
+{
+        CLEAN_FD int fd = open_listener(at, name, e);
         if (fd < 0)
-                return fd;
-        r = process_signal(fd, SIGTERM);
+                return fd == -ESRCH ? 0 : fd;
+        int r = process_signal(fd, SIGTERM);
         if (r < 0)
                 return error_errno(e, -r, "plugin.stop", "ending \"%.64s\"", name);
         struct pollfd p = { .fd = fd, .events = POLLIN };
-        if (poll(&p, 1, (int)timeout_ms) != 1) {
-                error_set(e, ETIMEDOUT, "plugin.stop", "\"%.64s\" is still there after %.1f s", name, (double)timeout_ms / 1000);
-                error_hint(e, "it finishes the calls in hand; --time gives it longer");
-                return -ETIMEDOUT;
-        }
-        plugin_remove_stale(folder, name);
-        return 0;
+        return poll(&p, 1, (int)timeout_ms) == 1 ? 0 : still_there(name, timeout_ms, e);
+}
+
+static int stop(const char *folder, const char *name, uint64_t timeout_ms, struct error *e)
+{
+        CLEAN_ENDPOINT struct endpoint at = { 0 };
+        pid_t supervisor = plugin_name_valid(name) ? plugin_locked_by(folder, name) : 0;
+        int r = supervisor ? 0 : plugin_find(folder, name, &at, e);
+        if (r < 0)
+                return r;
+        r = supervisor ? stop_supervised(folder, name, supervisor, timeout_ms, e) : stop_alone(&at, name, timeout_ms, e);
+        if (r == 0)
+                plugin_remove_stale(folder, name);
+        return r;
 }
 
 /* The controller first: it must not take the end of the others for a failure. */
