@@ -33,7 +33,7 @@ struct plugin_view {
         struct text interfaces; /* "Instance/0.6.1, Flavor/0.1.1" */
         struct text objects;    /* the answer's Objects, JSON */
         pid_t pid;
-        bool listens, answers;
+        bool listens, answers, supervised;
         const char *sandbox; /* "yes", "no" or "?" */
 };
 
@@ -71,6 +71,7 @@ static void look(const char *folder, struct plugin_view *v)
         const struct json_node *result;
         struct error e = { 0 };
         v->sandbox = "?";
+        v->supervised = plugin_locked_by(folder, v->name);
         if (plugin_find(folder, v->name, &v->at, NULL) < 0)
                 return;
         v->listens = plugin_listens(&v->at, &v->pid);
@@ -85,16 +86,17 @@ static void look(const char *folder, struct plugin_view *v)
 
 static const char *state_of(const struct plugin_view *v)
 {
-        return v->answers ? "answers" : v->listens ? "silent" : "gone";
+        return v->answers ? "answers" : v->listens ? "silent" : v->supervised ? "down" : "gone";
 }
 
 static void format_json(struct text *t, const struct plugin_view *v)
 {
         CLEAN_TEXT struct text row = { 0 };
-        CLEAN_FREE char *address = v->at.path ? xprintf("unix://%s", v->at.path) : xprintf("tcp://%s:%s", v->at.host ? v->at.host : "", v->at.port ? v->at.port : "");
+        CLEAN_FREE char *address = v->at.path ? xprintf("unix://%s", v->at.path) : v->at.host ? xprintf("tcp://%s:%s", v->at.host, v->at.port) : NULL;
         CLEAN_FREE char *pid = xprintf("%d", (int)v->pid);
         params_add(&row, "Name", v->name);
-        params_add(&row, "Address", address);
+        if (address)
+                params_add(&row, "Address", address);
         params_add(&row, "State", state_of(v));
         params_add_raw(&row, "PID", v->pid > 0 ? pid : "null");
         params_add_raw(&row, "Sandbox", *v->sandbox == '?' ? "null" : *v->sandbox == 'y' ? "true" : "false");
@@ -116,7 +118,7 @@ static int list(const struct options *o)
         CLEAN_STRINGS struct strings names = { 0 };
         CLEAN_TEXT struct text json = { 0 };
         struct error e = { 0 };
-        int width = 4, r = plugins_list(folder, &names);
+        int width = 4, r = plugin_names(folder, &names);
         if (r < 0)
                 return target_fail("list", "plugins", (error_errno(&e, -r, "file.read", "reading %s", folder), &e));
         for (size_t i = 0; i < names.count; i++)
@@ -206,7 +208,7 @@ static int stop_all(const struct options *o)
         CLEAN_FREE char *folder = plugins_folder();
         CLEAN_STRINGS struct strings names = { 0 };
         struct error e = { 0 };
-        int r = o->all ? plugins_list(folder, &names) : 0, status = 0;
+        int r = o->all ? plugin_names(folder, &names) : 0, status = 0;
         if (r < 0)
                 return target_fail("stop", "plugins", (error_errno(&e, -r, "file.read", "reading %s", folder), &e));
         for (size_t i = 0; i < o->names.count; i++)

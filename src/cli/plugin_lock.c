@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/text.h"
+#include "group/discovery.h"
 #include "os/file.h"
 #include "os/process.h"
 
@@ -65,6 +65,32 @@ pid_t plugin_locked_by(const char *folder, const char *name)
         if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0)
                 return 0;
         return pread(fd, digits, sizeof digits - 1, 0) > 0 ? (pid_t)strtol(digits, NULL, 10) : 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+        return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int plugin_names(const char *folder, struct strings *ret)
+{
+        static const char ending[] = ".supervisor";
+        CLEAN_STRINGS struct strings files = { 0 };
+        CLEAN_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r = fd < 0 ? -errno : plugins_list(folder, ret);
+        if (r == 0)
+                r = file_list(fd, &files);
+        for (size_t i = 0; r == 0 && i < files.count; i++) {
+                const char *file = files.items[i];
+                if (*file != '.' || !text_ends(file, ending))
+                        continue;
+                CLEAN_FREE char *name = xstrndup(file + 1, strlen(file) - sizeof ending);
+                if (plugin_name_valid(name) && !strings_has(ret, name) && plugin_locked_by(folder, name))
+                        strings_add(ret, name);
+        }
+        if (ret->count)
+                qsort(ret->items, ret->count, sizeof *ret->items, by_name);
+        return r == -ENOENT ? 0 : r;
 }
 
 int plugin_stop_ask(const char *folder, const char *name, pid_t supervisor, struct error *e)

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "base/text.h"
 
 /* A descriptor that holds the lock; -EBUSY when somebody else has it, without an error text. Id: "file.write". */
 int plugin_lock(const char *folder, const char *name, struct error *e);
@@ -17,6 +18,8 @@ void plugin_lock_sign(int fd);
 void plugin_unlock(const char *folder, const char *name, int fd);
 /* The supervisor's pid; 0: there is none. */
 pid_t plugin_locked_by(const char *folder, const char *name);
+/* Names of all that listen or are looked after, sorted. 0 or -errno. */
+int plugin_names(const char *folder, struct strings *ret);
 
 /* Asks a supervisor to end a plugin for good: a mark beside the lock, and then the signal. Id: "plugin.stop". */
 int plugin_stop_ask(const char *folder, const char *name, pid_t supervisor, struct error *e);
