@@ -11,7 +11,7 @@ int controller_check(struct controller *c, struct error *e)
         if (c->leading && store_leads(c->store))
                 return 0;
         const char *leader = store_leader(c->store);
-        error_set(e, EREMCHG, "group.not_leader", "this controller does not lead");
+        error_set(e, EREMCHG, "group.not-leader", "this controller does not lead");
         error_hint(e, leader && *leader ? "ask the one that does: %s" : "nobody leads at this moment%s", leader ? leader : "");
         return -EREMCHG;
 }
