@@ -189,6 +189,8 @@ static int find_existing(const struct azure *a, const char *name, const char *to
         const char *its = tags_get(&first.tags, TAG_TOKEN);
         if (!its || !text_equal(its, token))
                 return error_set(e, EADDRINUSE, "azure.conflict", "there is a machine %s already, with another token", name);
+        if (first.state == AZURE_SUCCEEDED)
+                return 0;
         r = settle(a, name, deadline_usec, &m, e);
         if (r < 0 || m.state == AZURE_SUCCEEDED)
                 return r;
