@@ -24,7 +24,7 @@ struct loop {
         struct epoll_event batch[BATCH]; /* those that were reported and not called back yet */
         int batch_at, batch_count;
 
-        struct loop_job *deferred, **deferred_end;
+        struct loop_job *deferred, **deferred_end, *running;
 
         pthread_mutex_t lock; /* of handed */
         struct loop_job *handed, **handed_end;
@@ -174,6 +174,19 @@ void loop_defer(struct loop *l, struct loop_job *j)
         l->deferred_end = &j->next;
 }
 
+void loop_undefer(struct loop *l, struct loop_job *j)
+{
+        struct loop_job **lists[] = { &l->deferred, &l->running };
+        for (size_t i = 0; i < ELEMENTS(lists); i++)
+                for (struct loop_job **at = lists[i]; *at; at = &(*at)->next)
+                        if (*at == j) {
+                                *at = j->next;
+                                if (l->deferred_end == &j->next)
+                                        l->deferred_end = at;
+                                return;
+                        }
+}
+
 static void run_jobs(struct loop_job *j)
 {
         while (j) {
@@ -185,10 +198,14 @@ static void run_jobs(struct loop_job *j)
 
 static void run_deferred(struct loop *l)
 {
-        struct loop_job *first = l->deferred;
+        l->running = l->deferred;
         l->deferred = NULL;
         l->deferred_end = &l->deferred;
-        run_jobs(first);
+        while (l->running) {
+                struct loop_job *j = l->running;
+                l->running = j->next;
+                j->run(j);
+        }
 }
 
 void loop_hand_over(struct loop *l, struct loop_job *j)

@@ -63,6 +63,8 @@ int loop_signals(struct loop *l, const int *signals, size_t count, void (*handle
 void loop_hand_over(struct loop *l, struct loop_job *j);
 /* From the loop's thread: run at the end of this turn, after all events that are there already. */
 void loop_defer(struct loop *l, struct loop_job *j);
+/* Takes a deferred job back, if it is one. */
+void loop_undefer(struct loop *l, struct loop_job *j);
 
 /* Runs until loop_stop; returns its status. */
 int loop_run(struct loop *l);
