@@ -119,6 +119,8 @@ class Azure:
             return DROP_AFTER if act == DROP_AFTER else reply
 
     def route(self, method, path, query, headers, body):
+        if path == "/metadata/endpoints":
+            return self.endpoints()
         if path.startswith("/metadata/"):
             return self.metadata(query, headers)
         if re.fullmatch(r"/[^/]+/oauth2/(v2\.0/)?token", path) and method == "POST":
@@ -161,7 +163,7 @@ class Azure:
             good = (form["client_assertion"] == ASSERTION
                     and form.get("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
         scope = form.get("scope", "")
-        if tenant != TENANT or form.get("client_id") != CLIENT or form.get("grant_type") != "client_credentials" or "/.default" not in scope:
+        if tenant not in (TENANT, "adfs") or form.get("client_id") != CLIENT or form.get("grant_type") != "client_credentials" or "/.default" not in scope:
             return Reply(400, {"error": "invalid_request", "error_description": "AADSTS900144: the request is not as it should be"})
         if not good:
             said = form.get("client_secret") or form.get("client_assertion") if self.repeat_secrets else ""
@@ -177,8 +179,17 @@ class Azure:
         return Reply(200, {"access_token": self.issue("managed"), "expires_in": str(self.token_seconds), "resource": query["resource"],
                            "token_type": "Bearer", "client_id": query.get("client_id", "")})
 
+    def endpoints(self):
+        """Where everything is, as a cloud of one's own says it. Its login is named as that of an Azure Stack is, for to validate any other the
+        client would ask Microsoft."""
+        return Reply(200, {"galleryEndpoint": self.base, "graphEndpoint": self.base, "portalEndpoint": self.base,
+                           "authentication": {"loginEndpoint": f"{self.base}/adfs", "audiences": [f"{self.base}/"]}})
+
     def discovery(self, path):
         tenant = path.split("/")[1]
+        if tenant == "adfs":
+            return Reply(200, {"issuer": f"{self.base}/adfs", "authorization_endpoint": f"{self.base}/adfs/oauth2/authorize",
+                               "token_endpoint": f"{self.base}/adfs/oauth2/token"})
         return Reply(200, {"issuer": f"{self.base}/{tenant}/v2.0", "authorization_endpoint": f"{self.base}/{tenant}/oauth2/v2.0/authorize",
                            "token_endpoint": f"{self.base}/{tenant}/oauth2/v2.0/token", "tenant_region_scope": None,
                            "device_authorization_endpoint": f"{self.base}/{tenant}/oauth2/v2.0/devicecode"})
