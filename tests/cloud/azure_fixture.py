@@ -22,6 +22,7 @@ SUBSCRIPTION = "bbbbbbbb-cccc-dddd-eeee-ffffffffffff"
 GROUP = "fleet"
 SUBNET = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Network/virtualNetworks/net/subnets/default"
 
+Request = collections.namedtuple("Request", "method path query headers body at")
 Reply = collections.namedtuple("Reply", "status body headers", defaults=(None, {}))
 
 
@@ -48,7 +49,7 @@ class Azure:
         self.lock = threading.RLock()
         self.machines, self.interfaces, self.operations = {}, {}, {}
         self.due = []           # (time, what then happens)
-        self.log = []           # (method, path, body) of every request
+        self.log = []           # every request
         self.secrets_seen = {}  # what was sent for a machine and is never given back
         self.tokens, self.logins = {}, []
         self.rules = []
@@ -86,7 +87,17 @@ class Azure:
 
     def count(self, pattern):
         with self.lock:
-            return sum(1 for method, path, _ in self.log if re.search(pattern, f"{method} {path}"))
+            return len(self.find(pattern))
+
+    def settle(self):
+        """Whether nothing is under way any more."""
+        with self.lock:
+            self.tick()
+            return not self.due
+
+    def find(self, pattern):
+        """The requests whose "METHOD path" the pattern finds."""
+        return [q for q in self.log if re.search(pattern, f"{q.method} {q.path}")]
 
     # ---- time ----
 
@@ -108,7 +119,7 @@ class Azure:
         path, query = url.path, dict(urllib.parse.parse_qsl(url.query))
         with self.lock:
             self.tick()
-            self.log.append((method, path, body))
+            self.log.append(Request(method, path, query, dict(headers.items()), body, time.monotonic()))
             act = self.find_rule(f"{method} {path}")
             if act == DROP_BEFORE or isinstance(act, Reply):
                 return act
