@@ -2,10 +2,10 @@
 #include "body.h"
 
 #include <arpa/inet.h>
-#include <nettle/base64.h>
 #include <nettle/sha2.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "reply.h"
 
 void azure_bodies_done(struct azure_bodies *b)
@@ -398,16 +398,6 @@ static void add_data_disks(struct text *t, const struct properties *p)
         text_add(t, "]");
 }
 
-static void add_encoded(struct text *t, const char *init)
-{
-        size_t n = strlen(init);
-        CLEAN_FREE char *encoded = xalloc(BASE64_ENCODE_RAW_LENGTH(n) + 1, 1);
-        base64_encode_raw(encoded, n, (const uint8_t *)init);
-        encoded[BASE64_ENCODE_RAW_LENGTH(n)] = 0;
-        text_add_json(t, encoded);
-        explicit_bzero(encoded, BASE64_ENCODE_RAW_LENGTH(n));
-}
-
 /* A machine from a specialised image has none, and Azure refuses an empty one for it. */
 static bool has_os_profile(const struct properties *p, const struct instance_spec *spec, const char *password)
 {
@@ -419,8 +409,9 @@ static void add_os_profile(struct text *t, const struct instance_spec *spec, con
         const char *between = "";
         text_add(t, "{");
         if (spec->init) {
-                text_add(t, "\"customData\":");
-                add_encoded(t, spec->init);
+                text_add(t, "\"customData\":\"");
+                base64_add(t, spec->init, strlen(spec->init));
+                text_add(t, "\"");
                 between = ",";
         }
         if (password) {
