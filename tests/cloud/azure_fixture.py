@@ -342,7 +342,10 @@ class Azure:
         if method == "GET":
             if not there:
                 raise Fault(404, "ResourceNotFound", f"The Resource 'Microsoft.Compute/virtualMachines/{name}' was not found.")
-            return Reply(200, self.render_machine(there))
+            shown = self.render_machine(there)
+            if query.get("$expand") == "instanceView":
+                shown["properties"]["instanceView"] = self.render_view(there)
+            return Reply(200, shown)
         if method == "DELETE":
             return self.delete_machine(name, there)
         if method != "PUT":
@@ -415,7 +418,11 @@ class Azure:
         there = self.machines.get(name)
         if not there:
             raise Fault(404, "ResourceNotFound", name)
-        return Reply(200, {"statuses": [{"code": f"ProvisioningState/{there['state'].lower()}"}, {"code": there["power"]}]})
+        return Reply(200, self.render_view(there))
+
+    @staticmethod
+    def render_view(m):
+        return {"statuses": [{"code": f"ProvisioningState/{m['state'].lower()}"}, {"code": m["power"]}]}
 
     def tags(self, method, query, headers, body, name):
         there = self.machines.get(name)
