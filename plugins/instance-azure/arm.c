@@ -280,6 +280,10 @@ int arm_follow(const struct arm *arm, const struct transfer_reply *first, uint64
                         return too_late(e);
                 transfer_reply_done(&last);
                 int r = arm_get(arm, at, &last, e);
+                if (r == -EACCES || r == -ENOENT) { /* rights may be on the resource group alone, and operations are forgotten after a time */
+                        *ret_followed = false;
+                        return 0;
+                }
                 if (r < 0)
                         return r;
                 if (by_status) {

@@ -39,8 +39,8 @@ int arm_call(const struct arm *arm, const struct arm_request *q, struct transfer
 /* As arm_call of "GET path". */
 int arm_get(const struct arm *arm, const char *path, struct transfer_reply *ret, struct error *e);
 /*
- * Waits for what reply said to have begun: by Azure-AsyncOperation, else by Location. 0 when it ended well; also when the reply names neither, and
- * then *ret_followed is false: whoever cares looks at the resource.
+ * Waits for what reply said to have begun: by Azure-AsyncOperation, else by Location. 0 when it ended well; also when the reply names neither or we may
+ * not look there, and then *ret_followed is false: whoever cares looks at the resource.
  */
 int arm_follow(const struct arm *arm, const struct transfer_reply *reply, uint64_t deadline_usec, bool *ret_followed, struct error *e);
 

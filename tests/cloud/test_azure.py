@@ -180,6 +180,19 @@ def test_a_machine_is_followed_by_its_own_state_where_azure_names_no_operation(a
     assert nothing_left(azure)
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_machine_is_followed_by_its_own_state_where_its_operation_may_not_be_seen(azure, plugin, status):
+    azure.rule("operations/", 10**6, fixture.Reply(status, {"error": {"code": "AuthorizationFailed", "message": "no rights there"}}))
+    name = plugin.provision("t1")
+    assert azure.machines[name]["state"] == "Succeeded"
+    azure.fail_next_machine = "AllocationFailed"
+    with pytest.raises(Failure) as failure:
+        plugin.provision("t2")
+    assert failure.value.id == "azure.failed" and set(azure.machines) == {name}
+    plugin.destroy(name)
+    wait_for(lambda: nothing_left(azure))
+
+
 def test_a_service_that_knows_no_if_none_match_gets_no_second_request(azure, plugin):
     azure.ignore_if_none_match = True
     name = plugin.provision("t1")
