@@ -269,7 +269,7 @@ static int look_at_operation(const struct transfer_reply *reply, struct error *e
 int arm_follow(const struct arm *arm, const struct transfer_reply *first, uint64_t deadline_usec, bool *ret_followed, struct error *e)
 {
         const char *from = first->operation ? first->operation : first->location;
-        *ret_followed = from && (first->status == 201 || first->status == 202 || first->operation);
+        *ret_followed = first->operation || (first->location && first->status == 202); /* with 201 Location may be the resource itself */
         if (!*ret_followed)
                 return 0;
         bool by_status = first->operation;

@@ -124,10 +124,14 @@ static void a_document_that_is_not_as_it_should_be_is_refused(void **state)
                 "{\"VM\":{\"properties\":{\"osProfile\":{\"customData\":\"p\"}}},\"NetworkInterface\":" INTERFACE "}",
                 "{\"VM\":{\"properties\":{\"storageProfile\":{\"dataDisks\":{}}}},\"NetworkInterface\":" INTERFACE "}",
                 "{\"VM\":" MACHINE ",\"NetworkInterface\":{\"tags\":{}}}",
+                "{\"VM\":{\"properties\":{\"OSProfile\":{\"AdminPassword\":\"p\"}}},\"NetworkInterface\":" INTERFACE "}",
+                "{\"VM\":{\"Tags\":{}},\"NetworkInterface\":" INTERFACE "}",
+                "{\"VM\":" MACHINE ",\"NetworkInterface\":{\"properties\":{\"ipConfigurations\":[{\"properties\":{\"privateIpAddress\":\"10.0.0.9\"}}]}}}",
         };
         for (size_t i = 0; i < ELEMENTS(bad); i++) {
                 struct error e = { 0 };
                 assert_int_equal(check(bad[i], &e), -EINVAL);
+                assert_true(text_equal(e.id, "azure.document") || text_equal(e.id, "json.value"));
         }
         assert_int_equal(check("{\"VM\":" MACHINE ",\"NetworkInterface\":" INTERFACE "}", NULL), 0);
         assert_int_equal(check("{\"VM\":{\"properties\":{\"networkProfile\":{\"networkApiVersion\":\"2020-11-01\"}}},\"Location\":\"northeurope\"}", NULL), 0);

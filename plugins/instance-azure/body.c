@@ -69,11 +69,6 @@ char *azure_interface_name(const char *machine)
 
 /* ---- tags ---- */
 
-static bool equal_but_for_case(const char *a, const char *b)
-{
-        return strcasecmp(a, b) == 0;
-}
-
 static int check_tag_name(const char *name, struct error *e)
 {
         static const char *const reserved[] = { "azure", "microsoft", "windows" };
@@ -99,7 +94,7 @@ int azure_tags_check(const struct tags *t, struct error *e)
                 if (strlen(tag->value) > AZURE_TAG_VALUE_MAX)
                         return error_set(e, EINVAL, "azure.tags", "the value of the tag \"%.60s\" has more than %d bytes", tag->name, AZURE_TAG_VALUE_MAX);
                 for (size_t k = 0; k < i; k++)
-                        if (equal_but_for_case(t->items[k].name, tag->name))
+                        if (strcasecmp(t->items[k].name, tag->name) == 0)
                                 return error_set(e, EINVAL, "azure.tags", "the tags \"%.60s\" and \"%.60s\" are one to Azure, which takes no notice of case",
                                                  t->items[k].name, tag->name);
         }
@@ -216,6 +211,25 @@ static int check_forbidden(const struct json_place *at, const struct forbidden *
         return 0;
 }
 
+/*
+ * Azure takes no notice of case in names of members, so "OSProfile" would be one more osProfile beside ours, and a password in it not be
+ * seen. What we look for or add is therefore written as Azure documents it, or refused.
+ */
+static int check_case(const struct json_place *at, void *into, struct error *e)
+{
+        static const char *const names[] = {
+                "name", "tags", "location", "properties", "osProfile", "storageProfile", "osDisk", "dataDisks", "networkProfile", "networkInterfaces",
+                "adminPassword", "customData", "secrets", "computerName", "windowsConfiguration", "createOption", "deleteOption", "ipConfigurations",
+                "privateIPAddress", "privateIPAddressVersion", "privateIPAllocationMethod",
+        };
+        for (size_t i = 0; at->key && i < ELEMENTS(names); i++)
+                if (strcasecmp(names[i], at->key) == 0 && !text_equal(names[i], at->key))
+                        return error_set(e, EINVAL, "azure.document", "the member \"%s\" is to be written \"%s\"", at->key, names[i]);
+        if (at->value->type == JSON_OBJECT)
+                return json_each_member(at, check_case, into, e);
+        return at->value->type == JSON_ARRAY ? json_each(at, check_case, into, e) : 0;
+}
+
 static int read_machine_body(const struct json_place *at, void *into, struct error *e)
 {
         static const char *const os[] = { "properties", "osProfile", NULL };
@@ -224,6 +238,8 @@ static int read_machine_body(const struct json_place *at, void *into, struct err
         static const char *const disks[] = { "properties", "storageProfile", "dataDisks", NULL };
         struct properties *p = into;
         int r = check_forbidden(at, forbidden_of_machine, ELEMENTS(forbidden_of_machine), e);
+        if (r == 0)
+                r = check_case(at, NULL, e);
         if (r < 0)
                 return r;
         p->os_profile = member_at(at->value, os);
@@ -241,6 +257,8 @@ static int read_interface_body(const struct json_place *at, void *into, struct e
         static const char *const configurations[] = { "properties", "ipConfigurations", NULL };
         struct properties *p = into;
         int r = check_forbidden(at, forbidden_of_interface, ELEMENTS(forbidden_of_interface), e);
+        if (r == 0)
+                r = check_case(at, NULL, e);
         if (r < 0)
                 return r;
         const struct json_node *list = member_at(at->value, configurations);

@@ -5,7 +5,7 @@
 #include "body.h"
 #include "machine.h"
 
-enum { PAGES_MAX = 10000 };
+enum { PAGES_MAX = 10000, SWEEP_USEC = 10000000 };
 
 typedef int (*page_reader)(const char *text, size_t size, struct azure_page *ret, struct error *e);
 typedef int (*page_taker)(struct azure *a, struct azure_page *page, void *into, struct error *e);
@@ -154,7 +154,7 @@ void azure_sweep(struct azure *a, const struct strings *machines)
         CLEAN_FREE char *path = arm_interface_path(&a->config, NULL);
         if (each_page(a, path, azure_page_read_interfaces, take_interfaces, &s, NULL) == 0) {
                 for (size_t i = 0; i < s.condemned.count; i++)
-                        (void)azure_interface_remove(a, s.condemned.items[i], arm_now_usec() + a->config.patience_usec, NULL);
+                        (void)azure_interface_remove(a, s.condemned.items[i], arm_now_usec() + SWEEP_USEC, NULL);
                 pthread_mutex_lock(&a->lock);
                 strings_clear(&a->suspects);
                 a->suspects = s.suspects;

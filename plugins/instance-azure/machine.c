@@ -138,8 +138,9 @@ int azure_interface_remove(const struct azure *a, const char *name, uint64_t dea
         int r = get_interface(a, name, &n, e);
         if (r == 0 && !azure_is_ours(&n.tags))
                 return 0;
+        uint64_t now = arm_now_usec(), left_usec = deadline_usec > now ? deadline_usec - now : 1;
         if (r == 0)
-                r = remove_resource(a, path, reserved_usec, deadline_usec, &followed, e);
+                r = remove_resource(a, path, left_usec < reserved_usec ? left_usec : reserved_usec, deadline_usec, &followed, e);
         return r == -ENOENT ? 0 : r;
 }
 

@@ -183,7 +183,7 @@ static bool is_secret(const char *name)
 {
         static const char *const names[] = { "adminPassword", "customData", "secrets", "userData", "protectedSettings" };
         for (size_t i = 0; i < ELEMENTS(names); i++)
-                if (text_equal(names[i], name))
+                if (strcasecmp(names[i], name) == 0)
                         return true;
         return false;
 }

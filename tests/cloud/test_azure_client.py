@@ -37,7 +37,7 @@ class Client:
         self.run("login", "--service-principal", "-u", fixture.CLIENT, "-p", fixture.SECRET, "--tenant", fixture.TENANT)
 
     def run(self, *words, fails=None):
-        r = subprocess.run(["az", *words, "-o", "json"], env=self.environment, capture_output=True, text=True, timeout=120)
+        r = subprocess.run(["az", *words, "-o", "json"], env=self.environment, capture_output=True, text=True, timeout=300)
         if fails:
             assert r.returncode and fails in r.stderr, r.stderr
             return None
