@@ -441,15 +441,15 @@ def test_interfaces_without_a_machine_are_swept_up_at_the_second_sight(azure, st
 
 
 def test_an_interface_that_waits_for_its_machine_is_not_swept_up(azure, start):
-    azure.operation_seconds = 3
     plugin = start("sweep=200ms")
+    rule = azure.throttle("^PUT .*" + VM, 1, retry_after="3")
     thread = threading.Thread(target=plugin.provision, args=("t1",))
     thread.start()
-    wait_for(lambda: azure.interfaces)
-    for _ in range(8):
+    wait_for(lambda: rule.hits)
+    for _ in range(5):
         plugin.describe()
         time.sleep(0.3)
-    azure.operation_seconds = 0.05
+    assert not azure.machines  # all that time the interface had none
     thread.join()
     assert azure.count("^DELETE") == 0 and len(azure.machines) == 1
 
