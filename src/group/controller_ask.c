@@ -67,7 +67,8 @@ static void finish(struct commit *k, const struct error *failure)
 static void committed(void *self, const struct error *e)
 {
         struct commit *k = self;
-        struct group *g = string_map_get(&k->controller->by_id, k->spec.id);
+        struct controller *c = k->controller;
+        struct group *g = string_map_get(&c->by_id, k->spec.id);
         struct error failure = { 0 };
         bool fresh = k->fresh;
         CLEAN_FREE char *id = xstrdup(k->spec.id);
@@ -78,8 +79,8 @@ static void committed(void *self, const struct error *e)
                 group_tell_spec(g);
         else if (!g)
                 error_set(&failure, ENOENT, "group.unknown", "the group is gone meanwhile");
-        finish(k, failure.code ? &failure : NULL);
-        g = string_map_get(&k->controller->by_id, id);
+        finish(k, failure.code ? &failure : NULL); /* which frees k */
+        g = string_map_get(&c->by_id, id);
         if (failure.code && fresh && g && !g->committed)
                 group_free(g);
 }
