@@ -19,7 +19,7 @@
 #include "os/file.h"
 #include "os/process.h"
 
-enum { GRACE_USEC = 2000000, CHUNK = 16384, LEFT_CHUNKS = 64, EXIT_NOT_RUN = 127 };
+enum { GRACE_USEC = 2000000, CHUNK = 16384, LEFT_CHUNKS = 64, WORDS_MAX = 320, EXIT_NOT_RUN = 127 };
 
 /* What the keeper tells us. errors is a ring. */
 struct findings {
@@ -264,32 +264,32 @@ int program_run(const struct program_run *p, struct program_end *ret, struct err
         return r;
 }
 
-/* The last line that has more than blanks. */
-static const char *last_line(const struct text *t, size_t *ret_size)
+/* The end of a text on one line: blanks and control characters become single blanks. */
+static void add_end(struct text *t, const struct text *from, size_t max)
 {
-        size_t end = t->length, start;
-        while (end && (unsigned char)t->data[end - 1] <= ' ')
-                end--;
-        for (start = end; start && t->data[start - 1] != '\n'; start--)
-                ;
-        *ret_size = end - start;
-        return t->data ? t->data + start : "";
+        bool blank = true;
+        for (size_t i = from->length > max ? from->length - max : 0; i < from->length; i++) {
+                bool now = (unsigned char)from->data[i] <= ' ' || from->data[i] == 0x7f;
+                if (!now && blank && t->length)
+                        text_add(t, " ");
+                if (!now)
+                        text_add_bytes(t, from->data + i, 1);
+                blank = now;
+        }
 }
 
 char *program_end_words(const struct program_run *p, const struct program_end *end)
 {
         CLEAN_TEXT struct text t = { 0 };
-        size_t size;
-        const char *line = last_line(&end->errors, &size);
+        CLEAN_TEXT struct text words = { 0 };
+        add_end(&words, &end->errors, WORDS_MAX);
         if (end->late)
                 text_addf(&t, "did not end in %g s", (double)p->limit_usec / 1e6);
         else if (end->signal)
                 text_addf(&t, "was ended by signal %d", end->signal);
         else
                 text_addf(&t, "exit status %d", end->status);
-        if (size) {
-                text_add(&t, ": ");
-                text_add_bytes(&t, line, size);
-        }
+        if (words.length)
+                text_addf(&t, ": %s", words.data);
         return TAKE_PTR(t.data);
 }

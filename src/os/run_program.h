@@ -42,5 +42,5 @@ void program_end_done(struct program_end *p);
 
 /* 0 whatever became of it; negative when it could not be started. Ids: "program.path", "program.refused". */
 int program_run(const struct program_run *p, struct program_end *ret, struct error *e);
-/* "exit status 3: WORDS", "did not end in 30 s: WORDS", for a program that failed; of its errors the last line that says something. Allocated. */
+/* "exit status 3: WORDS", "did not end in 30 s: WORDS", for a program that failed; of its errors the end, on one line. Allocated. */
 char *program_end_words(const struct program_run *p, const struct program_end *end);
