@@ -69,7 +69,7 @@ struct group_spec {
         struct updating updating;
         struct health_policy health;
         struct limits limits;
-        uint64_t poll_usec; /* how often instances are listed where nobody tells of changes. 0: the controller's default */
+        uint64_t poll_usec; /* how often instances are listed though nobody tells of changes. 0: not said; the controller has a default, and writes it here */
         bool protect_group; /* no destroy, and no scaling to zero */
         struct strings protect_instances;
         char hash[33];      /* group_hash of instance and flavor */
@@ -77,10 +77,15 @@ struct group_spec {
 };
 void group_spec_done(struct group_spec *s);
 #define CLEAN_GROUP_SPEC CLEAN(group_spec_done)
-/* Reads {"ID","Properties"}; every member is checked. Ids: "group.document", "group.size", ... 0 or -errno. */
+/* Reads {"ID","Properties"} into a spec that is all zero; every member is checked. Id: "json.value". 0 or -errno; done after either. */
 int group_spec_read(const struct json_place *at, void *into, struct error *e);
 /* The document in InfraKit's form of a reply: {"ID","Properties":{Allocation with LogicalIDs null..., Updating...}} plus our members. */
 void group_spec_format(struct text *t, const struct group_spec *s);
+/* The same document with another size, or with the Instance and Flavor of another; text and hash are made anew. */
+void group_spec_set_size(struct group_spec *s, uint32_t size);
+void group_spec_set_configuration(struct group_spec *s, const struct group_spec *from);
+/* How many there are to be: the size, or the number of logical ids. */
+uint32_t group_spec_count(const struct group_spec *s);
 
 /*
  * InfraKit's hash of a configuration: base32, lower case, of the SHA-1 over the pretty form of Instance and that of Flavor, sorted by
