@@ -78,6 +78,8 @@ struct ssh {
 int known_load_all(const struct ssh *s, struct knowns *ret, struct error *e);
 int known_save(const struct ssh *s, const struct known *k, struct error *e);
 void known_forget(const struct ssh *s, const struct known *k);
+/* Of one host; -ENOENT when nothing is known. */
+int known_load(const struct ssh *s, const struct host *h, struct known *ret, struct error *e);
 
 /* ---- what is said to a host, and what it answers (remote.c) ---- */
 
@@ -96,7 +98,7 @@ enum answer_kind {
 struct answer {
         enum answer_kind kind;
         uint32_t code;
-        char *words;
+        char *words; /* what the command wrote; of a claim: its second line as it stands there */
         struct instance_record record;
 };
 void answer_done(struct answer *a);
@@ -112,9 +114,9 @@ struct request {
         uint64_t limit_usec;
 };
 /* Ids: "ssh.unreachable" (-EHOSTUNREACH), "ssh.answer". */
-int remote_ask(const struct ssh *s, const struct host *h, const struct request *q, struct answer *ret, struct error *e);
-/* Ends what keeps a connection open for the next time. */
-void remote_hang_up(const struct ssh *s, const struct host *h);
+int remote_ask(struct ssh *s, const struct host *h, const struct request *q, struct answer *ret, struct error *e);
+/* Ends what keeps connections open for the next time. */
+void remote_hang_up(struct ssh *s);
 
 /* One look at each of many hosts, several at a time. */
 struct look {
@@ -123,10 +125,20 @@ struct look {
         struct answer answer;
         struct error error;
 };
-void look_at_all(const struct ssh *s, struct look *looks, size_t count);
+void look_at_all(struct ssh *s, struct look *looks, size_t count);
 void looks_free(struct look *looks, size_t count);
 
 /* ---- life ---- */
+
+#define TAG_UNREACHABLE "bulkhead.unreachable" /* of an instance whose host could not be asked: "yes" */
+
+bool ssh_is_busy(const struct ssh *s, const struct host *h); /* under the lock */
+/* Takes a host for work of ours, or says that somebody else has; and gives it back. */
+bool ssh_take(struct ssh *s, const struct host *h);
+void ssh_give_back(struct ssh *s, const struct host *h);
+/* What is known after a claim was seen, or seen gone: written down or forgotten. Under the lock. */
+int ssh_note_claim(struct ssh *s, struct known *k, const struct instance_record *claim, enum instance_stage stage, struct error *e);
+int ssh_note_free(struct ssh *s, struct known *k, struct error *e);
 int ssh_provision(void *self, const char *type, const struct instance_spec *spec, char **ret_id, struct error *e); /* provision.c */
 int ssh_label(void *self, const char *type, const char *id, const struct tags *labels, struct error *e);
 int ssh_destroy(void *self, const char *type, const char *id, const char *reason, struct error *e);
