@@ -42,12 +42,13 @@ int domain_record(const struct libvirt *l, virDomainPtr d, struct instance_recor
 
 int domain_write(const struct libvirt *l, virDomainPtr d, const struct instance_record *r, struct error *e)
 {
+        const char *name = virDomainGetName(d); /* asking for it later would forget the error */
         CLEAN_FREE char *xml = metadata_xml(l->domain_owner, r);
         unsigned flags = VIR_DOMAIN_AFFECT_CONFIG;
         if (virDomainIsActive(d) == 1)
                 flags |= VIR_DOMAIN_AFFECT_LIVE;
         if (virDomainSetMetadata(d, VIR_DOMAIN_METADATA_ELEMENT, xml, METADATA_KEY, METADATA_URI, flags) < 0)
-                return libvirt_fail(e, EIO, "writing the metadata of", virDomainGetName(d));
+                return libvirt_fail(e, EIO, "writing the metadata of", name);
         return 0;
 }
 
@@ -136,7 +137,7 @@ int domain_bring_down(const struct libvirt *l, virConnectPtr c, virDomainPtr d, 
                                     VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA;
         const char *name = virDomainGetName(d);
         (void)l;
-        if (virDomainIsActive(d) == 1 && virDomainDestroy(d) < 0 && virDomainIsActive(d) == 1)
+        if (virDomainIsActive(d) == 1 && virDomainDestroy(d) < 0 && virGetLastErrorCode() != VIR_ERR_OPERATION_INVALID)
                 return libvirt_fail(e, EIO, "ending", name);
         int result = each_disk(c, name, r, remove_disk, e);
         if (result < 0)
@@ -149,10 +150,18 @@ int domain_bring_down(const struct libvirt *l, virConnectPtr c, virDomainPtr d, 
 
 static int start_domain(virConnectPtr c, virDomainPtr d, const struct instance_record *r, struct error *e)
 {
-        int result = each_disk(c, virDomainGetName(d), r, make_disk, e);
+        const char *name = virDomainGetName(d);
+        int result = each_disk(c, name, r, make_disk, e);
         if (result < 0 || virDomainIsActive(d) == 1)
                 return result;
-        return virDomainCreate(d) < 0 && virDomainIsActive(d) != 1 ? libvirt_fail(e, EIO, "starting", virDomainGetName(d)) : 0;
+        if (virDomainCreate(d) == 0)
+                return 0;
+        /* Asking whether somebody else has started it would forget the error. */
+        libvirt_fail(e, EIO, "starting", name);
+        if (virDomainIsActive(d) != 1)
+                return -EIO;
+        *e = (struct error){ 0 };
+        return 0;
 }
 
 int domain_bring_up(const struct libvirt *l, virConnectPtr c, virDomainPtr d, struct instance_record *r, struct error *e)

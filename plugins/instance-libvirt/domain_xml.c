@@ -59,12 +59,13 @@ static xmlNode *add(xmlNode *to, const char *name, const char *text, ...)
 
 /* ---- the record ---- */
 
-static xmlNode *metadata_node(const char *owner, const struct instance_record *r)
+static xmlNode *metadata_node(const char *owner, const struct instance_record *r, bool in_namespace)
 {
         CLEAN_TEXT struct text json = { 0 };
         instance_record_format(&json, r);
         xmlNode *n = xmlNewNode(NULL, X("instance"));
-        xmlSetNs(n, xmlNewNs(n, X(METADATA_URI), X(METADATA_KEY)));
+        if (in_namespace)
+                xmlSetNs(n, xmlNewNs(n, X(METADATA_URI), X(METADATA_KEY)));
         xmlNewProp(n, X("owner"), X(owner));
         /* XML has no place for some characters that JSON has; as JSON's own escapes they pass. */
         CLEAN_TEXT struct text safe = { 0 };
@@ -84,7 +85,8 @@ static xmlNode *metadata_node(const char *owner, const struct instance_record *r
 char *metadata_xml(const char *owner, const struct instance_record *r)
 {
         CLEAN_DOCUMENT xmlDoc *d = xmlNewDoc(X("1.0"));
-        xmlDocSetRootElement(d, metadata_node(owner, r));
+        /* libvirt adds the namespace by itself, and takes it off when it is asked. */
+        xmlDocSetRootElement(d, metadata_node(owner, r, false));
         return text_of(d);
 }
 
@@ -212,7 +214,7 @@ int domain_xml(const struct properties *p, const char *domain, const char *owner
         if (!metadata)
                 metadata = add(root, "metadata", NULL, NULL);
         remove_our_namespace(metadata);
-        xmlAddChild(metadata, metadata_node(owner, r));
+        xmlAddChild(metadata, metadata_node(owner, r, true));
         add_init(root, p->init_key, init);
         *ret = text_of(d);
         return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "ssh.h"
 
@@ -15,11 +16,16 @@ bool ssh_is_busy(const struct ssh *s, const struct host *h)
         return strings_has(&s->busy, key);
 }
 
-bool ssh_take(struct ssh *s, const struct host *h)
+bool ssh_take(struct ssh *s, const struct host *h, uint64_t wait_usec)
 {
         char key[HOST_KEY_SIZE];
+        struct timespec due;
         host_key_of(h, key);
+        (void)clock_gettime(CLOCK_MONOTONIC, &due);
+        due.tv_sec += (time_t)(wait_usec / 1000000);
         (void)pthread_mutex_lock(&s->lock);
+        while (strings_has(&s->busy, key) && wait_usec && pthread_cond_timedwait(&s->given_back, &s->lock, &due) == 0)
+                ;
         bool free = !strings_has(&s->busy, key);
         if (free)
                 strings_add(&s->busy, key);
@@ -44,6 +50,7 @@ void ssh_give_back(struct ssh *s, const struct host *h)
         host_key_of(h, key);
         (void)pthread_mutex_lock(&s->lock);
         strings_drop(&s->busy, key);
+        (void)pthread_cond_broadcast(&s->given_back);
         (void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -316,7 +323,7 @@ static void look_after(struct ssh *s, const struct known *k)
 {
         struct error e = { 0 };
         enum instance_stage stage = k->claim.stage;
-        if (!k->claimed || stage == STAGE_READY || !ssh_take(s, &k->host))
+        if (!k->claimed || stage == STAGE_READY || !ssh_take(s, &k->host, 0))
                 return;
         int r = stage == STAGE_MAKING ? finish(s, k, &e) : drop(s, k, &e);
         ssh_give_back(s, &k->host);

@@ -77,6 +77,7 @@ static void stop(void *self)
         for (int i = 0; i < LANES; i++)
                 (void)pthread_mutex_destroy(s->lanes + i);
         (void)pthread_mutex_destroy(&s->lock);
+        (void)pthread_cond_destroy(&s->given_back);
         free(s->program);
         free(s->identity);
         free(s);
@@ -88,7 +89,12 @@ static int start(struct loop *loop, struct instance_events *events, const struct
         const char *dir = NULL;
         (void)loop;
         *s = (struct ssh){ .folder = { NULL, -EBADF, -EBADF }, .hosts_fd = -EBADF, .check_usec = 10000000, .events = events };
+        pthread_condattr_t attributes;
         (void)pthread_mutex_init(&s->lock, NULL);
+        (void)pthread_condattr_init(&attributes);
+        (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        (void)pthread_cond_init(&s->given_back, &attributes);
+        (void)pthread_condattr_destroy(&attributes);
         for (int i = 0; i < LANES; i++)
                 (void)pthread_mutex_init(s->lanes + i, NULL);
         int r = read_options(s, options, &dir, e);

@@ -148,12 +148,12 @@ static int conclude(struct attempt *a, size_t i, const struct answer *got, struc
         }
 }
 
-static int try_host(struct attempt *a, size_t i, struct error *e)
+static int try_host(struct attempt *a, size_t i, uint64_t wait_usec, struct error *e)
 {
         struct known *k = a->all.items + i;
         CLEAN_ANSWER struct answer got = { 0 };
         CLEAN_TEXT struct text claim = { 0 };
-        if (!ssh_take(a->ssh, &k->host))
+        if (!ssh_take(a->ssh, &k->host, wait_usec))
                 return 1;
         instance_record_format(&claim, &a->record);
         struct request q = { .verb = "make", .name = a->record.name, .claim = claim.data, .provision = a->pool->provision,
@@ -198,7 +198,7 @@ static int try_pool(struct attempt *a, bool doubtful, struct error *e)
                 size_t at = a->order[i];
                 if (!is_free(a, at) || is_doubtful(a, at) != doubtful)
                         continue;
-                int r = try_host(a, at, e);
+                int r = try_host(a, at, 0, e);
                 if (r <= 0)
                         return r;
         }
@@ -227,7 +227,8 @@ static int try_former(struct attempt *a, struct error *e)
         for (size_t i = 0; i < a->all.count; i++)
                 if (holds_me(a, i)) {
                         int r = a->record.token ? instance_record_check(&a->looks[i].answer.record, a->spec, e) : 0;
-                        r = r < 0 ? r : try_host(a, i, e);
+                        /* It may be us who finish what was cut off: their end is ours. */
+                        r = r < 0 ? r : try_host(a, i, 3 * a->pool->limit_usec, e);
                         return r == 1 ? error_set(e, EBUSY, "ssh.busy", "work for this instance goes on on %s", a->all.items[i].host.address) : r;
                 }
         for (size_t i = 0; i < a->all.count; i++)
@@ -239,7 +240,7 @@ static int try_former(struct attempt *a, struct error *e)
         for (size_t i = 0; i < a->all.count; i++)
                 if (is_me(a, a->all.items[i].intent) && is_free(a, i)) {
                         /* What was asked of it may still arrive there: the same host, so that it makes no second. */
-                        int r = try_host(a, i, e);
+                        int r = try_host(a, i, 3 * a->pool->limit_usec, e);
                         if (r <= 0)
                                 return r;
                 }

@@ -69,7 +69,8 @@ struct ssh {
         struct instance_events *events;
         struct background *watcher;
         pthread_mutex_t lock;         /* of busy and doubtful, and of the files in hosts/ */
-        struct strings busy;          /* keys of hosts that a provision is at work on */
+        pthread_cond_t given_back;
+        struct strings busy;          /* keys of hosts that we are at work on */
         struct strings doubtful;      /* keys of hosts where a provision failed: taken last */
         pthread_mutex_t lanes[LANES]; /* of tokens: one token, one lane */
 };
@@ -133,8 +134,8 @@ void looks_free(struct look *looks, size_t count);
 #define TAG_UNREACHABLE "bulkhead.unreachable" /* of an instance whose host could not be asked: "yes" */
 
 bool ssh_is_busy(const struct ssh *s, const struct host *h); /* under the lock */
-/* Takes a host for work of ours, or says that somebody else has; and gives it back. */
-bool ssh_take(struct ssh *s, const struct host *h);
+/* Takes a host for work of ours, waiting so long for others of us; false when they still have it. And gives it back. */
+bool ssh_take(struct ssh *s, const struct host *h, uint64_t wait_usec);
 void ssh_give_back(struct ssh *s, const struct host *h);
 /* What is known after a claim was seen, or seen gone: written down or forgotten. Under the lock. */
 int ssh_note_claim(struct ssh *s, struct known *k, const struct instance_record *claim, enum instance_stage stage, struct error *e);
