@@ -11,7 +11,7 @@
 #include <libvirt/libvirt.h>
 
 #include "group/instance_record.h"
-#include "group/provider.h"
+#include "group/plugin_state.h"
 #include "os/background.h"
 
 #define METADATA_KEY "bulkhead"

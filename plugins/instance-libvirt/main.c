@@ -11,9 +11,9 @@ enum { URIS_MAX = 16 };
 static int set_up(struct libvirt *l, const struct strings *uris, const char *owner, struct error *e)
 {
         if (!*owner || strlen(owner) > OWNER_MAX || owner[strspn(owner, "abcdefghijklmnopqrstuvwxyz0123456789-")])
-                return error_set(e, EINVAL, "provider.option", "--owner takes up to %d small letters, digits and dashes: %s", OWNER_MAX, owner);
+                return error_set(e, EINVAL, "plugin.option", "--owner takes up to %d small letters, digits and dashes: %s", OWNER_MAX, owner);
         if (uris->count > URIS_MAX)
-                return error_set(e, EINVAL, "provider.option", "there are at most %d URIs", URIS_MAX);
+                return error_set(e, EINVAL, "plugin.option", "there are at most %d URIs", URIS_MAX);
         l->domain_owner = xstrdup(owner);
         l->count = uris->count ? uris->count : 1;
         l->connections = xalloc(l->count, sizeof *l->connections);
@@ -27,16 +27,16 @@ static int read_options(struct libvirt *l, const struct strings *words, struct e
 {
         CLEAN_STRINGS struct strings uris = { 0 };
         const char *owner = "bulkhead", *check = NULL;
-        const struct provider_option table[] = {
+        const struct plugin_option table[] = {
                 { "--uri", .all = &uris },
                 { "--owner", .value = &owner },
                 { "--allow-xml", .flag = &l->allow_xml },
                 { "--check", .value = &check },
                 { 0 },
         };
-        int r = provider_options(words, table, e);
+        int r = plugin_options(words, table, e);
         if (r == 0)
-                r = provider_option_span("--check", check, &l->check_usec, e);
+                r = plugin_option_span("--check", check, &l->check_usec, e);
         return r < 0 ? r : set_up(l, &uris, owner, e);
 }
 

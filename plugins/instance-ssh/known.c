@@ -43,7 +43,7 @@ int known_save(const struct ssh *s, const struct known *k, struct error *e)
         host_key_of(&k->host, key);
         (void)snprintf(name, sizeof name, "%s" SUFFIX, key);
         known_format(&t, k);
-        int r = provider_save(s->hosts_fd, name, t.data, t.length);
+        int r = plugin_save(s->hosts_fd, name, t.data, t.length);
         return r < 0 ? error_errno(e, r, "ssh.state", "writing %s/hosts/%s", s->folder.path, name) : 0;
 }
 

@@ -27,7 +27,7 @@ static int read_options(struct ssh *s, const struct strings *words, const char *
 {
         CLEAN_STRINGS struct strings environment = { 0 };
         const char *program = "/usr/bin/ssh", *identity = NULL, *check = NULL;
-        const struct provider_option table[] = {
+        const struct plugin_option table[] = {
                 { "--dir", .value = ret_dir },
                 { "--ssh", .value = &program },
                 { "--identity", .value = &identity },
@@ -35,13 +35,13 @@ static int read_options(struct ssh *s, const struct strings *words, const char *
                 { "--check", .value = &check },
                 { 0 },
         };
-        int r = provider_options(words, table, e);
+        int r = plugin_options(words, table, e);
         if (r == 0)
-                r = provider_option_span("--check", check, &s->check_usec, e);
+                r = plugin_option_span("--check", check, &s->check_usec, e);
         if (r < 0)
                 return r;
         if (identity && *identity != '/')
-                return error_set(e, EINVAL, "provider.option", "--identity is the absolute path of a private key: %s", identity);
+                return error_set(e, EINVAL, "plugin.option", "--identity is the absolute path of a private key: %s", identity);
         s->program = xstrdup(program);
         s->identity = identity ? xstrdup(identity) : NULL;
         set_environment(s, &environment);
@@ -50,7 +50,7 @@ static int read_options(struct ssh *s, const struct strings *words, const char *
 
 static int open_folders(struct ssh *s, const char *dir, struct error *e)
 {
-        int r = provider_folder_open(dir, "instance-ssh", &s->folder, e);
+        int r = plugin_folder_open(dir, "instance-ssh", &s->folder, e);
         if (r < 0)
                 return r;
         /* hosts: what is known; c: the sockets of connections that are kept open. */
@@ -73,7 +73,7 @@ static void stop(void *self)
         strings_clear(&s->busy);
         strings_clear(&s->doubtful);
         s->hosts_fd = fd_close(s->hosts_fd);
-        provider_folder_close(&s->folder);
+        plugin_folder_close(&s->folder);
         for (int i = 0; i < LANES; i++)
                 (void)pthread_mutex_destroy(s->lanes + i);
         (void)pthread_mutex_destroy(&s->lock);

@@ -52,7 +52,7 @@ static int write_known_hosts(struct ssh *s, const struct host *h, const char *ke
         int r = 0;
         (void)pthread_mutex_lock(&s->lock);
         if (file_read(s->hosts_fd, name, strlen(line) + 1, &old) < 0 || !old.data || !text_equal(old.data, line))
-                r = provider_save(s->hosts_fd, name, line, strlen(line));
+                r = plugin_save(s->hosts_fd, name, line, strlen(line));
         (void)pthread_mutex_unlock(&s->lock);
         return r < 0 ? error_errno(e, r, "ssh.state", "writing %s/hosts/%s", s->folder.path, name) : 0;
 }

@@ -9,7 +9,7 @@
 #include <pthread.h>
 
 #include "group/instance_record.h"
-#include "group/provider.h"
+#include "group/plugin_state.h"
 #include "os/background.h"
 
 enum { HOSTS_MAX = 1024, HOST_KEY_SIZE = INSTANCE_NAME_SIZE, LANES = 64 };
@@ -60,7 +60,7 @@ void known_format(struct text *t, const struct known *k);
 int known_parse(const char *where, const char *text, size_t size, struct known *ret, struct error *e);
 
 struct ssh {
-        struct provider_folder folder;
+        struct plugin_folder folder;
         int hosts_fd;
         char *program, *identity; /* ssh; the file of a private key, or NULL */
         struct strings environment;

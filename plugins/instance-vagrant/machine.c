@@ -32,10 +32,10 @@ static int fill(int fd, const struct instance_record *record, const struct prope
         CLEAN_TEXT struct text json = { 0 }, vagrantfile = { 0 };
         instance_record_format(&json, record);
         properties_vagrantfile(&vagrantfile, p, record->logical_id);
-        int r = provider_save(fd, "Vagrantfile", vagrantfile.data, vagrantfile.length);
+        int r = plugin_save(fd, "Vagrantfile", vagrantfile.data, vagrantfile.length);
         if (r == 0 && init && *init)
-                r = provider_save(fd, "init", init, strlen(init));
-        return r < 0 ? r : provider_save(fd, RECORD, json.data, json.length);
+                r = plugin_save(fd, "init", init, strlen(init));
+        return r < 0 ? r : plugin_save(fd, RECORD, json.data, json.length);
 }
 
 static int make_whole(int dir_fd, const char *temporary, const char *id, const struct instance_record *record, const struct properties *p,
@@ -107,7 +107,7 @@ int machine_open(const struct vagrant *v, const char *id, int64_t wait_usec, str
         if (faccessat(m.fd, RECORD, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
                 return -ENOENT;
         if (wait_usec >= 0) {
-                m.work_fd = provider_lock(m.fd, "work", (uint64_t)wait_usec);
+                m.work_fd = plugin_lock(m.fd, "work", (uint64_t)wait_usec);
                 if (m.work_fd == -EBUSY)
                         return error_set(e, EBUSY, "vagrant.busy", "vagrant is at work on %s", id);
                 if (m.work_fd < 0)
@@ -127,7 +127,7 @@ int machine_open(const struct vagrant *v, const char *id, int64_t wait_usec, str
 
 static int save(struct machine *m, const enum instance_stage *stage, const struct tags *labels, struct error *e)
 {
-        CLEAN_FD int change = provider_lock(m->fd, "change", CHANGE_WAIT_USEC);
+        CLEAN_FD int change = plugin_lock(m->fd, "change", CHANGE_WAIT_USEC);
         CLEAN_TEXT struct text old = { 0 }, json = { 0 };
         if (change < 0)
                 return error_errno(e, change, "vagrant.folder", "locking the record of %s", m->id);
@@ -146,7 +146,7 @@ static int save(struct machine *m, const enum instance_stage *stage, const struc
         if (m->record.tags.count > TAGS_MAX)
                 return error_set(e, E2BIG, "instance.tags", "%s would have more than %d tags", m->id, TAGS_MAX);
         instance_record_format(&json, &m->record);
-        r = provider_save(m->fd, RECORD, json.data, json.length);
+        r = plugin_save(m->fd, RECORD, json.data, json.length);
         return r < 0 ? error_errno(e, r, "vagrant.folder", "writing the record of %s", m->id) : 0;
 }
 

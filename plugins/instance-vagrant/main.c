@@ -28,7 +28,7 @@ static int read_options(struct vagrant *v, const struct strings *words, const ch
 {
         CLEAN_STRINGS struct strings environment = { 0 };
         const char *program = "/usr/bin/vagrant", *provider = NULL, *up = NULL, *down = NULL, *check = NULL;
-        const struct provider_option table[] = {
+        const struct plugin_option table[] = {
                 { "--dir", .value = ret_dir },
                 { "--vagrant", .value = &program },
                 { "--provider", .value = &provider },
@@ -39,15 +39,15 @@ static int read_options(struct vagrant *v, const struct strings *words, const ch
                 { "--check", .value = &check },
                 { 0 },
         };
-        int r = provider_options(words, table, e);
+        int r = plugin_options(words, table, e);
         v->program = xstrdup(program);
         v->provider = provider ? xstrdup(provider) : NULL;
         if (r == 0)
-                r = provider_option_span("--up-limit", up, &v->up_usec, e);
+                r = plugin_option_span("--up-limit", up, &v->up_usec, e);
         if (r == 0)
-                r = provider_option_span("--destroy-limit", down, &v->down_usec, e);
+                r = plugin_option_span("--destroy-limit", down, &v->down_usec, e);
         if (r == 0)
-                r = provider_option_span("--check", check, &v->check_usec, e);
+                r = plugin_option_span("--check", check, &v->check_usec, e);
         if (r == 0)
                 set_environment(v, &environment);
         return r;
@@ -58,7 +58,7 @@ static void stop(void *self)
         struct vagrant *v = self;
         background_stop(v->watcher);
         strings_clear(&v->environment);
-        provider_folder_close(&v->folder);
+        plugin_folder_close(&v->folder);
         free(v->program);
         free(v->provider);
         free(v);
@@ -73,7 +73,7 @@ static int start(struct loop *loop, struct instance_events *events, const struct
                                .check_usec = 30000000, .events = events };
         int r = read_options(v, options, &dir, e);
         if (r == 0)
-                r = provider_folder_open(dir, "instance-vagrant", &v->folder, e);
+                r = plugin_folder_open(dir, "instance-vagrant", &v->folder, e);
         if (r == 0) {
                 machine_tidy(v);
                 r = background_start(&v->watcher, v->check_usec, vagrant_watch, v, e);

@@ -14,14 +14,14 @@
 #pragma once
 
 #include "group/instance_record.h"
-#include "group/provider.h"
+#include "group/plugin_state.h"
 #include "os/background.h"
 
 #define MACHINE_PREFIX "bh-"
 enum { MACHINE_ID_SIZE = sizeof MACHINE_PREFIX - 1 + INSTANCE_NAME_SIZE };
 
 struct vagrant {
-        struct provider_folder folder;
+        struct plugin_folder folder;
         char *program, *provider; /* provider: NULL for Vagrant's own choice */
         struct strings environment;
         bool allow_vagrantfile;

@@ -1,165 +1,158 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
 #include "group/provider.h"
 
-#include <fcntl.h>
-#include <limits.h>
-#include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <time.h>
+enum { ASK_USEC = 15 * 1000 * 1000, AGAIN_USEC = 1000 * 1000, PARALLEL = 32 };
 
-#include "os/file.h"
+struct provider {
+        struct loop *loop;
+        char *folder, *name;
+        struct provider_listener listener;
+        struct rpc_client *client; /* NULL: not found yet */
+        struct endpoint at;        /* of the client */
+        struct rpc_subscription *subscription;
+        struct loop_timer again; /* asks once more whether it has events */
+        bool follows, asked, up;
+};
 
-enum { LOCK_STEP_USEC = 50000 };
-
-/* ---- options ---- */
-
-static const struct provider_option *find(const struct provider_option *table, const char *word, const char **ret_value)
+const char *provider_name(const struct provider *p)
 {
-        for (; table->name; table++) {
-                size_t n = strlen(table->name);
-                if (strncmp(word, table->name, n) || (word[n] && word[n] != '='))
-                        continue;
-                *ret_value = word[n] ? word + n + 1 : NULL;
-                return table;
-        }
-        return NULL;
+        return p->name;
 }
 
-static int unknown(const char *word, const struct provider_option *table, struct error *e)
+bool provider_tells(const struct provider *p)
 {
-        CLEAN_TEXT struct text t = { 0 };
-        for (; table->name; table++)
-                text_addf(&t, "%s%s", t.length ? ", " : "", table->name);
-        int r = error_set(e, EINVAL, "provider.option", "unknown option: %s", word);
-        error_hint(e, "there are %s", t.data ? t.data : "none");
-        return r;
+        return p->up;
 }
 
-int provider_options(const struct strings *words, const struct provider_option *table, struct error *e)
+static bool same(const struct endpoint *a, const struct endpoint *b)
 {
-        for (size_t i = 0; words && i < words->count; i++) {
-                const char *value, *word = words->items[i];
-                const struct provider_option *o = find(table, word, &value);
-                if (!o)
-                        return unknown(word, table, e);
-                if (o->flag) {
-                        if (value)
-                                return error_set(e, EINVAL, "provider.option", "%s takes no value", o->name);
-                        *o->flag = true;
-                        continue;
-                }
-                if (!value && i + 1 < words->count)
-                        value = words->items[++i];
-                if (!value || !*value)
-                        return error_set(e, EINVAL, "provider.option", "%s takes a value", o->name);
-                if (o->all)
-                        strings_add(o->all, value);
-                else
-                        *o->value = value;
-        }
-        return 0;
+        if (!a->path != !b->path)
+                return false;
+        return a->path ? text_equal(a->path, b->path) : text_equal(a->host, b->host) && text_equal(a->port, b->port);
 }
 
-int provider_option_span(const char *name, const char *value, uint64_t *usec, struct error *e)
+/*
+ * The client of where the plugin is now. One that moved gets a new client; calls that are pending at the old place end there, by
+ * themselves, so it is only replaced when it has none.
+ */
+static struct rpc_client *client_of(struct provider *p, struct error *e)
 {
-        uint64_t span;
-        if (!value)
-                return 0;
-        int r = text_parse_span_usec(value, &span);
-        if (r < 0 || span == 0 || span == UINT64_MAX)
-                return error_set(e, EINVAL, "provider.option", "%s is no time span: %s", name, value);
-        *usec = span;
-        return 0;
-}
-
-/* ---- the folder ---- */
-
-static char *default_path(const char *name)
-{
-        const char *set = getenv("BULKHEAD_STATE_DIR"), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-        if (set && *set == '/')
-                return xprintf("%s/%s", set, name);
-        if (geteuid() == 0)
-                return xprintf("/var/lib/bulkhead/%s", name);
-        if (state && *state == '/')
-                return xprintf("%s/bulkhead/%s", state, name);
-        return home && *home == '/' ? xprintf("%s/.local/state/bulkhead/%s", home, name) : NULL;
-}
-
-static int check_folder(int fd, const char *path, struct error *e)
-{
-        struct stat st;
-        if (fstat(fd, &st) < 0)
-                return error_errno(e, errno, "provider.folder", "looking at %s", path);
-        if (st.st_uid != geteuid() || st.st_mode & 077)
-                return error_set(e, EPERM, "provider.folder", "%s must be ours, and of mode 0700", path);
-        return 0;
-}
-
-int provider_folder_open(const char *path, const char *name, struct provider_folder *ret, struct error *e)
-{
-        CLEAN_FREE char *own = path ? xstrdup(path) : default_path(name);
-        if (!own || *own != '/')
-                return error_set(e, EINVAL, "provider.folder", "the folder to keep things in must be an absolute path: %s", own ? own : "there is none");
-        int r = file_make_folders(own, 0700, e);
+        CLEAN_ENDPOINT struct endpoint at = { 0 };
+        if (p->client && p->at.path)
+                return p->client;
+        int r = plugin_find(p->folder, p->name, &at, e);
         if (r < 0)
-                return r;
-        CLEAN_FD int fd = open(own, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return error_errno(e, errno, "provider.folder", "opening %s", own);
-        r = check_folder(fd, own, e);
-        if (r < 0)
-                return r;
-        CLEAN_FD int lock = provider_lock(fd, ".lock", 0);
-        if (lock == -EBUSY) {
-                error_set(e, EBUSY, "provider.in-use", "another process uses %s", own);
-                error_hint(e, "two plugins need folders of their own: --dir");
-                return -EBUSY;
+                return NULL;
+        if (p->client && (same(&at, &p->at) || rpc_client_pending(p->client)))
+                return p->client;
+        rpc_client_free(p->client);
+        endpoint_done(&p->at);
+        p->client = rpc_client_new(p->loop, p->name, &at);
+        rpc_client_parallel(p->client, PARALLEL);
+        p->at = at;
+        at = (struct endpoint){ 0 };
+        return p->client;
+}
+
+void provider_call(struct provider *p, const char *method, const char *params, uint64_t timeout_usec, rpc_done done, void *context)
+{
+        struct error e = { 0 };
+        struct rpc_client *c = client_of(p, &e);
+        if (c) {
+                rpc_client_call(c, method, params, timeout_usec, done, context);
+                return;
         }
-        if (lock < 0)
-                return error_errno(e, lock, "provider.folder", "locking %s", own);
-        *ret = (struct provider_folder){ TAKE_PTR(own), TAKE_FD(fd), TAKE_FD(lock) };
-        return 0;
+        struct error failure = { 0 };
+        error_set(&failure, -e.code, "rpc.unreachable", "%s", e.cause);
+        if (*e.hint)
+                error_hint(&failure, "%s", e.hint);
+        done(context, NULL, &failure);
 }
 
-void provider_folder_close(struct provider_folder *f)
+/* ---- events ---- */
+
+static enum instance_change change_of(const char *word)
 {
-        free(f->path);
-        f->path = NULL;
-        f->fd = fd_close(f->fd);
-        f->lock_fd = fd_close(f->lock_fd);
+        return text_equal(word, "appeared") ? INSTANCE_APPEARED : text_equal(word, "vanished") ? INSTANCE_VANISHED : INSTANCE_CHANGED;
 }
 
-int provider_lock(int dir_fd, const char *name, uint64_t wait_usec)
+static const char *text_of(const struct json_node *object, const char *name)
 {
-        CLEAN_FD int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-                return -errno;
-        for (uint64_t waited = 0;; waited += LOCK_STEP_USEC) {
-                if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-                        return TAKE_FD(fd);
-                if (errno != EWOULDBLOCK && errno != EINTR)
-                        return -errno;
-                if (waited >= wait_usec)
-                        return -EBUSY;
-                struct timespec step = { .tv_nsec = LOCK_STEP_USEC * 1000 };
-                (void)nanosleep(&step, NULL);
-        }
+        const struct json_node *n = object ? json_member(object, name) : NULL;
+        return n && n->type == JSON_STRING && !n->has_nul ? n->text : "";
 }
 
-int provider_save(int dir_fd, const char *name, const char *data, size_t size)
+static void take_event(void *context, const struct json_node *event)
 {
-        char temporary[NAME_MAX + 1];
-        if (snprintf(temporary, sizeof temporary, "%s.new", name) >= (int)sizeof temporary)
-                return -ENAMETOOLONG;
-        CLEAN_FD int fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-                return -errno;
-        int r = file_write_all(fd, data, size);
-        if (r < 0)
-                return r;
-        if (fsync(fd) < 0 || renameat(dir_fd, temporary, dir_fd, name) < 0 || fsync(dir_fd) < 0)
-                return -errno;
-        return 0;
+        struct provider *p = context;
+        CLEAN_TAGS struct tags tags = { 0 };
+        const struct json_node *data = json_member(event, "Data"), *labels = data ? json_member(data, "Tags") : NULL;
+        const struct json_place at = { .value = labels, .key = "Tags" };
+        const char *id = text_of(event, "ID");
+        if (!*id || strlen(id) > INSTANCE_ID_MAX)
+                return;
+        bool known = labels && tags_read(&at, &tags, NULL) == 0;
+        p->listener.changed(p->listener.context, p, change_of(text_of(event, "Type")), text_of(data, "Type"), id, known ? &tags : NULL);
+}
+
+static void take_state(void *context, bool up)
+{
+        struct provider *p = context;
+        p->up = up;
+        p->listener.changed(p->listener.context, p, INSTANCE_CHANGED, "", NULL, NULL);
+}
+
+static void take_topics(void *context, const struct json_node *result, const struct error *failure)
+{
+        struct provider *p = context;
+        const struct json_node *nodes = result ? json_member(result, "Nodes") : NULL;
+        const struct json_node *n = nodes && nodes->type == JSON_ARRAY ? nodes + 1 : NULL;
+        p->asked = false;
+        for (uint32_t i = 0; n && i < nodes->count; i++, n += n->span)
+                if (n->type == JSON_STRING && text_equal(n->text, "instances") && !p->subscription)
+                        p->subscription = rpc_client_follow(p->client, "instances", take_event, take_state, p);
+        /* One that is not there yet may have events when it comes; one that answers that it has none is not asked again. */
+        if (failure && (text_equal(failure->id, "rpc.unreachable") || rpc_unsure(failure)))
+                loop_timer_set(p->loop, &p->again, loop_now_usec(p->loop) + AGAIN_USEC);
+}
+
+static void ask(struct loop_timer *t)
+{
+        struct provider *p = LOOP_OWNER(t, struct provider, again);
+        if (p->subscription || p->asked)
+                return;
+        p->asked = true;
+        provider_call(p, "Event.List", "{\"Topic\":\"\"}", ASK_USEC, take_topics, p);
+}
+
+void provider_follow(struct provider *p)
+{
+        if (p->follows)
+                return;
+        p->follows = true;
+        ask(&p->again);
+}
+
+/* ---- life ---- */
+
+struct provider *provider_new(struct loop *l, const char *folder, const char *name, const struct provider_listener *listener)
+{
+        struct provider *p = xalloc(1, sizeof *p);
+        *p = (struct provider){ .loop = l, .folder = xstrdup(folder), .name = xstrdup(name), .listener = *listener, .again.elapsed = ask };
+        return p;
+}
+
+void provider_free(struct provider *p)
+{
+        if (!p)
+                return;
+        loop_timer_clear(p->loop, &p->again);
+        rpc_subscription_free(p->subscription);
+        rpc_client_free(p->client);
+        endpoint_done(&p->at);
+        free(p->folder);
+        free(p->name);
+        free(p);
 }

@@ -1,37 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What providers have in common: the options of their own, and the folder that they keep things in. */
+/*
+ * A plugin as the controller uses it: found by its name, called, and listened to.  One for each plugin, shared by all groups that name it.
+ */
 #pragma once
 
-#include <stdbool.h>
+#include "group/instance.h"
+#include "group/rpc_client.h"
 
-#include "base/error.h"
-#include "base/text.h"
+struct provider;
 
-/* "--dir PATH", "--dir=PATH", "--allow-xml". */
-struct provider_option {
-        const char *name;    /* "--dir" */
-        const char **value;  /* the last that is given, borrowed from the words; or */
-        struct strings *all; /* each that is given; or */
-        bool *flag;
+struct provider_listener {
+        /* A change of an instance; tags NULL: they are not known. id NULL: something may have been missed, all may have changed. */
+        void (*changed)(void *context, struct provider *p, enum instance_change change, const char *type, const char *id, const struct tags *tags);
+        void *context;
 };
-/* table ends with a NULL name. Id "provider.option". */
-int provider_options(const struct strings *words, const struct provider_option *table, struct error *e);
-/* As text_parse_span_usec; NULL leaves it as it is. Id "provider.option". */
-int provider_option_span(const char *name, const char *value, uint64_t *usec, struct error *e);
 
-struct provider_folder {
-        char *path;
-        int fd;      /* the folder, mode 0700 */
-        int lock_fd; /* held while we use it */
-};
-/*
- * Opens path, or for NULL $BULKHEAD_STATE_DIR/NAME, else /var/lib/bulkhead/NAME as root, else bulkhead/NAME in the user's folder of states.
- * It is made where it is missing, must be ours and closed to others, and is taken for this process alone. Ids: "provider.folder", "provider.in-use".
- */
-int provider_folder_open(const char *path, const char *name, struct provider_folder *ret, struct error *e);
-void provider_folder_close(struct provider_folder *f);
-
-/* Takes the lock of a file, made where it is missing, below dir_fd; waits for it at most so long. The descriptor; -EBUSY; -errno. */
-int provider_lock(int dir_fd, const char *name, uint64_t wait_usec);
-/* Replaces a file so that it outlasts a loss of power. 0 or -errno. */
-int provider_save(int dir_fd, const char *name, const char *data, size_t size);
+struct provider *provider_new(struct loop *l, const char *folder, const char *name, const struct provider_listener *listener);
+void provider_free(struct provider *p);
+const char *provider_name(const struct provider *p);
+/* Whether it tells of changes at this moment, so that nobody needs to ask again and again. */
+bool provider_tells(const struct provider *p);
+/* As rpc_client_call. A plugin that is not there ends with "rpc.unreachable", and is looked for again at the next call. */
+void provider_call(struct provider *p, const char *method, const char *params, uint64_t timeout_usec, rpc_done done, void *context);
+/* Begins to listen to its events, once it is known to have some. */
+void provider_follow(struct provider *p);

@@ -334,15 +334,23 @@ static bool input(struct stream *stream, const char *data, size_t size)
 
 /* ---- listening ---- */
 
-static void add_connection(struct rpc_server *s, int fd)
+static void find_peer(int fd, struct rpc_peer *ret)
 {
         struct ucred who = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
         socklen_t size = sizeof who;
+        (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size);
+        *ret = (struct rpc_peer){ .pid = who.pid, .uid = who.uid, .gid = who.gid };
+        size = sizeof ret->groups;
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, ret->groups, &size) == 0)
+                ret->group_count = (uint32_t)(size / sizeof *ret->groups);
+}
+
+static void add_connection(struct rpc_server *s, int fd)
+{
         struct rpc_connection *c = xalloc(1, sizeof *c);
         c->server = s;
         c->stream = (struct stream){ .input = input, .ended = ended, .drained = drained };
-        (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size);
-        c->peer = (struct rpc_peer){ who.pid, who.uid, who.gid };
+        find_peer(fd, &c->peer);
         http_reader_init(&c->reader, HTTP_REQUEST, RPC_BODY_MAX);
         if (stream_open(&c->stream, s->loop, fd, false) < 0) {
                 free(c);

@@ -34,11 +34,14 @@ struct rpc_object {
         bool concurrent;
 };
 
-/* Who calls. */
+/* Who calls: the process that connected, as the kernel says. Of more groups than there is room for, the others do not count. */
+enum { RPC_PEER_GROUPS = 64 };
 struct rpc_peer {
         pid_t pid;
         uid_t uid;
         gid_t gid;
+        uint32_t group_count;
+        gid_t groups[RPC_PEER_GROUPS];
 };
 
 struct rpc_guard {

@@ -21,7 +21,7 @@ static int read_id(const struct json_node *top, struct rpc_request *ret)
         const struct json_node *id = json_member(top, "id");
         if (!id)
                 return 0;
-        if ((id->type != JSON_NUMBER && id->type != JSON_STRING) || id->length >= RPC_ID_MAX / 8)
+        if ((id->type != JSON_NUMBER && id->type != JSON_STRING) || id->length >= RPC_ID_MAX)
                 return -EINVAL;
         json_add(&t, id);
         if (t.length >= RPC_ID_MAX)

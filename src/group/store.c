@@ -199,7 +199,7 @@ void batch_event(struct store_batch *b, const struct store_event *event)
 {
         add_change(b, CHANGE_EVENT, NULL)->event = (struct store_event){
                 .at_usec = event->at_usec ? event->at_usec : store_now_usec(),
-                .topic = copy_words(event->topic),
+                .topic = copy_words(event->topic ? event->topic : ""),
                 .group = copy_words(event->group),
                 .id = copy_words(event->id),
                 .message = copy_words(event->message),
@@ -212,12 +212,12 @@ void batch_audit(struct store_batch *b, const struct store_audit *audit)
                 .at_usec = audit->at_usec ? audit->at_usec : store_now_usec(),
                 .uid = audit->uid,
                 .pid = audit->pid,
-                .actor = copy_words(audit->actor),
-                .role = copy_words(audit->role),
-                .method = copy_words(audit->method),
-                .object = copy_words(audit->object),
+                .actor = copy_words(audit->actor ? audit->actor : ""),
+                .role = copy_words(audit->role ? audit->role : ""),
+                .method = copy_words(audit->method ? audit->method : ""),
+                .object = copy_words(audit->object ? audit->object : ""),
                 .reason = copy_words(audit->reason),
-                .outcome = copy_words(audit->outcome),
+                .outcome = copy_words(audit->outcome ? audit->outcome : ""),
         };
 }
 

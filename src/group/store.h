@@ -84,6 +84,7 @@ struct store_log {
         struct store_audit *audits;
         size_t event_count, audit_count, event_room, audit_room;
         uint64_t first, last; /* sequence numbers that are kept; last is 0 when there is none */
+        uint64_t next;        /* from where to go on reading */
 };
 void store_log_done(struct store_log *l);
 #define CLEAN_STORE_LOG CLEAN(store_log_done)
@@ -94,13 +95,12 @@ struct store_listener {
         void (*lead)(struct store_listener *l, struct store_groups *groups);
         /*
          * It leads no more: stop acting at once, forget the planners. Writes that were not done end with -ESTALE before this is
-         * called. It stands for election again by itself, except where why has the code -ENOTRECOVERABLE.
+         * called. It stands for election again by itself, except where why has the code -ENOTRECOVERABLE. lead may follow at once: where
+         * somebody changed groups in etcd by hand, all are read again so.
          */
         void (*lost)(struct store_listener *l, const struct error *why);
         /* Another leads now, or nobody (NULL). */
         void (*leader)(struct store_listener *l, const char *address);
-        /* Somebody else changed a group in the store by hand: g as it is now, or NULL when it is gone. Told to the leader alone. */
-        void (*changed)(struct store_listener *l, const char *id, const struct store_group *g);
         /* An event is written and has its number: for who follows the log. Told to the leader alone, in order. */
         void (*told)(struct store_listener *l, const struct store_event *event);
         /* For the log of the program: the store cannot be reached, or can again (NULL). Nothing needs to be done. */
@@ -146,7 +146,8 @@ const char *store_describe(struct store *s);
 
 /*
  * A batch: what is written together, or not at all.  Texts are copied.  Zeroed, it is empty.  Of one group a batch says each thing once; the
- * later word counts.  One that forgets a group says nothing else of it.
+ * later word counts.  One that forgets a group says nothing else of it; one that makes a group says so first.  etcd takes about a
+ * hundred words in a batch, events not counted, and 1.4 MB.
  */
 struct store_batch {
         struct store_change *items;
@@ -186,7 +187,10 @@ typedef void (*store_history_done)(void *self, const struct store_revisions *rev
 typedef void (*store_log_read)(void *self, const struct store_log *log, const struct error *e);
 /* Revisions of a group; none of a group that is not there. */
 void store_history(struct store *s, const char *group, store_history_done done, void *self);
-/* At most max (<= STORE_READ_MAX) from the sequence number on; from 0: the last max ones. group: only of that one, or NULL. */
+/*
+ * At most max (<= STORE_READ_MAX) from the sequence number on, or fewer, though there are more: go on from log->next until that is above
+ * log->last. from 0: the last max ones. group: only of that one, or NULL.
+ */
 enum { STORE_READ_MAX = 1000 };
 void store_events(struct store *s, uint64_t from, const char *group, size_t max, store_log_read done, void *self);
 void store_audits(struct store *s, uint64_t from, size_t max, store_log_read done, void *self);

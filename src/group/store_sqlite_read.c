@@ -131,6 +131,7 @@ void sqlite_events(struct store *base, uint64_t from, const char *group, size_t 
         int r = each_row(s, st, take_event, &l, &e);
         l.first = s->first_event;
         l.last = s->last_event;
+        l.next = l.event_count && l.event_count == max ? l.events[l.event_count - 1].sequence + 1 : l.last + 1;
         done(self, r < 0 ? NULL : &l, r < 0 ? &e : NULL);
 }
 
@@ -146,5 +147,6 @@ void sqlite_audits(struct store *base, uint64_t from, size_t max, store_log_read
         int r = each_row(s, st, take_audit, &l, &e);
         if (r >= 0)
                 r = each_row(s, sqlite_use(s, SQL_AUDIT_BOUNDS), take_bounds, &l, &e);
+        l.next = l.audit_count && l.audit_count == max ? l.audits[l.audit_count - 1].sequence + 1 : l.last + 1;
         done(self, r < 0 ? NULL : &l, r < 0 ? &e : NULL);
 }

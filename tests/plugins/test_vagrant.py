@@ -281,7 +281,7 @@ def test_one_folder_has_one_plugin(vagrant, folder):
     second = Plugin("vagrant", folder / "second", vagrant.options, vagrant.environment)
     with pytest.raises(AssertionError):
         second.start()
-    assert "provider.in-use" in second.words()
+    assert "plugin.in-use" in second.words()
 
 
 def test_leftovers_of_a_crash_are_tidied(vagrant, folder):
