@@ -13,6 +13,7 @@ VIRSH = shutil.which("virsh")
 CONFIG = """\
 unix_sock_group = "root"
 unix_sock_rw_perms = "0600"
+unix_sock_ro_perms = "0600"
 unix_sock_dir = "{folder}/sockets"
 auth_unix_rw = "none"
 auth_unix_ro = "none"
