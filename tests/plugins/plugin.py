@@ -44,6 +44,7 @@ class Plugin:
         self.socket = folder / kind
         self.options = list(map(str, options))
         self.environment = environment or {}
+        self.prefix = []  # of the command
         self.process = None
 
     def start(self):
@@ -52,7 +53,7 @@ class Plugin:
             if name in os.environ:
                 environment[name] = os.environ[name]
         self.log = open(self.folder / "log", "ab")
-        self.process = subprocess.Popen([self.program, "--listen", self.socket, *self.options], env=environment, stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*self.prefix, self.program, "--listen", self.socket, *self.options], env=environment, stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log)
         self.log.close()
 
