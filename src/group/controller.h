@@ -29,7 +29,7 @@ void controller_stop(struct controller *c, store_done done, void *self);
 void controller_close(struct controller *c);
 
 struct group;
-/* -EREMCHG "group.not_leader" where another controller leads, else 0. */
+/* -EREMCHG "group.not-leader" where another controller leads, else 0. */
 int controller_check(struct controller *c, struct error *e);
 /* "group.unknown" and NULL, or the group. */
 struct group *controller_find(struct controller *c, const char *id, struct error *e);

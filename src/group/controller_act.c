@@ -170,7 +170,7 @@ static void ended(void *context, const struct json_node *result, const struct er
         struct call *c = context;
         struct group *g = group_of(c);
         (void)result;
-        if (failure && c->kind == ACTION_DESTROY && text_equal(failure->id, "instance.missing"))
+        if (failure && c->kind == ACTION_DESTROY && failure->code == -ENOENT && text_starts(failure->id, "instance."))
                 failure = NULL; /* that is what was wanted */
         if (g)
                 group_step(g, &(struct event){ .kind = failure ? ends[c->kind].failed : ends[c->kind].well, .id = c->id,

@@ -11,7 +11,7 @@ int controller_check(struct controller *c, struct error *e)
         if (c->leading && store_leads(c->store))
                 return 0;
         const char *leader = store_leader(c->store);
-        error_set(e, EREMCHG, "group.not_leader", "this controller does not lead");
+        error_set(e, EREMCHG, "group.not-leader", "this controller does not lead");
         error_hint(e, leader && *leader ? "ask the one that does: %s" : "nobody leads at this moment%s", leader ? leader : "");
         return -EREMCHG;
 }
@@ -67,7 +67,8 @@ static void finish(struct commit *k, const struct error *failure)
 static void committed(void *self, const struct error *e)
 {
         struct commit *k = self;
-        struct group *g = string_map_get(&k->controller->by_id, k->spec.id);
+        struct controller *c = k->controller;
+        struct group *g = string_map_get(&c->by_id, k->spec.id);
         struct error failure = { 0 };
         bool fresh = k->fresh;
         CLEAN_FREE char *id = xstrdup(k->spec.id);
@@ -78,8 +79,8 @@ static void committed(void *self, const struct error *e)
                 group_tell_spec(g);
         else if (!g)
                 error_set(&failure, ENOENT, "group.unknown", "the group is gone meanwhile");
-        finish(k, failure.code ? &failure : NULL);
-        g = string_map_get(&k->controller->by_id, id);
+        finish(k, failure.code ? &failure : NULL); /* which frees k */
+        g = string_map_get(&c->by_id, id);
         if (failure.code && fresh && g && !g->committed)
                 group_free(g);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Connections to etcd: of our own, or held by a bulkhead-tls which relays what is said. */
-#include <arpa/inet.h>
-#include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <string.h>
@@ -16,39 +15,21 @@
 static const struct {
         int level, name, value;
 } options[] = {
-        { IPPROTO_TCP, TCP_NODELAY, 1 },   { SOL_SOCKET, SO_KEEPALIVE, 1 }, { IPPROTO_TCP, TCP_KEEPIDLE, 4 },
-        { IPPROTO_TCP, TCP_KEEPINTVL, 2 }, { IPPROTO_TCP, TCP_KEEPCNT, 3 }, { IPPROTO_TCP, TCP_USER_TIMEOUT, 10000 },
+        { SOL_SOCKET, SO_KEEPALIVE, 1 },  { IPPROTO_TCP, TCP_KEEPIDLE, 4 },          { IPPROTO_TCP, TCP_KEEPINTVL, 2 },
+        { IPPROTO_TCP, TCP_KEEPCNT, 3 }, { IPPROTO_TCP, TCP_USER_TIMEOUT, 10000 },
 };
 
-static socklen_t address_of(const struct store_endpoint *to, struct sockaddr_storage *ret)
+static int connect_plain(const struct store_endpoint *to, bool *ret_connecting, int *ret_fd, struct error *e)
 {
-        struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(to->port) };
-        struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(to->port) };
-        if (inet_pton(AF_INET, to->loopback && *to->host == 'l' ? "127.0.0.1" : to->host, &v4.sin_addr) == 1) {
-                memcpy(ret, &v4, sizeof v4);
-                return sizeof v4;
-        }
-        if (inet_pton(AF_INET6, to->host, &v6.sin6_addr) == 1) {
-                memcpy(ret, &v6, sizeof v6);
-                return sizeof v6;
-        }
-        return 0;
-}
-
-static int connect_plain(const struct store_endpoint *to, struct error *e)
-{
-        struct sockaddr_storage address = { 0 };
-        socklen_t size = address_of(to, &address);
-        if (!size)
-                return error_set(e, EINVAL, "etcd.unreachable", "\"%s\" is no address", to->host);
-        CLEAN_FD int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0)
-                return error_errno(e, errno, "etcd.unreachable", "socket");
+        char port[8];
+        (void)snprintf(port, sizeof port, "%u", to->port);
+        int fd, r = stream_connect_tcp(to->host, port, ret_connecting, &fd, e);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < ELEMENTS(options); i++)
                 (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
-        if (connect(fd, (const struct sockaddr *)&address, size) < 0 && errno != EINPROGRESS)
-                return error_errno(e, errno, "etcd.unreachable", "connect");
-        return TAKE_FD(fd);
+        *ret_fd = fd;
+        return 0;
 }
 
 /* ---- with TLS ---- */
@@ -109,14 +90,12 @@ static _Noreturn void become_relay(const struct etcd_client *c, const struct sto
         _exit(127);
 }
 
-static int connect_tls(struct etcd_client *c, const struct store_endpoint *to, struct error *e)
+static int connect_tls(struct etcd_client *c, const struct store_endpoint *to, int *ret_fd, struct error *e)
 {
         int pair[2], pidfd = -EBADF;
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
                 return error_errno(e, errno, "etcd.unreachable", "socketpair");
         CLEAN_FD int ours = pair[0], theirs = pair[1];
-        if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
-                return error_errno(e, errno, "etcd.unreachable", "fcntl");
         pid_t pid = process_clone(0, -1, &pidfd);
         if (pid == 0)
                 become_relay(c, to, theirs);
@@ -128,10 +107,12 @@ static int connect_tls(struct etcd_client *c, const struct store_endpoint *to, s
         int watched = loop_watch(c->loop, &r->source, EPOLLIN);
         if (watched < 0)
                 return error_errno(e, watched, "etcd.unreachable", "epoll");
-        return TAKE_FD(ours);
+        *ret_fd = TAKE_FD(ours);
+        return 0;
 }
 
-int etcd_connect(struct etcd_client *c, const struct store_endpoint *to, struct error *e)
+int etcd_connect(struct etcd_client *c, const struct store_endpoint *to, bool *ret_connecting, int *ret_fd, struct error *e)
 {
-        return c->address->tls ? connect_tls(c, to, e) : connect_plain(to, e);
+        *ret_connecting = false;
+        return c->address->tls ? connect_tls(c, to, ret_fd, e) : connect_plain(to, ret_connecting, ret_fd, e);
 }

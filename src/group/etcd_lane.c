@@ -2,10 +2,6 @@
 #include "group/etcd_lane.h"
 
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-
-enum { READ_SIZE = 64 * 1024 };
 
 static void start_first(struct etcd_lane *l);
 
@@ -17,13 +13,10 @@ static const struct store_endpoint *endpoint_of(const struct etcd_lane *l)
 static void disconnect(struct etcd_lane *l)
 {
         loop_timer_clear(l->client->loop, &l->timer);
-        if (l->fd >= 0) {
-                loop_forget(l->client->loop, &l->source);
-                l->fd = fd_close(l->fd);
-        }
+        if (l->connected)
+                stream_close(&l->stream);
         http_reader_done(&l->reader);
-        text_clear(&l->out);
-        l->used = false;
+        l->connected = l->used = false;
         l->turn++;
 }
 
@@ -48,7 +41,10 @@ static void fail(struct etcd_lane *l, const struct error *why)
         store_endpoint_format(&name, endpoint_of(l));
         (void)error_while(&e, "asking etcd at %s", name.data);
         disconnect(l);
-        l->endpoint = (l->endpoint + 1) % l->client->address->count;
+        size_t next = (l->endpoint + 1) % l->client->address->count;
+        if (l->client->good == l->endpoint)
+                l->client->good = next;
+        l->endpoint = next;
         struct etcd_call *c = take_first(l);
         start_first(l);
         c->done(c, NULL, &e);
@@ -145,11 +141,11 @@ static bool look_at_message(struct etcd_lane *l)
         return true;
 }
 
+/* The connection is over. */
 static void closed(struct etcd_lane *l, int errnum)
 {
         struct error e = { 0 };
-        bool until_end = !errnum && http_reader_began(&l->reader) && http_read_end(&l->reader, NULL) == 0 && l->reader.state == HTTP_DONE;
-        if (until_end) {
+        if (!errnum && http_reader_began(&l->reader) && http_read_end(&l->reader, NULL) == 0) {
                 l->reader.keep = false;
                 (void)look_at_message(l);
                 return;
@@ -161,66 +157,32 @@ static void closed(struct etcd_lane *l, int errnum)
         fail_or_repeat(l, &e);
 }
 
-/* What came. False: the lane has gone on. */
-static bool take(struct etcd_lane *l, const char *data, size_t size)
+static bool on_ended(struct stream *stream, int errnum)
 {
+        struct etcd_lane *l = LOOP_OWNER(stream, struct etcd_lane, stream);
+        if (l->first)
+                closed(l, errnum);
+        else
+                disconnect(l);
+        return false;
+}
+
+static bool on_input(struct stream *stream, const char *data, size_t size)
+{
+        struct etcd_lane *l = LOOP_OWNER(stream, struct etcd_lane, stream);
         struct error e = { 0 };
         size_t used = 0;
-        if (http_read(&l->reader, data, size, &used, &e) < 0 || (used < size && l->reader.state != HTTP_DONE))
-                return fail(l, &e), false;
-        if (used < size) /* an answer to nothing we asked */
+        if (!l->first) { /* words to nothing */
+                disconnect(l);
+                return false;
+        }
+        if (http_read(&l->reader, data, size, &used, &e) < 0) {
+                fail(l, &e);
+                return false;
+        }
+        if (used < size) /* more than we asked for: the answer counts, the connection is not used again */
                 l->reader.keep = false;
         return look_at_message(l);
-}
-
-static void receive(struct etcd_lane *l)
-{
-        static char data[READ_SIZE]; /* of the one thread of the loop, and not used across callbacks */
-        for (int rounds = 0; rounds < 16; rounds++) {
-                ssize_t n = recv(l->fd, data, sizeof data, 0);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0 && errno == EAGAIN)
-                        return;
-                if (n <= 0)
-                        return closed(l, n < 0 ? errno : 0);
-                if (!take(l, data, (size_t)n))
-                        return;
-        }
-}
-
-/* False: the lane has gone on. */
-static bool send_rest(struct etcd_lane *l)
-{
-        while (l->sent < l->out.length) {
-                ssize_t n = send(l->fd, l->out.data + l->sent, l->out.length - l->sent, MSG_NOSIGNAL);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0 && (errno == EAGAIN || errno == ENOTCONN)) /* not connected yet */
-                        return true;
-                if (n < 0)
-                        return closed(l, errno), false;
-                l->sent += (size_t)n;
-        }
-        (void)loop_watch(l->client->loop, &l->source, EPOLLIN);
-        return true;
-}
-
-static void ready(struct loop_source *source, uint32_t events)
-{
-        struct etcd_lane *l = LOOP_OWNER(source, struct etcd_lane, source);
-        if (!l->first) { /* idle: closed by the other side, or words to nothing */
-                disconnect(l);
-                return;
-        }
-        int errnum = 0;
-        socklen_t size = sizeof errnum;
-        if ((events & (EPOLLERR | EPOLLHUP)) && getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &errnum, &size) == 0 && errnum)
-                return closed(l, errnum);
-        if ((events & EPOLLOUT) && !send_rest(l))
-                return;
-        if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-                receive(l);
 }
 
 static void elapsed(struct loop_timer *t)
@@ -233,24 +195,30 @@ static void elapsed(struct loop_timer *t)
 }
 
 /* A member that has lost its leader ends a stream with this header, instead of staying silent. */
-static void add_request(struct etcd_lane *l, const struct etcd_call *c)
+static void send_request(struct etcd_lane *l, const struct etcd_call *c)
 {
-        CLEAN_TEXT struct text host = { 0 }, request = { 0 };
+        CLEAN_TEXT struct text host = { 0 }, request = { 0 }, all = { 0 };
         store_endpoint_format(&host, endpoint_of(l));
         http_add_request(&request, "POST", c->path, host.data, "application/json", &c->body);
         size_t line = (size_t)(strchr(request.data, '\n') - request.data) + 1;
-        text_add_bytes(&l->out, request.data, line);
+        text_add_bytes(&all, request.data, line);
         if (c->line)
-                text_add(&l->out, "Grpc-Metadata-hasleader: true\r\n");
-        text_add_bytes(&l->out, request.data + line, request.length - line);
+                text_add(&all, "Grpc-Metadata-hasleader: true\r\n");
+        text_add_bytes(&all, request.data + line, request.length - line);
+        stream_send(&l->stream, all.data, all.length);
 }
 
 static int connect_lane(struct etcd_lane *l, struct error *e)
 {
-        l->fd = etcd_connect(l->client, endpoint_of(l), e);
-        if (l->fd < 0)
-                return l->fd;
-        l->source.fd = l->fd;
+        bool connecting = false;
+        int fd, r = etcd_connect(l->client, endpoint_of(l), &connecting, &fd, e);
+        if (r < 0)
+                return r;
+        l->stream = (struct stream){ .input = on_input, .ended = on_ended };
+        r = stream_open(&l->stream, l->client->loop, fd, connecting);
+        if (r < 0)
+                return error_errno(e, r, "etcd.unreachable", "epoll");
+        l->connected = true;
         http_reader_init(&l->reader, HTTP_RESPONSE, ETCD_REPLY_MAX);
         return 0;
 }
@@ -261,25 +229,18 @@ static void start_first(struct etcd_lane *l)
         if (!l->first)
                 return;
         struct etcd_call *c = l->first;
-        text_clear(&l->out);
-        l->sent = 0;
         c->began_usec = loop_fresh_usec(l->client->loop);
         loop_timer_set(l->client->loop, &l->timer, c->began_usec + c->timeout_usec);
         l->trouble = (struct error){ 0 };
-        int r = l->fd < 0 ? connect_lane(l, &l->trouble) : 0;
-        if (r >= 0) {
-                add_request(l, c);
-                r = loop_watch(l->client->loop, &l->source, EPOLLIN | EPOLLOUT);
-                if (r < 0)
-                        (void)error_errno(&l->trouble, r, "etcd.unreachable", "epoll");
-        }
-        if (r < 0)
+        if (l->connected || connect_lane(l, &l->trouble) >= 0)
+                send_request(l, c);
+        else
                 loop_timer_set(l->client->loop, &l->timer, c->began_usec);
 }
 
 void etcd_lane_init(struct etcd_lane *l, struct etcd_client *c)
 {
-        *l = (struct etcd_lane){ .client = c, .endpoint = c->good, .fd = -EBADF, .source.ready = ready, .timer.elapsed = elapsed };
+        *l = (struct etcd_lane){ .client = c, .endpoint = c->good, .timer.elapsed = elapsed };
 }
 
 void etcd_lane_reset(struct etcd_lane *l)
@@ -300,7 +261,7 @@ void etcd_lane_call(struct etcd_lane *l, struct etcd_call *c)
         l->last = c;
         if (l->first != c)
                 return;
-        if (l->fd < 0)
+        if (!l->connected)
                 l->endpoint = l->client->good;
         start_first(l);
 }

@@ -13,7 +13,7 @@
 #include "base/http.h"
 #include "group/etcd_wire.h"
 #include "group/store_address.h"
-#include "os/event_loop.h"
+#include "os/stream.h"
 
 enum { ETCD_REPLY_MAX = 64 << 20 };
 
@@ -24,7 +24,7 @@ struct etcd_client {
         struct loop *loop;
         const struct store_address *address;                /* the owner's */
         const char *ca, *certificate, *key, *tls_program;   /* the owner's; NULL where not given */
-        size_t good;                                        /* the endpoint that answered last */
+        size_t good;                                        /* the endpoint that answered last, or the next to be tried */
         struct etcd_relay *relays;
 };
 /* All lanes are done by then. */
@@ -46,13 +46,11 @@ struct etcd_call {
 struct etcd_lane {
         struct etcd_client *client;
         size_t endpoint;
-        int fd;
+        bool connected;
         bool used, again; /* the connection has answered before; the call is on its second connection */
-        struct loop_source source;
+        struct stream stream;
         struct loop_timer timer;
         struct http_reader reader;
-        struct text out;
-        size_t sent;
         struct etcd_call *first, *last;
         struct error trouble; /* why a call could not be begun */
         unsigned turn;        /* counts what has changed under the feet of a caller */
@@ -63,5 +61,5 @@ void etcd_lane_reset(struct etcd_lane *l);
 /* Calls, once those before it are done. c is the lane's until done is called. */
 void etcd_lane_call(struct etcd_lane *l, struct etcd_call *c);
 
-/* etcd_connect.c: a descriptor that does not block, connected or about to be: directly, or through bulkhead-tls. -errno. */
-int etcd_connect(struct etcd_client *c, const struct store_endpoint *to, struct error *e);
+/* etcd_connect.c: a descriptor that is connected or about to be: directly, or through bulkhead-tls. 0 or -errno. */
+int etcd_connect(struct etcd_client *c, const struct store_endpoint *to, bool *ret_connecting, int *ret_fd, struct error *e);

@@ -21,7 +21,7 @@
  * Audit     {"From":0,"Max":100} -> {"Entries":[{"Sequence","Time","UID","PID","Actor","Role","Method","Object","Reason","Outcome"}],"Last":N}
  *
  * Group.CommitGroup, DestroyGroup, SetSize and DestroyInstances take a "Reason" beside InfraKit's members.
- * Errors: "group.unknown" (no group of that ID), "group.protected", "group.not_leader" (its hint names the leader), "instance.missing", "fleet.stale",
+ * Errors: "group.unknown" (no group of that ID), "group.protected", "group.not-leader" (its hint names the leader), "instance.missing", "fleet.stale",
  * "rpc.forbidden" (the caller's role does not reach).
  */
 #pragma once

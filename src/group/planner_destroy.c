@@ -85,8 +85,6 @@ static bool is_worth_telling(const struct member *m)
 
 static void labelled(struct planner *p, struct member *m, bool failed, const char *message)
 {
-        if (is_leaving(m))
-                return;
         member_lift(p, m);
         m->calling = false;
         if (failed && m->labelling)
@@ -139,10 +137,10 @@ void call_ended(struct planner *p, const struct event *e)
         struct member *m = member_get(p, e->id);
         const char *message = e->message ? e->message : "no reason given";
         p->calls_in_hand -= p->calls_in_hand > 0;
-        if (!m || !m->calling)
-                return;
-        if (is_leaving(m))
-                m->calling = false;
+        bool label = e->kind == EVENT_LABELLED || e->kind == EVENT_LABEL_FAILED;
+        if (!m || !m->calling || label == is_leaving(m))
+                return; /* a label may have been in hand when it was told to leave */
+        m->calling = m->calling && label;
         switch (e->kind) {
         case EVENT_LABELLED: case EVENT_LABEL_FAILED: labelled(p, m, e->kind == EVENT_LABEL_FAILED, message); break;
         case EVENT_DRAINED: case EVENT_DRAIN_FAILED: drained(p, m, e->kind == EVENT_DRAIN_FAILED, message); break;

@@ -65,8 +65,10 @@ static void list_remove(struct member **list, struct member *m)
 
 /* ---- counts ---- */
 
-bool in_service(const struct member *m)
+bool in_service(const struct planner *p, const struct member *m)
 {
+        if (p->health.interval_usec && !m->answered)
+                return false; /* it will be known soon */
         return !is_leaving(m) && m->sure && m->passed && !m->sick && m->health != HEALTH_BAD;
 }
 
@@ -97,14 +99,13 @@ static void count(struct planner *p, const struct member *m, uint32_t by)
         n->good += m->health == HEALTH_GOOD ? by : 0;
         n->sick += m->sick ? by : 0;
         n->sick_current += m->sick && m->current ? by : 0;
-        n->service += in_service(m) ? by : 0;
+        n->service += in_service(p, m) ? by : 0;
         n->unpassed += m->current && !m->passed ? by : 0;
         n->unproven += !m->proven && !m->sick && p->health.interval_usec ? by : 0;
         n->doubtful += is_doubtful(p, m) ? by : 0;
         n->unlabelled += m->adopt || m->mend || m->calling ? by : 0;
         n->protected += m->protected ? by : 0;
         n->stray += is_stray(p, m) ? by : 0;
-        n->young += m->young ? by : 0;
 }
 
 void member_lift(struct planner *p, struct member *m)

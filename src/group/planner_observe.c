@@ -118,18 +118,27 @@ static bool is_of_group(const struct planner *p, const struct instance *i)
 
 /* ---- coming and going ---- */
 
+/* At the first list: whether it can be counted on without being asked. In a roll before a crash new ones may not have passed the gate. */
+static bool was_good(const struct planner *p, const struct member *m)
+{
+        const char *hash = tags_get(&m->instance.tags, TAG_CONFIG_HASH);
+        if (!p->was_rolling)
+                return true;
+        return p->good_revision ? hash && text_equal(hash, p->good_hash) : !m->current;
+}
+
 static struct member *welcome(struct planner *p, const struct instance *i, bool sure)
 {
         struct member *m = member_new(p, i);
         const char *token = tags_get(&i->tags, TAG_TOKEN);
         struct intent *intent = token ? intent_get(p, token) : NULL;
         member_judge(p, m);
-        if (!p->observed && !m->current)
-                m->passed = true; /* it was there before, and no gate waits for it */
+        if (!p->observed)
+                m->passed = was_good(p, m);
         m->sure = sure;
         m->lineage = intent ? intent->lineage : 0;
-        if (!sure)
-                young_set(p, m, true); /* so it is written down instead of its intent */
+        if (p->observed)
+                young_set(p, m, true); /* written down, for a late list may lack it after a crash */
         member_place(p, m);
         health_schedule(p, m);
         if (intent)
@@ -209,11 +218,8 @@ static void take_listed(struct planner *p, const struct instance *i, uint64_t as
                         m->made_usec = asked_usec;
         }
         m->list_number = p->list_number;
-        if (m->young) {
-                member_lift(p, m);
+        if (m->young && asked_usec >= m->made_usec + PLANNER_SETTLE_USEC)
                 young_set(p, m, false);
-                member_place(p, m);
-        }
 }
 
 /* Absence is believed of what a late list would have had too. */

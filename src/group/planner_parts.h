@@ -60,7 +60,7 @@ struct member {
         uint16_t good_count, bad_count; /* answers one after another */
         uint8_t phase, reason, health, call_tries, ask_tries, lineage;
         bool sure;      /* listed, or told by the call that made it: not by an event alone */
-        bool young;     /* made by us, and no list has had it yet */
+        bool young;     /* so new that a late list may lack it: written down until then */
         bool current;   /* has the wanted hash, or is to be labelled with it */
         bool adopt;     /* its hash says "bootstrap" */
         bool mend;      /* it lost tags of ours; they are in instance.tags still */
@@ -103,7 +103,7 @@ struct counts {
         uint32_t unpassed;   /* current ones that the gate waits for */
         uint32_t unproven;   /* may still become good */
         uint32_t doubtful;   /* asked for health, and not known to be well */
-        uint32_t unlabelled, stray, young, protected;
+        uint32_t unlabelled, stray, protected;
 };
 
 struct roll {
@@ -129,7 +129,9 @@ struct planner {
         uint64_t seed, random, token_number;
         uint64_t now_usec;
         struct actions *actions; /* of this step */
-        bool must_save, restored; /* restored: times are from another life */
+        bool must_save;
+        bool restored;       /* times are from another life */
+        bool was_rolling;    /* when that ended */
         uint64_t wake_usec;       /* the last that was asked for */
 
         /* what is wanted */
@@ -210,7 +212,7 @@ void member_remove(struct planner *p, struct member *m);
 /* What the wanted state makes of it: current, adopt, protected, slot. Lifted. */
 void member_judge(struct planner *p, struct member *m);
 void members_judge_again(struct planner *p); /* all of them; counts and queues are made anew */
-bool in_service(const struct member *m);
+bool in_service(const struct planner *p, const struct member *m);
 void young_set(struct planner *p, struct member *m, bool young);
 /* Whether what was seen then may be from before its end. */
 bool grave_holds(const struct planner *p, const char *id, uint64_t seen_usec);

@@ -165,7 +165,6 @@ void provision_succeeded(struct planner *p, const struct event *e)
                 if (!m->sure) {
                         member_lift(p, m);
                         m->sure = true;
-                        young_set(p, m, true);
                         member_place(p, m);
                 }
         } else if (!grave_holds(p, e->id, p->now_usec)) {

@@ -24,6 +24,14 @@ static int read_id(const struct json_place *at, void *into, struct error *e)
         return s ? json_string(at, into, e) : -EINVAL;
 }
 
+static int read_tag(const struct json_place *at, void *into, struct error *e)
+{
+        const char *s = json_text(at, e);
+        if (s && strlen(s) > TAG_VALUE_MAX)
+                return json_fail(at, e, "the value of a tag has at most %d bytes", TAG_VALUE_MAX);
+        return s ? json_string(at, into, e) : -EINVAL;
+}
+
 static int read_phase(const struct json_place *at, void *into, struct error *e)
 {
         const char *words[ELEMENTS(roll_words) + 1] = { NULL };
@@ -43,8 +51,7 @@ static int read_time(const struct json_place *at, void *into, struct error *e)
 
 /* One row of a list; which members it has depends on the list. */
 struct row {
-        char *id, *token, *logical;
-        char hash[HASH_LENGTH + 1];
+        char *id, *token, *logical, *hash; /* hash: as the tag has it, which may be any word */
         int reason;
         bool sure, drained;
         uint32_t lineage, sequence;
@@ -56,6 +63,7 @@ static void row_done(struct row *r)
         free(r->id);
         free(r->token);
         free(r->logical);
+        free(r->hash);
 }
 
 static int read_reason(const struct json_place *at, void *into, struct error *e)
@@ -74,7 +82,7 @@ static int read_row(const struct json_place *at, bool needs_id, struct row *r, s
                 { "id", read_id, offsetof(struct row, id), needs_id ? JSON_REQUIRED : 0 },
                 { "token", read_id, offsetof(struct row, token), needs_id ? 0 : JSON_REQUIRED },
                 { "logical", read_id, offsetof(struct row, logical), 0 },
-                { "hash", read_hash, offsetof(struct row, hash), needs_id ? 0 : JSON_REQUIRED },
+                { "hash", read_tag, offsetof(struct row, hash), needs_id ? 0 : JSON_REQUIRED },
                 { "reason", read_reason, offsetof(struct row, reason), 0 },
                 { "sure", json_bool, offsetof(struct row, sure), 0 },
                 { "drained", json_bool, offsetof(struct row, drained), 0 },
@@ -100,6 +108,8 @@ static int read_intent(const struct json_place *at, void *into, struct error *e)
                 return k;
         if (strlen(r.token) != TOKEN_LENGTH || intent_get(p, r.token))
                 return json_fail(at, e, "the token is none, or stands there twice");
+        if (strlen(r.hash) != HASH_LENGTH)
+                return json_fail(at, e, "the hash is none");
         struct intent *i = xalloc(1, sizeof *i);
         *i = (struct intent){ .state = INTENT_UNSURE, .maybe = true, .lineage = (uint8_t)r.lineage, .wanted = true, .revision = r.revision,
                               .made_usec = r.at_usec, .sequence = r.sequence, .logical_id = TAKE_PTR(r.logical) };
@@ -113,7 +123,7 @@ static struct member *add_member(struct planner *p, const struct row *r)
 {
         struct instance i = { .id = r->id, .logical_id = r->logical };
         tags_set(&i.tags, TAG_GROUP, p->group);
-        if (*r->hash)
+        if (r->hash)
                 tags_set(&i.tags, TAG_CONFIG_HASH, r->hash);
         if (r->token)
                 tags_set(&i.tags, TAG_TOKEN, r->token);
@@ -289,5 +299,6 @@ int planner_read(struct planner *p, const struct json_place *at, struct error *e
                 r = json_object(at, lists, &p, e);
         p->must_save = false;
         p->restored = true;
+        p->was_rolling = roll_active(p);
         return r;
 }

@@ -34,12 +34,12 @@ uint32_t most_of(const struct planner *p)
 
 /* ---- too many ---- */
 
-/* In a roll no more go than leave enough that serve. Who serves not can always go. */
+/* In a roll no more go than leave enough that serve. Who is known not to serve can always go. */
 static bool may_lose(const struct planner *p, const struct member *m)
 {
-        if (!roll_active(p) || m->sick || !m->passed)
+        if (!roll_active(p) || m->sick || (!m->passed && m->answered && m->health != HEALTH_GOOD))
                 return true;
-        return p->n.service - in_service(m) + unavailable_of(p) >= wanted_count(p);
+        return p->n.service - in_service(p, m) + unavailable_of(p) >= wanted_count(p);
 }
 
 static struct member *pick_victim(const struct planner *p)

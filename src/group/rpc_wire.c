@@ -165,7 +165,7 @@ static int restore(const struct json_node *data, struct error *e)
                 return -EINVAL;
         if (r.number <= 0 || r.number > 4095 || !*r.id || strspn(r.id, "abcdefghijklmnopqrstuvwxyz0123456789_.-") != strlen(r.id))
                 return -EINVAL;
-        error_set(e, r.number, r.id, "%s", r.cause);
+        error_restore(e, r.number, r.id, r.cause);
         for (size_t i = 0; i < r.whiles.count && i < ERROR_WHILE_MAX; i++)
                 error_while(e, "%s", r.whiles.items[i]);
         if (r.hint && *r.hint)

@@ -6,94 +6,6 @@
 
 #include "group/store_internal.h"
 
-/* ---- values ---- */
-
-void store_group_done(struct store_group *g)
-{
-        free(g->id);
-        free(g->document);
-        free(g->state);
-        *g = (struct store_group){ 0 };
-}
-
-void store_groups_done(struct store_groups *l)
-{
-        for (size_t i = 0; i < l->count; i++)
-                store_group_done(&l->items[i]);
-        free(l->items);
-        *l = (struct store_groups){ 0 };
-}
-
-void store_revisions_done(struct store_revisions *l)
-{
-        for (size_t i = 0; i < l->count; i++) {
-                free(l->items[i].document);
-                free(l->items[i].actor);
-                free(l->items[i].reason);
-        }
-        free(l->items);
-        *l = (struct store_revisions){ 0 };
-}
-
-void store_event_done(struct store_event *v)
-{
-        free(v->topic);
-        free(v->group);
-        free(v->id);
-        free(v->message);
-        *v = (struct store_event){ 0 };
-}
-
-void store_audit_done(struct store_audit *a)
-{
-        free(a->actor);
-        free(a->role);
-        free(a->method);
-        free(a->object);
-        free(a->reason);
-        free(a->outcome);
-        *a = (struct store_audit){ 0 };
-}
-
-void store_log_done(struct store_log *l)
-{
-        for (size_t i = 0; i < l->event_count; i++)
-                store_event_done(&l->events[i]);
-        for (size_t i = 0; i < l->audit_count; i++)
-                store_audit_done(&l->audits[i]);
-        free(l->events);
-        free(l->audits);
-        *l = (struct store_log){ 0 };
-}
-
-/* Appends a zeroed item to a list of items, count and room. */
-#define LIST_ADD(items, count, room)                                                  \
-        ({                                                                            \
-                (items) = xgrow((items), &(room), (count) + 1, sizeof *(items));      \
-                (items)[(count)] = (__typeof__(*(items))){ 0 };                       \
-                &(items)[(count)++];                                                  \
-        })
-
-struct store_group *store_groups_add(struct store_groups *l)
-{
-        return LIST_ADD(l->items, l->count, l->room);
-}
-
-struct store_revision *store_revisions_add(struct store_revisions *l)
-{
-        return LIST_ADD(l->items, l->count, l->room);
-}
-
-struct store_event *store_log_add_event(struct store_log *l)
-{
-        return LIST_ADD(l->events, l->event_count, l->event_room);
-}
-
-struct store_audit *store_log_add_audit(struct store_log *l)
-{
-        return LIST_ADD(l->audits, l->audit_count, l->audit_room);
-}
-
 uint64_t store_now_usec(void)
 {
         struct timespec now;
@@ -156,7 +68,7 @@ static struct store_change *add_change(struct store_batch *b, enum change_kind k
                         return c;
                 }
         }
-        struct store_change *c = LIST_ADD(b->items, b->count, b->room);
+        struct store_change *c = STORE_LIST_ADD(b->items, b->count, b->room);
         c->kind = kind;
         c->group = copy(group);
         return c;
@@ -235,7 +147,7 @@ static int check_change(const struct store_change *c, struct error *e)
         if ((c->kind == CHANGE_COMMIT || c->kind == CHANGE_DOCUMENT) && !c->revision)
                 return error_set(e, EINVAL, "store.failed", "revisions of group \"%s\" begin with 1", c->group);
         if (!length_ok(c->text, STORE_TEXT_MAX))
-                return error_set(e, E2BIG, "store.too_large", "what is kept of group \"%s\" has more than %d bytes", c->group, STORE_TEXT_MAX);
+                return error_set(e, E2BIG, "store.too-large", "what is kept of group \"%s\" has more than %d bytes", c->group, STORE_TEXT_MAX);
         return 0;
 }
 

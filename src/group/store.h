@@ -177,7 +177,7 @@ enum store_durability { STORE_SOON, STORE_SURE };
 /*
  * Writes the batch, which is emptied. Batches are written in the order of the calls, and done is called in that order. An
  * etcd that cannot be reached is asked again until the lease is over, so an error is final: "store.lost" (-ESTALE: not the leader any
- * more), "store.too_large" (-E2BIG), "store.conflict" (-EEXIST: a revision that is there, a group that is not),
+ * more), "store.too-large" (-E2BIG), "store.conflict" (-EEXIST: a revision that is there, a group that is not),
  * "store.failed" (disk full, damaged). done may be NULL.
  */
 void store_write(struct store *s, struct store_batch *b, enum store_durability durability, store_done done, void *self);

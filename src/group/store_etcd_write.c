@@ -275,7 +275,7 @@ static int check_words(struct store_etcd *s, const struct store_batch *b, struct
                 bytes += c->group ? size_of(c) : 0;
         }
         if (ops > ETCD_OPS_MAX || bytes > ETCD_BYTES_MAX)
-                return error_set(e, E2BIG, "store.too_large", "etcd takes %d words and %d bytes at once, and these are %zu and %zu", ETCD_OPS_MAX,
+                return error_set(e, E2BIG, "store.too-large", "etcd takes %d words and %d bytes at once, and these are %zu and %zu", ETCD_OPS_MAX,
                                  ETCD_BYTES_MAX, ops, bytes);
         return 0;
 }
@@ -333,21 +333,28 @@ static void build(struct store_etcd *s)
         r.text = (struct text){ 0 };
 }
 
+/* A second, and one for each 256 KiB; longer each time, so that what is only slow gets there. The end of the lease ends it all. */
+static void send(struct store_etcd *s)
+{
+        unsigned times = s->write_failures < 4 ? s->write_failures : 4;
+        s->write.timeout_usec = (1000000 + s->write.body.length * 4) << times;
+        etcd_lane_call(&s->writes, &s->write);
+}
+
 static void send_next(struct store_etcd *s)
 {
         if (s->write.in_hand || s->sent || !s->first)
                 return;
         s->sent = count_together(s);
         build(s);
-        s->write.timeout_usec = (uint64_t)s->election.lease_s * 1000000 / 5;
-        etcd_lane_call(&s->writes, &s->write);
+        send(s);
 }
 
 static void send_again(struct loop_timer *t)
 {
         struct store_etcd *s = LOOP_OWNER(t, struct store_etcd, write_timer);
         if (s->sent && !s->write.in_hand)
-                etcd_lane_call(&s->writes, &s->write);
+                send(s);
 }
 
 static struct etcd_write *take_first(struct store_etcd *s)
@@ -401,7 +408,7 @@ static void refused(struct store_etcd *s, const struct etcd_reply *reply)
 {
         struct error e = { 0 };
         bool large = reply->code == ETCD_INVALID;
-        (void)error_set(&e, large ? E2BIG : EIO, large ? "store.too_large" : "store.failed", "%.300s", reply->message);
+        (void)error_set(&e, large ? E2BIG : EIO, large ? "store.too-large" : "store.failed", "%.300s", reply->message);
         if (reply->code == ETCD_OUT_OF_SPACE)
                 error_hint(&e, "etcd is full: compact and defragment it, then clear its alarm, or give it a larger quota");
         bool led = s->leads;

@@ -44,6 +44,14 @@ struct store {
 int store_sqlite_open(const struct store_options *o, const struct store_address *a, struct store **ret, struct error *e);
 int store_etcd_open(struct loop *loop, const struct store_options *o, const struct store_address *a, struct store **ret, struct error *e);
 
+/* Appends a zeroed item to a list of items, count and room. */
+#define STORE_LIST_ADD(items, count, room)                                                  \
+        ({                                                                            \
+                (items) = xgrow((items), &(room), (count) + 1, sizeof *(items));      \
+                (items)[(count)] = (__typeof__(*(items))){ 0 };                       \
+                &(items)[(count)++];                                                  \
+        })
+
 void store_event_done(struct store_event *v);
 void store_audit_done(struct store_audit *a);
 /* Each appends a zeroed item, for the caller to fill in. */

@@ -339,7 +339,7 @@ static void what_is_too_large_is_refused(void **state)
         struct store *s = open_store();
         CLEAN_FREE char *document = xalloc(STORE_TEXT_MAX + 2, 1);
         memset(document, 'x', STORE_TEXT_MAX + 1);
-        assert_string_equal(commit(s, "web", 1, document), "store.too_large");
+        assert_string_equal(commit(s, "web", 1, document), "store.too-large");
         document[STORE_TEXT_MAX] = 0;
         assert_string_equal(commit(s, "web", 1, document), "");
         store_close(s);
