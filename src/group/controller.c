@@ -317,6 +317,7 @@ static void observed(void *context, const struct json_node *result, const struct
         CLEAN_INSTANCES struct instances list = { 0 };
         struct error e = { 0 };
         struct event event = { .kind = EVENT_OBSERVED, .list = &list, .asked_usec = o->asked_usec };
+        event.exact = g && provider_exact(g->instances);
         free(o->id);
         free(o);
         if (!g)
