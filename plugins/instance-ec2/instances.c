@@ -159,7 +159,7 @@ static void add_struct(struct text *t, const struct xml_document *d, const struc
 
 /* ---- instances ---- */
 
-static void read_tags(const struct xml_document *d, const struct xml_node *item, struct tags *ret)
+void ec2_tags_read(const struct xml_document *d, const struct xml_node *item, struct tags *ret)
 {
         const struct xml_node *set = xml_find(d, item, "tagSet");
         for (const struct xml_node *c = set ? xml_first(set) : NULL; c && ret->count < TAGS_MAX; c = xml_next(set, c)) {
@@ -183,7 +183,7 @@ static int read_instance(const struct xml_document *d, const struct xml_node *it
         CLEAN_TEXT struct text t = { 0 };
         if (!id || !ec2_id_is_valid(id))
                 return error_set(e, EBADMSG, "aws.reply", "the reply has an instance without an id that is one");
-        read_tags(d, item, &tags);
+        ec2_tags_read(d, item, &tags);
         if (!ec2_state_counts(xml_text(d, item, "instanceState/name")) || !tags_match(&tags, match))
                 return 0;
         struct instance *i = instances_add(ret, id);

@@ -17,5 +17,7 @@ bool ec2_state_counts(const char *state);
  */
 int ec2_page_read(const struct xml_document *d, const struct tags *match, bool properties, struct instances *ret, char **ret_next,
                   struct error *e);
+/* Adds the tags of an instance's element. */
+void ec2_tags_read(const struct xml_document *d, const struct xml_node *item, struct tags *ret);
 /* The first instance of a reply of DescribeInstances or RunInstances; NULL: there is none. */
 const struct xml_node *ec2_first_instance(const struct xml_document *d);

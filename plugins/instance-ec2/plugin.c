@@ -88,9 +88,13 @@ int ec2_terminate(struct ec2 *c, const char *id, struct error *e)
         query_start(&q, "TerminateInstances", EC2_API_VERSION);
         query_add(&q, "InstanceId.1", id);
         int r = ec2_call_on_instance(c, &q, id, &a, e);
-        if (r == 0)
-                recent_gone(c->recent, id);
-        return r;
+        if (r < 0)
+                return r;
+        recent_gone(c->recent, id);
+        const char *before = xml_text(&a.xml, a.xml.nodes, "instancesSet/item/previousState/name");
+        if (before && text_equal(before, "terminated")) /* EC2 still shows it, for an hour or so */
+                return error_set(e, ENOENT, "aws.missing", "%s was terminated before", id);
+        return 0;
 }
 
 static int destroy(void *self, const char *type, const char *id, const char *reason, struct error *e)

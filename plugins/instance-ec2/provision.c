@@ -18,11 +18,13 @@ static int take_instance(struct ec2 *c, const struct xml_document *d, const stru
 {
         const struct xml_node *n = ec2_first_instance(d);
         const char *id = xml_text(d, n, "instanceId"), *address = xml_text(d, n, "privateIpAddress");
+        CLEAN_TAGS struct tags tags = { 0 };
         if (!id || !ec2_id_is_valid(id))
                 return error_set(e, EBADMSG, "aws.reply", "the reply has no instance in it");
         if (is_over(xml_text(d, n, "instanceState/name")))
                 return error_set(e, ECANCELED, "aws.ended", "the instance %s that was made for this token has ended", id);
-        recent_made(c->recent, id, l->logical_id ? l->logical_id : address && *address ? address : NULL, &l->tags);
+        ec2_tags_read(d, n, &tags); /* those of then, which may be others than those of this call */
+        recent_made(c->recent, id, l->logical_id ? l->logical_id : address && *address ? address : NULL, tags.count ? &tags : &l->tags);
         *ret_id = xstrdup(id);
         return 0;
 }

@@ -182,10 +182,10 @@ static void give_up(struct planner *p, struct intent *i)
 {
         if (is_without_effect(i))
                 intent_remove(p, i);
-        else if (i->state == INTENT_UNSURE && p->observed && p->list_usec >= i->unsure_usec + PLANNER_SETTLE_USEC)
+        else if (i->state == INTENT_UNSURE && p->observed && p->list_usec >= i->unsure_usec + p->settle_usec)
                 intent_remove(p, i);
         else if (i->state == INTENT_UNSURE)
-                list_needed(p, i->unsure_usec + PLANNER_SETTLE_USEC);
+                list_needed(p, i->unsure_usec + p->settle_usec);
 }
 
 void intent_judge(struct planner *p, struct intent *i)

@@ -243,7 +243,14 @@ static struct grave *grave_get(const struct planner *p, const char *id)
 bool grave_holds(const struct planner *p, const char *id, uint64_t seen_usec)
 {
         const struct grave *g = grave_get(p, id);
-        return g && seen_usec < g->at_usec + PLANNER_SETTLE_USEC;
+        return g && seen_usec < g->at_usec + p->settle_usec;
+}
+
+/* What is told, and not listed, may be late where lists never are. */
+bool grave_silences(const struct planner *p, const char *id)
+{
+        const struct grave *g = grave_get(p, id);
+        return g && p->now_usec < g->at_usec + PLANNER_SETTLE_USEC;
 }
 
 void grave_dig(struct planner *p, const char *id, uint64_t at_usec)

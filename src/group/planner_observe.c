@@ -54,8 +54,8 @@ static void plan_next_list(struct planner *p)
         if (p->poll_usec)
                 list_needed(p, p->list_usec + p->poll_usec);
         for (const struct member *m = p->young; m; m = m->next)
-                if (m->made_usec + PLANNER_SETTLE_USEC > p->list_usec)
-                        list_needed(p, m->made_usec + PLANNER_SETTLE_USEC);
+                if (m->made_usec + p->settle_usec > p->list_usec)
+                        list_needed(p, m->made_usec + p->settle_usec);
 }
 
 /* ---- tags ---- */
@@ -177,7 +177,7 @@ void observe_appeared(struct planner *p, const struct instance *i)
                 }
                 return;
         }
-        if (grave_holds(p, i->id, p->now_usec))
+        if (grave_silences(p, i->id))
                 return;
         if (m) {
                 member_update(p, m, i);
@@ -211,7 +211,7 @@ static void take_listed(struct planner *p, const struct instance *i, uint64_t as
                         m->made_usec = asked_usec;
         }
         m->list_number = p->list_number;
-        if (m->young && m->passed && asked_usec >= m->made_usec + PLANNER_SETTLE_USEC)
+        if (m->young && m->passed && asked_usec >= m->made_usec + p->settle_usec)
                 young_set(p, m, false);
 }
 
@@ -220,15 +220,16 @@ static void drop_absent(struct planner *p, uint64_t asked_usec)
 {
         for (size_t i = p->member_count; i-- > 0;) {
                 struct member *m = p->members[i];
-                if (m->list_number == p->list_number || (asked_usec < m->made_usec + PLANNER_SETTLE_USEC && !MUTANT("plan-late-lists")))
+                if (m->list_number == p->list_number || (asked_usec < m->made_usec + p->settle_usec && !MUTANT("plan-late-lists")))
                         continue;
                 grave_dig(p, m->instance.id, p->now_usec);
                 member_lost(p, m);
         }
 }
 
-void observe_list(struct planner *p, const struct instances *l, uint64_t asked_usec)
+void observe_list(struct planner *p, const struct instances *l, uint64_t asked_usec, bool exact)
 {
+        p->settle_usec = exact ? 0 : PLANNER_SETTLE_USEC;
         if (p->observing && asked_usec >= p->asked_usec)
                 p->observing = false;
         if (asked_usec < p->list_usec)

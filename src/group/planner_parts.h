@@ -130,6 +130,7 @@ struct planner {
         uint64_t seed, random, token_number;
         uint64_t now_usec;
         struct actions *actions; /* of this step */
+        uint64_t settle_usec; /* so late a list may be: PLANNER_SETTLE_USEC, or 0 of a provider whose lists are exact */
         bool must_save;
         bool restored;       /* times are from another life */
         bool was_rolling;    /* when that ended */
@@ -218,11 +219,12 @@ bool in_service(const struct planner *p, const struct member *m);
 void young_set(struct planner *p, struct member *m, bool young);
 /* Whether what was seen then may be from before its end. */
 bool grave_holds(const struct planner *p, const char *id, uint64_t seen_usec);
+bool grave_silences(const struct planner *p, const char *id);
 void grave_dig(struct planner *p, const char *id, uint64_t at_usec);
 void graves_forget(struct planner *p, uint64_t before_usec);
 
 /* ---- planner_observe.c ---- */
-void observe_list(struct planner *p, const struct instances *l, uint64_t asked_usec);
+void observe_list(struct planner *p, const struct instances *l, uint64_t asked_usec, bool exact);
 void observe_failed(struct planner *p);
 void observe_appeared(struct planner *p, const struct instance *i);
 void observe_vanished(struct planner *p, const char *id);

@@ -158,7 +158,7 @@ static void add_made(struct planner *p, const struct event *e, const struct inte
         young_set(p, m, true);
         member_place(p, m);
         health_schedule(p, m);
-        list_needed(p, m->made_usec + PLANNER_SETTLE_USEC);
+        list_needed(p, m->made_usec + p->settle_usec);
 }
 
 void provision_succeeded(struct planner *p, const struct event *e)
@@ -174,7 +174,7 @@ void provision_succeeded(struct planner *p, const struct event *e)
                         m->sure = true;
                         member_place(p, m);
                 }
-        } else if (!grave_holds(p, e->id, p->now_usec)) {
+        } else if (!grave_silences(p, e->id)) {
                 add_made(p, e, i);
         }
         intent_remove(p, i);

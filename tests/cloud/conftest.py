@@ -37,7 +37,8 @@ def start_ec2(ec2_server, tmp_path):
 
     yield start
     for p in started:
-        p.stop()
+        ran = p.process.poll() is None
+        assert (p.stop() == 0 or not ran) and "Sanitizer" not in p.said(), p.said()
 
 
 @pytest.fixture

@@ -183,6 +183,20 @@ def test_an_instance_that_was_destroyed_is_listed_no_more(ec2, cloud):
     assert ec2.describe(GROUP) == []
 
 
+def test_an_instance_that_is_gone_is_not_there(ec2, cloud):
+    ident = ec2.provision(DOCUMENT, tags("t1"))
+    ec2.destroy(ident)
+    ec2.destroy(ident)  # it is still shutting down
+    time.sleep(0.3)
+    with pytest.raises(Refused, match="was terminated before"):
+        ec2.destroy(ident)
+
+
+def test_a_proxy_hears_nothing_that_is_not_hidden(start_ec2, cloud):
+    start_ec2(http_proxy="http://127.0.0.1:1", HTTP_PROXY="http://127.0.0.1:1", all_proxy="http://127.0.0.1:1").describe()
+    assert actions(cloud) == ["DescribeInstances"]
+
+
 def test_a_protected_instance_stays(ec2, cloud):
     ident = ec2.provision({"RunInstancesInput": {"ImageId": "ami-1", "DisableApiTermination": True}}, tags("t1"))
     with pytest.raises(Refused, match="OperationNotPermitted"):
