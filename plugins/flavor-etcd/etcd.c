@@ -136,7 +136,7 @@ static int joins(const struct etcd *c, const struct strings *members, const stru
 {
         const struct etcd_member *self = etcd_members_find(now, own_url);
         if (!self)
-                return error_set(e, EPROTO, "etcd.refused", "the cluster does not list the member that it added");
+                return error_set(e, EPROTO, "etcd.member", "the cluster does not list the member that it added");
         b->joins = true;
         b->id = xstrdup(self->id);
         for (size_t i = 0; i < now->count; i++) {
@@ -149,7 +149,7 @@ static int joins(const struct etcd *c, const struct strings *members, const stru
                                 name = name_of(members->items[k]);
                 }
                 if (!name || !is_plain_url(url))
-                        return error_set(e, EPROTO, "etcd.refused", "the cluster has a member that is none of the group's: %.100s", url);
+                        return error_set(e, EPROTO, "etcd.member", "the cluster has a member that is none of the group's: %.100s", url);
                 add_to_cluster(b, name, url);
         }
         return 0;

@@ -103,7 +103,7 @@ static int refused(const struct etcd_place *at, const struct http_reader *r, str
                 const struct json_place top = json_top(&d, "etcd's answer");
                 (void)json_object(&top, fields, &message, NULL);
         }
-        return error_set(e, EPROTO, "etcd.refused", "etcd at %s port %s: %.200s (status %d)", at->address, at->port, message ? message : "no", r->status);
+        return error_set(e, EPROTO, "etcd.member", "etcd at %s port %s: %.200s (status %d)", at->address, at->port, message ? message : "no", r->status);
 }
 
 static int change(const struct etcd_place *at, const char *call, const char *body, struct etcd_members *ret, struct error *e)

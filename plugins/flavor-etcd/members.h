@@ -28,7 +28,7 @@ struct etcd_place {
         const char *address, *port;
         int timeout_ms;
 };
-/* Ids: those of os/tcp_ask.h, base/http.h and above; "etcd.refused": the cluster says no, and why. */
+/* Ids: those of os/tcp_ask.h, base/http.h and above; "etcd.member": the cluster says no, and why. */
 int etcd_list(const struct etcd_place *at, struct etcd_members *ret, struct error *e);
 int etcd_add(const struct etcd_place *at, const char *peer_url, struct etcd_members *ret, struct error *e);
 int etcd_remove(const struct etcd_place *at, const char *id, struct error *e);

@@ -5,13 +5,14 @@
  *      {"Init": ["line", ...]   or   "InitScriptTemplateURL": "file:///path" or "str://text",
  *       "Tags": {"name": "value"}, "Attachments": [{"ID": "...", "Type": "..."}]}
  *
- * A script by URL is taken as it is: "{{", which InfraKit would carry out as a template, is refused rather than passed on. Instances are good as
- * soon as they are there; what must be asked of them is the group's Health.Check.
+ * A script by URL is a template (group/template.h), which may include others by URLs of the same kinds and knows no environment. Instances are good
+ * as soon as they are there; what must be asked of them is the group's Health.Check.
  */
 #include <fcntl.h>
 #include <string.h>
 
 #include "group/serve.h"
+#include "group/template.h"
 #include "os/file.h"
 
 enum { INIT_LINES_MAX = 65536 };
@@ -91,32 +92,44 @@ static int bad_url(const char *url, struct error *e)
         return -EINVAL;
 }
 
-static int fetch(const char *url, struct text *t, struct error *e)
+/* As struct template_host asks; base and context are not looked at: URLs are absolute. */
+static int fetch(void *context, const char *url, const char *base, struct text *ret, char **ret_name, struct error *e)
 {
-        if (text_starts(url, "str://")) {
-                text_add(t, url + strlen("str://"));
-                return 0;
-        }
-        if (!text_starts(url, "file:///"))
+        (void)context, (void)base;
+        const bool in_place = text_starts(url, "str://");
+        if (!in_place && !text_starts(url, "file:///"))
                 return bad_url(url, e);
-        const char *path = url + strlen("file://");
-        int r = file_read(AT_FDCWD, path, INSTANCE_INIT_MAX, t);
+        const char *path = url + strlen(in_place ? "str://" : "file://");
+        int r = 0;
+        if (in_place)
+                text_add(ret, path);
+        else
+                r = file_read(AT_FDCWD, path, INSTANCE_INIT_MAX, ret);
         if (r < 0)
                 return error_errno(e, r, "flavor.url", "reading %s", path);
-        return t->data && memchr(t->data, 0, t->length) ? error_set(e, EINVAL, "flavor.url", "%s is no text", path) : 0;
+        if (ret->data && memchr(ret->data, 0, ret->length))
+                return error_set(e, EINVAL, "flavor.url", "%s is no text", path);
+        *ret_name = xstrdup(in_place ? "the script" : path);
+        return 0;
+}
+
+static const char *no_environment(void *context, const char *name)
+{
+        (void)context, (void)name;
+        return NULL;
 }
 
 static int add_script(const struct vanilla *v, struct text *t, struct error *e)
 {
-        CLEAN_TEXT struct text script = { 0 };
-        int r = fetch(v->url, &script, e);
-        if (r == 0 && script.data && strstr(script.data, "{{")) {
-                (void)error_set(e, ENOTSUP, "flavor.template", "the script at %.100s is a template: \"%.40s\"", v->url, strstr(script.data, "{{"));
-                error_hint(e, "write out what it stands for, or give the lines as Init");
-                return -ENOTSUP;
-        }
-        if (r == 0)
-                text_add(t, script.data ? script.data : "");
+        static const struct template_host host = { .fetch = fetch, .environment = no_environment };
+        static const struct strings none;
+        CLEAN_TEXT struct text source = { 0 }, script = { 0 };
+        CLEAN_FREE char *name = NULL;
+        int r = fetch(NULL, v->url, NULL, &source, &name, e);
+        if (r == 0 && source.data)
+                r = template_expand(name, source.data, source.length, &none, &host, &script, e);
+        if (r == 0 && script.data)
+                text_add_bytes(t, script.data, script.length);
         return r;
 }
 

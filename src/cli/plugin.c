@@ -11,12 +11,13 @@
 
 #include "cli/commands.h"
 #include "cli/plugin_call.h"
+#include "cli/plugin_lock.h"
 #include "cli/target.h"
 #include "os/file.h"
 #include "os/process.h"
 
 #define HELLO_USEC (2ULL * 1000000)
-enum { STOP_MS = 10000, STATUS_FILE_MAX = 64 * 1024 };
+enum { STOP_MS = 10000, TURN_MS = 10, STATUS_FILE_MAX = 64 * 1024 };
 
 struct options {
         struct strings names;
@@ -32,7 +33,7 @@ struct plugin_view {
         struct text interfaces; /* "Instance/0.6.1, Flavor/0.1.1" */
         struct text objects;    /* the answer's Objects, JSON */
         pid_t pid;
-        bool listens, answers;
+        bool listens, answers, supervised;
         const char *sandbox; /* "yes", "no" or "?" */
 };
 
@@ -70,6 +71,7 @@ static void look(const char *folder, struct plugin_view *v)
         const struct json_node *result;
         struct error e = { 0 };
         v->sandbox = "?";
+        v->supervised = plugin_locked_by(folder, v->name);
         if (plugin_find(folder, v->name, &v->at, NULL) < 0)
                 return;
         v->listens = plugin_listens(&v->at, &v->pid);
@@ -84,16 +86,17 @@ static void look(const char *folder, struct plugin_view *v)
 
 static const char *state_of(const struct plugin_view *v)
 {
-        return v->answers ? "answers" : v->listens ? "silent" : "gone";
+        return v->answers ? "answers" : v->listens ? "silent" : v->supervised ? "down" : "gone";
 }
 
 static void format_json(struct text *t, const struct plugin_view *v)
 {
         CLEAN_TEXT struct text row = { 0 };
-        CLEAN_FREE char *address = v->at.path ? xprintf("unix://%s", v->at.path) : xprintf("tcp://%s:%s", v->at.host ? v->at.host : "", v->at.port ? v->at.port : "");
+        CLEAN_FREE char *address = v->at.path ? xprintf("unix://%s", v->at.path) : v->at.host ? xprintf("tcp://%s:%s", v->at.host, v->at.port) : NULL;
         CLEAN_FREE char *pid = xprintf("%d", (int)v->pid);
         params_add(&row, "Name", v->name);
-        params_add(&row, "Address", address);
+        if (address)
+                params_add(&row, "Address", address);
         params_add(&row, "State", state_of(v));
         params_add_raw(&row, "PID", v->pid > 0 ? pid : "null");
         params_add_raw(&row, "Sandbox", *v->sandbox == '?' ? "null" : *v->sandbox == 'y' ? "true" : "false");
@@ -115,7 +118,7 @@ static int list(const struct options *o)
         CLEAN_STRINGS struct strings names = { 0 };
         CLEAN_TEXT struct text json = { 0 };
         struct error e = { 0 };
-        int width = 4, r = plugins_list(folder, &names);
+        int width = 4, r = plugin_names(folder, &names);
         if (r < 0)
                 return target_fail("list", "plugins", (error_errno(&e, -r, "file.read", "reading %s", folder), &e));
         for (size_t i = 0; i < names.count; i++)
@@ -155,30 +158,48 @@ static int open_listener(const struct endpoint *at, const char *name, struct err
         return TAKE_FD(fd);
 }
 
-static int stop(const char *folder, const char *name, uint64_t timeout_ms, struct error *e)
+static int still_there(const char *name, uint64_t timeout_ms, struct error *e)
 {
-        CLEAN_ENDPOINT struct endpoint at = { 0 };
-        int r = plugin_find(folder, name, &at, e);
-        if (r < 0)
-                return r;
-        CLEAN_FD int fd = open_listener(&at, name, e);
-        if (fd == -ESRCH) {
-                plugin_remove_stale(folder, name);
-                return 0;
+        error_set(e, ETIMEDOUT, "plugin.stop", "\"%.64s\" is still there after %.1f s", name, (double)timeout_ms / 1000);
+        error_hint(e, "it finishes the calls in hand; --time gives it longer");
+        return -ETIMEDOUT;
+}
+
+/* Has the supervisor end it: nobody else can keep it from being started again. */
+static int stop_supervised(const char *folder, const char *name, pid_t supervisor, uint64_t timeout_ms, struct error *e)
+{
+        int r = plugin_stop_ask(folder, name, supervisor, e);
+        for (uint64_t waited_ms = 0; r == 0 && plugin_locked_by(folder, name) == supervisor; waited_ms += TURN_MS) {
+                if (waited_ms >= timeout_ms)
+                        return still_there(name, timeout_ms, e);
+                (void)usleep(TURN_MS * 1000);
         }
+        return r;
+}
+
+static int stop_alone(const struct endpoint *at, const char *name, uint64_t timeout_ms, struct error *e)
+{
+        CLEAN_FD int fd = open_listener(at, name, e);
         if (fd < 0)
-                return fd;
-        r = process_signal(fd, SIGTERM);
+                return fd == -ESRCH ? 0 : fd;
+        int r = process_signal(fd, SIGTERM);
         if (r < 0)
                 return error_errno(e, -r, "plugin.stop", "ending \"%.64s\"", name);
         struct pollfd p = { .fd = fd, .events = POLLIN };
-        if (poll(&p, 1, (int)timeout_ms) != 1) {
-                error_set(e, ETIMEDOUT, "plugin.stop", "\"%.64s\" is still there after %.1f s", name, (double)timeout_ms / 1000);
-                error_hint(e, "it finishes the calls in hand; --time gives it longer");
-                return -ETIMEDOUT;
-        }
-        plugin_remove_stale(folder, name);
-        return 0;
+        return poll(&p, 1, (int)timeout_ms) == 1 ? 0 : still_there(name, timeout_ms, e);
+}
+
+static int stop(const char *folder, const char *name, uint64_t timeout_ms, struct error *e)
+{
+        CLEAN_ENDPOINT struct endpoint at = { 0 };
+        pid_t supervisor = plugin_name_valid(name) ? plugin_locked_by(folder, name) : 0;
+        int r = supervisor ? 0 : plugin_find(folder, name, &at, e);
+        if (r < 0)
+                return r;
+        r = supervisor ? stop_supervised(folder, name, supervisor, timeout_ms, e) : stop_alone(&at, name, timeout_ms, e);
+        if (r == 0)
+                plugin_remove_stale(folder, name);
+        return r;
 }
 
 /* The controller first: it must not take the end of the others for a failure. */
@@ -187,7 +208,7 @@ static int stop_all(const struct options *o)
         CLEAN_FREE char *folder = plugins_folder();
         CLEAN_STRINGS struct strings names = { 0 };
         struct error e = { 0 };
-        int r = o->all ? plugins_list(folder, &names) : 0, status = 0;
+        int r = o->all ? plugin_names(folder, &names) : 0, status = 0;
         if (r < 0)
                 return target_fail("stop", "plugins", (error_errno(&e, -r, "file.read", "reading %s", folder), &e));
         for (size_t i = 0; i < o->names.count; i++)

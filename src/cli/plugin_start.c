@@ -12,9 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/signal_name.h"
 #include "cli/plugin.h"
 #include "cli/plugin_call.h"
 #include "cli/plugin_command.h"
+#include "cli/plugin_lock.h"
 #include "cli/run.h"
 #include "cli/target.h"
 #include "os/file.h"
@@ -26,7 +28,7 @@
 #define BACKOFF_MAX_USEC (30ULL * 1000000)
 #define SETTLED_USEC (60ULL * 1000000) /* who lived so long begins anew */
 #define STOP_USEC (30ULL * 1000000)
-enum { LOG_MAX = 1 << 20 };
+enum { LOG_MAX = 1 << 20, PATIENCE = 150 /* times ASK_USEC */ };
 
 struct supervisor;
 
@@ -37,9 +39,10 @@ struct child {
         struct strings properties; /* of its sandbox */
         struct rpc_client *client;
         struct loop_timer ask, again;
+        int lock_fd;
         pid_t pid; /* 0: does not run */
         uint64_t started_usec, backoff_usec;
-        bool was_ready, asking, ready, over;
+        bool was_ready, asking, ready, stopping, over;
 };
 
 struct supervisor {
@@ -56,6 +59,7 @@ struct supervisor {
 
 static void child_done(struct child *c)
 {
+        plugin_unlock(c->of->folder, c->command.name, TAKE_FD(c->lock_fd));
         plugin_command_done(&c->command);
         endpoint_done(&c->at);
         strings_clear(&c->properties);
@@ -99,6 +103,13 @@ void plugin_remove_stale(const char *folder, const char *name)
 
 /* ---- the end ---- */
 
+/* Nobody looks after it any more. */
+static void child_over(struct child *c)
+{
+        c->over = true;
+        plugin_unlock(c->of->folder, c->command.name, TAKE_FD(c->lock_fd));
+}
+
 static bool any_left(const struct supervisor *s)
 {
         for (size_t i = 0; i < s->count; i++)
@@ -130,7 +141,7 @@ static void pass_on(struct supervisor *s, int number)
                 if (c->pid)
                         (void)kill(c->pid, number);
                 else
-                        c->over = true;
+                        child_over(c);
         }
 }
 
@@ -190,6 +201,8 @@ static _Noreturn void run_child(const struct child *c)
         sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         (void)signal(SIGPIPE, SIG_DFL);
+        for (size_t i = 0; i < s->count; i++) /* the lock is the supervisor's alone */
+                (void)fd_close(s->children[i].lock_fd);
         prepare_stdio(s);
         if (!sandboxed(c))
                 run_bare(c);
@@ -222,7 +235,7 @@ static void spawn(struct child *c)
         c->ready = false;
         if (c->pid < 0) {
                 c->pid = 0;
-                c->over = true;
+                child_over(c);
                 say(s, c, "cannot be started: %s", strerror(errno));
                 end(s, 1);
                 return;
@@ -292,13 +305,13 @@ static void start_again(struct loop_timer *t)
 static void died(struct child *c, int status)
 {
         struct supervisor *s = c->of;
-        bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        bool clean = WIFEXITED(status) ? WEXITSTATUS(status) == 0 : signal_ends_cleanly(WTERMSIG(status));
         CLEAN_FREE char *how = WIFEXITED(status) ? xprintf("status %d", WEXITSTATUS(status)) : xprintf("signal %d", WTERMSIG(status));
         c->pid = 0;
         loop_timer_clear(s->loop, &c->ask);
         plugin_remove_stale(s->folder, c->command.name);
-        if (s->ending || (clean && c->was_ready)) {
-                c->over = true;
+        if (s->ending || c->stopping || (clean && c->was_ready)) {
+                child_over(c);
                 if (!s->ending)
                         say(s, c, "stopped");
                 finish_if_over(s);
@@ -306,7 +319,7 @@ static void died(struct child *c, int status)
         }
         if (!c->was_ready) {
                 say(s, c, "ended with %s before it answered", how);
-                c->over = true;
+                child_over(c);
                 end(s, 1);
                 return;
         }
@@ -325,11 +338,31 @@ static void reap(struct supervisor *s)
                         died(&s->children[i], status);
 }
 
+/* "plugin stop" left its marks. */
+static void stop_some(struct supervisor *s)
+{
+        for (size_t i = 0; i < s->count; i++) {
+                struct child *c = &s->children[i];
+                if (c->over || !plugin_stop_asked(s->folder, c->command.name))
+                        continue;
+                c->stopping = true;
+                loop_timer_clear(s->loop, &c->again);
+                loop_timer_clear(s->loop, &c->ask);
+                if (c->pid)
+                        (void)kill(c->pid, SIGTERM);
+                else
+                        child_over(c);
+        }
+        finish_if_over(s);
+}
+
 static void take_signal(void *context, int number)
 {
         struct supervisor *s = context;
         if (number == SIGCHLD)
                 reap(s);
+        else if (number == PLUGIN_STOP_SIGNAL)
+                stop_some(s);
         else if (s->ending)
                 pass_on(s, number);
         else
@@ -340,7 +373,7 @@ static void take_signal(void *context, int number)
 
 static int prepare_child(struct supervisor *s, struct child *c, struct error *e)
 {
-        *c = (struct child){ .of = s, .ask.elapsed = ask, .again.elapsed = start_again, .command = c->command };
+        *c = (struct child){ .of = s, .ask.elapsed = ask, .again.elapsed = start_again, .command = c->command, .lock_fd = -EBADF };
         c->at.path = xprintf("%s/%s", s->folder, c->command.name);
         if (!sandboxed(c))
                 return 0;
@@ -356,6 +389,21 @@ static int twice(const struct supervisor *s, const char *name, struct error *e)
                 if (text_equal(s->children[i].command.name, name))
                         return error_set(e, EEXIST, "plugin.word", "\"%.64s\" is named twice", name);
         return 0;
+}
+
+/* Takes the lock; -EBUSY, and that is said, where somebody looks after it or listens already. */
+static int take_over(struct supervisor *s, struct child *c, struct error *e)
+{
+        int fd = plugin_lock(s->folder, c->command.name, e);
+        if (fd >= 0) {
+                c->lock_fd = fd;
+                fd = plugin_listens(&c->at, NULL) ? -EBUSY : 0;
+        } else if (fd == -EBUSY) /* one that just died comes again */
+                for (int i = 0; i < PATIENCE && !plugin_listens(&c->at, NULL); i++)
+                        (void)usleep(ASK_USEC);
+        if (fd == -EBUSY && !s->how->quiet)
+                say(s, c, plugin_listens(&c->at, NULL) ? "listens already at %s" : "is looked after already, and is to listen at %s", c->at.path);
+        return fd;
 }
 
 static int prepare(struct supervisor *s, struct error *e)
@@ -375,11 +423,12 @@ static int prepare(struct supervisor *s, struct error *e)
                 command = (struct plugin_command){ 0 };
                 s->count++;
                 r = prepare_child(s, c, e);
-                if (r == 0 && plugin_listens(&c->at, NULL)) {
-                        if (!s->how->quiet)
-                                say(s, c, "listens already at %s", c->at.path);
+                if (r == 0)
+                        r = take_over(s, c, e);
+                if (r == -EBUSY) {
                         child_done(c);
                         s->count--;
+                        r = 0;
                 }
         }
         return r;
@@ -387,7 +436,7 @@ static int prepare(struct supervisor *s, struct error *e)
 
 static int supervise(struct supervisor *s, struct error *e)
 {
-        static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD, PLUGIN_STOP_SIGNAL };
         int r = loop_open(&s->loop, e);
         if (r == 0)
                 r = loop_signals(s->loop, signals, ELEMENTS(signals), take_signal, s, e);
@@ -395,6 +444,8 @@ static int supervise(struct supervisor *s, struct error *e)
                 return r;
         (void)signal(SIGPIPE, SIG_IGN);
         s->kill.elapsed = kill_left;
+        for (size_t i = 0; i < s->count; i++)
+                plugin_lock_sign(s->children[i].lock_fd);
         for (size_t i = 0; i < s->count; i++) {
                 s->children[i].client = rpc_client_new(s->loop, s->children[i].command.name, &s->children[i].at);
                 spawn(&s->children[i]);
@@ -446,6 +497,13 @@ static int detach(struct supervisor *s, bool *ret_child, struct error *e)
         return n == 1 ? 0 : 1;
 }
 
+/* They are the fork's. */
+static void leave_locks(struct supervisor *s)
+{
+        for (size_t i = 0; i < s->count; i++)
+                s->children[i].lock_fd = fd_close(s->children[i].lock_fd);
+}
+
 static int fail(const char *verb, const struct error *e)
 {
         error_print(stderr, "bulkhead", verb, e);
@@ -466,13 +524,17 @@ int plugin_start(const struct plugin_start *how)
                 r = detach(&s, &is_child, &e);
                 if (r < 0)
                         return fail("cannot start plugins", &e);
-                if (!is_child)
+                if (!is_child) {
+                        leave_locks(&s);
                         return r;
+                }
         }
         r = supervise(&s, &e);
         if (r < 0)
                 r = fail("cannot supervise plugins", &e);
         if (is_child) { /* what called us goes on in the parent */
+                for (size_t i = 0; i < s.count; i++)
+                        child_over(&s.children[i]);
                 (void)fflush(NULL);
                 _exit(r);
         }

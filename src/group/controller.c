@@ -52,6 +52,15 @@ const struct group_spec *group_spec_of(const struct group *g, uint64_t revision)
         return NULL;
 }
 
+static void group_check_free(struct group *g)
+{
+        if (!g->check)
+                return;
+        check_done(g->check);
+        free(g->check);
+        g->check = NULL;
+}
+
 void group_free(struct group *g)
 {
         struct controller *c = g->controller;
@@ -71,6 +80,7 @@ void group_free(struct group *g)
         planner_free(g->planner);
         for (size_t i = 0; i < SPECS_KEPT; i++)
                 group_spec_done(&g->specs[i].spec);
+        group_check_free(g);
         free(g->instance_type);
         free(g->flavor_type);
         free(g->id);
@@ -238,12 +248,31 @@ static int find_provider(struct controller *c, const char *reference, struct pro
         return 0;
 }
 
+static int take_check(struct group *g, const struct group_spec *spec, struct error *e)
+{
+        struct check *check = NULL;
+        int r = 0;
+        if (spec->health.check) {
+                check = xalloc(1, sizeof *check);
+                r = check_parse(spec->health.check, check, e);
+        }
+        if (r < 0) {
+                free(check);
+                return r;
+        }
+        group_check_free(g);
+        g->check = check;
+        return 0;
+}
+
 int group_take_spec(struct group *g, struct group_spec *spec, uint64_t revision, struct error *e)
 {
         struct controller *c = g->controller;
         int r = find_provider(c, spec->instance.plugin, &g->instances, &g->instance_type, e);
         if (r == 0)
                 r = find_provider(c, spec->flavor.plugin, &g->flavors, &g->flavor_type, e);
+        if (r == 0)
+                r = take_check(g, spec, e);
         if (r < 0)
                 return r;
         group_spec_done(&g->specs[SPECS_KEPT - 1].spec);
@@ -317,6 +346,7 @@ static void observed(void *context, const struct json_node *result, const struct
         CLEAN_INSTANCES struct instances list = { 0 };
         struct error e = { 0 };
         struct event event = { .kind = EVENT_OBSERVED, .list = &list, .asked_usec = o->asked_usec };
+        event.exact = g && provider_exact(g->instances);
         free(o->id);
         free(o);
         if (!g)

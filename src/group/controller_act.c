@@ -15,6 +15,7 @@ struct call {
         char *id, *token;
         uint64_t revision;
         struct instance instance; /* as asked for, with the tags after Prepare */
+        struct loop_timer linger; /* of a drained one */
 };
 
 static struct call *new_call(struct group *g, const struct action *a)
@@ -178,6 +179,25 @@ static void ended(void *context, const struct json_node *result, const struct er
         call_free(c);
 }
 
+static void lingered(struct loop_timer *t)
+{
+        ended(LOOP_OWNER(t, struct call, linger), NULL, NULL);
+}
+
+/* Whoever still has it on a list may send it something for a while. */
+static void drained(void *context, const struct json_node *result, const struct error *failure)
+{
+        struct call *c = context;
+        struct group *g = group_of(c);
+        uint64_t wait_usec = g ? g->specs[0].spec.updating.drain_wait_usec : 0;
+        if (failure || !wait_usec) {
+                ended(c, result, failure);
+                return;
+        }
+        c->linger.elapsed = lingered;
+        loop_timer_set(c->controller->loop, &c->linger, loop_now_usec(c->controller->loop) + wait_usec);
+}
+
 static void label(struct group *g, const struct action *a)
 {
         CLEAN_TEXT struct text t = { 0 };
@@ -218,7 +238,7 @@ static bool ask_flavor(struct group *g, const struct action *a, const char *meth
 
 static void drain(struct group *g, const struct action *a)
 {
-        if (!ask_flavor(g, a, "Flavor.Drain", LONG_USEC, ended))
+        if (!ask_flavor(g, a, "Flavor.Drain", LONG_USEC, drained))
                 group_step(g, &(struct event){ .kind = EVENT_DRAINED, .id = a->id });
 }
 
@@ -238,9 +258,31 @@ static void answered(void *context, const struct json_node *result, const struct
         call_free(c);
 }
 
+static void checked(void *context, enum health health, const struct error *why)
+{
+        struct call *c = context;
+        struct group *g = group_of(c);
+        if (g)
+                group_step(g, &(struct event){ .kind = EVENT_HEALTH, .id = c->id, .health = health, .message = why ? why->cause : NULL });
+        call_free(c);
+}
+
+/* By the controller itself. An instance that cannot be asked, for want of an address, say, is not good, and not bad either. */
+static void check_health(struct group *g, const struct action *a)
+{
+        struct member_view m;
+        struct check_run *run;
+        struct call *c = new_call(g, a);
+        struct error e = { 0 };
+        if (!planner_find(g->planner, a->id, &m) || check_begin(g->controller->loop, g->check, m.instance, checked, c, &run, &e) < 0)
+                checked(c, HEALTH_UNKNOWN, *e.id ? &e : NULL);
+}
+
 static void ask_health(struct group *g, const struct action *a)
 {
-        if (!ask_flavor(g, a, "Flavor.Healthy", HEALTH_USEC, answered))
+        if (g->check)
+                check_health(g, a);
+        else if (!ask_flavor(g, a, "Flavor.Healthy", HEALTH_USEC, answered))
                 group_step(g, &(struct event){ .kind = EVENT_HEALTH, .id = a->id, .health = HEALTH_UNKNOWN });
 }
 

@@ -198,9 +198,12 @@ void controller_commit(struct controller *c, const struct group_spec *spec, bool
         struct commit *k = xalloc(1, sizeof *k);
         *k = (struct commit){ .controller = c, .pretend = pretend, .actor = xstrdup(a->name), .done = done, .self = self };
         k->reason = a->reason ? xstrdup(a->reason) : NULL;
+        CLEAN_CHECK struct check check = { 0 };
         int r = controller_check(c, &e);
         if (r == 0)
                 r = group_spec_parse(spec->id, spec->text, &k->spec, &e);
+        if (r == 0 && k->spec.health.check)
+                r = check_parse(k->spec.health.check, &check, &e);
         if (r == 0)
                 r = ask_valid(k, &k->spec.instance, false, instance_valid, &e);
         if (r < 0)

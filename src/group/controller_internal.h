@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/string_map.h"
+#include "group/check.h"
 #include "group/controller.h"
 #include "group/provider.h"
 
@@ -20,6 +21,7 @@ struct group {
         struct planner *planner;
         struct known_spec specs[SPECS_KEPT]; /* specs[0] is the current one; revision 0: free */
         bool committed;                      /* the planner knows the current one */
+        struct check *check; /* of Health.Check; NULL: the flavor is asked */
         struct provider *instances, *flavors;
         char *instance_type, *flavor_type;
 

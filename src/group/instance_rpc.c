@@ -171,4 +171,6 @@ void instance_rpc_add(struct rpc_server *s, struct instance_service *i)
                 rpc_server_add(s, &(struct rpc_object){ "Instance", "0.6.1", "Type", *types, methods, i, i->plugin->concurrent });
         if (i->plugin->tells)
                 rpc_server_topic(s, "instances");
+        if (i->plugin->late)
+                rpc_server_topic(s, "late-lists"); /* no events come of it: it tells the controller how far to trust */
 }

@@ -309,7 +309,7 @@ int local_provision(struct local *l, const struct instance_spec *spec, const str
 
 static int unknown(const char *id, struct error *e)
 {
-        return error_set(e, ENOENT, "instance.unknown", "there is no instance %.255s", id);
+        return error_set(e, ENOENT, "instance.missing", "there is no instance %.255s", id);
 }
 
 static int check_labels(const struct tags *labels, struct error *e)

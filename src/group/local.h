@@ -75,7 +75,7 @@ int local_open(const struct local_kind *kind, void *self, const char *folder, st
 /* Waits for what is being cleaned up, on the loop's thread; the loop must not turn any more. Instances go on. */
 void local_close(struct local *l);
 
-/* The same as of struct instance_plugin. Ids: "local.port", "local.record", "instance.unknown", "instance.tag", and the kind's. */
+/* The same as of struct instance_plugin. Ids: "local.port", "local.record", "instance.missing", "instance.tag", and the kind's. */
 int local_provision(struct local *l, const struct instance_spec *spec, const struct port_range *ports, char **ret_id, struct error *e);
 int local_label(struct local *l, const char *id, const struct tags *labels, struct error *e);
 int local_destroy(struct local *l, const char *id, struct error *e);

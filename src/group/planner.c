@@ -10,6 +10,7 @@ struct planner *planner_new(const char *group, uint64_t seed)
         p->group = xstrdup(group);
         p->seed = seed;
         p->circuit.window = PROVISION_WINDOW;
+        p->settle_usec = PLANNER_SETTLE_USEC;
         p->list_due_usec = p->wake_usec = NEVER;
         struct string_map *maps[] = { &p->protected_ids, &p->slot_by_id, &p->member_by_id, &p->grave_by_id, &p->intent_by_token };
         for (size_t i = 0; i < ELEMENTS(maps); i++)
@@ -145,7 +146,7 @@ static void take(struct planner *p, const struct event *e)
         switch (e->kind) {
         case EVENT_TIME: break;
         case EVENT_COMMIT: commit(p, e); break;
-        case EVENT_OBSERVED: observe_list(p, e->list, e->asked_usec); break;
+        case EVENT_OBSERVED: observe_list(p, e->list, e->asked_usec, e->exact); break;
         case EVENT_OBSERVE_FAILED: observe_failed(p); break;
         case EVENT_APPEARED: observe_appeared(p, e->instance); break;
         case EVENT_VANISHED: observe_vanished(p, e->id); break;

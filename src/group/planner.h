@@ -61,6 +61,7 @@ struct event {
         const struct instances *list;
         const struct instance *instance;
         uint64_t asked_usec;
+        bool exact; /* of a list: the provider's are never late */
         const char *id, *token, *message;
         bool unsure;
         enum health health;

@@ -169,7 +169,7 @@ void destroy_group_decide(struct planner *p)
         for (size_t i = 0; i < p->member_count && p->n.live > p->n.protected; i++)
                 if (!p->members[i]->protected)
                         member_leave(p, p->members[i], LEAVE_TERMINATE);
-        if (p->member_count || p->intent_count)
+        if (p->member_count || p->intents_kept)
                 return;
         if (p->grave_last && p->list_usec < p->grave_last->at_usec) {
                 list_needed(p, p->now_usec);

@@ -161,6 +161,7 @@ void health_answer(struct planner *p, struct member *m, enum health health)
         member_lift(p, m);
         m->health = (uint8_t)health;
         m->answered = true;
+        m->bad = health == HEALTH_BAD || (m->bad && health == HEALTH_UNKNOWN);
         (health == HEALTH_GOOD ? take_good : health == HEALTH_BAD ? take_bad : take_unknown)(p, m);
         check_gate(p, m);
         member_place(p, m);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/mutant.h"
 #include "group/planner_parts.h"
 
 struct intent *intent_get(const struct planner *p, const char *token)
@@ -40,12 +41,13 @@ void intents_done(struct planner *p)
         free(p->heirs);
 }
 
-static void count(struct planner *p, const struct intent *i, size_t by)
+void intent_count(struct planner *p, const struct intent *i, size_t by)
 {
         p->calling += i->state == INTENT_CALLING ? by : 0;
         if (i->fulfilled)
                 return;
         p->open += by;
+        p->risky += i->maybe || i->state == INTENT_CALLING ? by : 0;
         p->open_newest += i->newest ? by : 0;
 }
 
@@ -85,14 +87,15 @@ void intent_add(struct planner *p, struct intent *i)
         if (p->intents)
                 p->intents->previous = i;
         p->intents = i;
-        p->intent_count++;
+        p->intents_kept++;
         i->newest = text_equal(i->hash, p->hash);
         string_map_put(&p->intent_by_token, i->token, i);
-        count(p, i, 1);
+        intent_count(p, i, 1);
         queue(p, i);
         if (i->slot)
                 slot_changed(p, i->slot, 0, 1);
-        must_save(p);
+        if (!MUTANT("plan-unsaved-intent"))
+                must_save(p);
 }
 
 static uint8_t take_lineage(struct planner *p, struct slot *slot)
@@ -119,15 +122,15 @@ struct intent *intent_new(struct planner *p, bool newest, struct slot *slot)
         i->sequence = slot ? slot->index : p->n.live + (uint32_t)p->open;
         i->lineage = take_lineage(p, slot);
         i->made_usec = i->due_usec = p->now_usec;
-        if (i->lineage > 1)
-                i->due_usec += planner_backoff(p, p->limits.backoff_usec, p->limits.backoff_max_usec, i->lineage - 1u);
+        if (i->lineage > EARLY_DEATHS)
+                i->due_usec += planner_backoff(p, p->limits.backoff_usec, p->limits.backoff_max_usec, i->lineage - EARLY_DEATHS);
         intent_add(p, i);
         return i;
 }
 
 void intent_remove(struct planner *p, struct intent *i)
 {
-        count(p, i, SIZE_MAX);
+        intent_count(p, i, SIZE_MAX);
         heap_remove(&p->ready, i);
         string_map_remove(&p->intent_by_token, i->token);
         if (i->previous)
@@ -136,7 +139,7 @@ void intent_remove(struct planner *p, struct intent *i)
                 p->intents = i->next;
         if (i->next)
                 i->next->previous = i->previous;
-        p->intent_count--;
+        p->intents_kept--;
         if (i->slot && !i->fulfilled)
                 slot_changed(p, i->slot, 0, -1);
         free(i->logical_id);
@@ -151,9 +154,9 @@ void intent_fulfil(struct planner *p, struct intent *i)
         }
         if (i->fulfilled)
                 return;
-        count(p, i, SIZE_MAX);
+        intent_count(p, i, SIZE_MAX);
         i->fulfilled = true;
-        count(p, i, 1);
+        intent_count(p, i, 1);
         if (i->slot)
                 slot_changed(p, i->slot, 0, -1);
 }
@@ -166,7 +169,7 @@ static bool is_wanted(const struct planner *p, const struct intent *i)
                 return false;
         if (text_equal(i->hash, p->hash))
                 return p->roll.phase != ROLL_FAILED || !p->good_revision || text_equal(p->hash, p->good_hash);
-        return roll_active(p) && text_equal(i->hash, p->good_hash);
+        return roll_active(p) && text_equal(i->hash, p->good_hash) && !(p->circuit.open && roll_moves(p));
 }
 
 static bool is_without_effect(const struct intent *i)
@@ -179,19 +182,19 @@ static void give_up(struct planner *p, struct intent *i)
 {
         if (is_without_effect(i))
                 intent_remove(p, i);
-        else if (i->state == INTENT_UNSURE && p->observed && p->list_usec >= i->unsure_usec + PLANNER_SETTLE_USEC)
+        else if (i->state == INTENT_UNSURE && p->observed && p->list_usec >= i->unsure_usec + p->settle_usec)
                 intent_remove(p, i);
         else if (i->state == INTENT_UNSURE)
-                list_needed(p, i->unsure_usec + PLANNER_SETTLE_USEC);
+                list_needed(p, i->unsure_usec + p->settle_usec);
 }
 
 void intent_judge(struct planner *p, struct intent *i)
 {
         if (i->fulfilled)
                 return;
-        count(p, i, SIZE_MAX);
+        intent_count(p, i, SIZE_MAX);
         i->newest = text_equal(i->hash, p->hash);
-        count(p, i, 1);
+        intent_count(p, i, 1);
         i->wanted = is_wanted(p, i);
         queue(p, i);
         if (!i->wanted)

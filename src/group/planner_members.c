@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "group/planner_parts.h"
 
 /* ---- queues ---- */
@@ -69,12 +70,12 @@ bool in_service(const struct planner *p, const struct member *m)
 {
         if (p->health.interval_usec && !m->answered)
                 return false; /* it will be known soon */
-        return !is_leaving(m) && m->sure && m->passed && !m->sick && m->health != HEALTH_BAD;
+        return !is_leaving(m) && m->sure && m->passed && !m->sick && !m->bad;
 }
 
 static bool is_doubtful(const struct planner *p, const struct member *m)
 {
-        return p->health.interval_usec && (!m->proven || m->health == HEALTH_BAD);
+        return p->health.interval_usec && (!m->proven || m->bad);
 }
 
 static bool is_stray(const struct planner *p, const struct member *m)
@@ -156,7 +157,7 @@ void member_judge(struct planner *p, struct member *m)
         const char *hash = tags_get(&m->instance.tags, TAG_CONFIG_HASH);
         m->adopt = hash && text_equal(hash, CONFIG_HASH_ADOPT) && p->committed;
         m->current = p->committed && hash && (m->adopt || text_equal(hash, p->hash));
-        m->protected = string_map_get(&p->protected_ids, m->instance.id) != NULL;
+        m->protected = !MUTANT("plan-unprotected") && string_map_get(&p->protected_ids, m->instance.id) != NULL;
         slot_leave(p, m);
         slot_enter(p, m);
         if (!is_leaving(m) && (m->adopt || m->mend)) {
@@ -242,7 +243,14 @@ static struct grave *grave_get(const struct planner *p, const char *id)
 bool grave_holds(const struct planner *p, const char *id, uint64_t seen_usec)
 {
         const struct grave *g = grave_get(p, id);
-        return g && seen_usec < g->at_usec + PLANNER_SETTLE_USEC;
+        return g && seen_usec < g->at_usec + p->settle_usec;
+}
+
+/* What is told, and not listed, may be late where lists never are. */
+bool grave_silences(const struct planner *p, const char *id)
+{
+        const struct grave *g = grave_get(p, id);
+        return g && p->now_usec < g->at_usec + PLANNER_SETTLE_USEC;
 }
 
 void grave_dig(struct planner *p, const char *id, uint64_t at_usec)
@@ -303,5 +311,6 @@ void member_leave(struct planner *p, struct member *m, enum leave_reason reason)
         heap_remove(&p->checks, m);
         heap_put(&p->calls, m);
         member_place(p, m);
-        must_save(p);
+        if (!MUTANT("plan-unsaved-leave"))
+                must_save(p);
 }

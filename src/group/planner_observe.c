@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "base/mutant.h"
 #include "group/planner_parts.h"
 
 enum { LIST_PAUSE_USEC = SECOND, LIST_PAUSE_MAX_USEC = 60 * SECOND };
@@ -53,7 +54,8 @@ static void plan_next_list(struct planner *p)
         if (p->poll_usec)
                 list_needed(p, p->list_usec + p->poll_usec);
         for (const struct member *m = p->young; m; m = m->next)
-                list_needed(p, m->made_usec + PLANNER_SETTLE_USEC);
+                if (m->made_usec + p->settle_usec > p->list_usec)
+                        list_needed(p, m->made_usec + p->settle_usec);
 }
 
 /* ---- tags ---- */
@@ -113,19 +115,10 @@ static void member_update(struct planner *p, struct member *m, const struct inst
 static bool is_of_group(const struct planner *p, const struct instance *i)
 {
         const char *group = tags_get(&i->tags, TAG_GROUP);
-        return group && text_equal(group, p->group);
+        return MUTANT("plan-any-tag") || (group && text_equal(group, p->group));
 }
 
 /* ---- coming and going ---- */
-
-/* At the first list: whether it can be counted on without being asked. In a roll before a crash new ones may not have passed the gate. */
-static bool was_good(const struct planner *p, const struct member *m)
-{
-        const char *hash = tags_get(&m->instance.tags, TAG_CONFIG_HASH);
-        if (!p->was_rolling)
-                return true;
-        return p->good_revision ? hash && text_equal(hash, p->good_hash) : !m->current;
-}
 
 static struct member *welcome(struct planner *p, const struct instance *i, bool sure)
 {
@@ -133,8 +126,8 @@ static struct member *welcome(struct planner *p, const struct instance *i, bool 
         const char *token = tags_get(&i->tags, TAG_TOKEN);
         struct intent *intent = token ? intent_get(p, token) : NULL;
         member_judge(p, m);
-        if (!p->observed)
-                m->passed = was_good(p, m);
+        if (!p->observed) /* who had not passed the gate of a roll before a crash is on record: with the young, or as an intent */
+                m->passed = !intent || !p->was_rolling;
         m->sure = sure;
         m->lineage = intent ? intent->lineage : 0;
         if (p->observed)
@@ -184,7 +177,7 @@ void observe_appeared(struct planner *p, const struct instance *i)
                 }
                 return;
         }
-        if (grave_holds(p, i->id, p->now_usec))
+        if (grave_silences(p, i->id))
                 return;
         if (m) {
                 member_update(p, m, i);
@@ -218,7 +211,7 @@ static void take_listed(struct planner *p, const struct instance *i, uint64_t as
                         m->made_usec = asked_usec;
         }
         m->list_number = p->list_number;
-        if (m->young && asked_usec >= m->made_usec + PLANNER_SETTLE_USEC)
+        if (m->young && m->passed && asked_usec >= m->made_usec + p->settle_usec)
                 young_set(p, m, false);
 }
 
@@ -227,15 +220,16 @@ static void drop_absent(struct planner *p, uint64_t asked_usec)
 {
         for (size_t i = p->member_count; i-- > 0;) {
                 struct member *m = p->members[i];
-                if (m->list_number == p->list_number || asked_usec < m->made_usec + PLANNER_SETTLE_USEC)
+                if (m->list_number == p->list_number || (asked_usec < m->made_usec + p->settle_usec && !MUTANT("plan-late-lists")))
                         continue;
                 grave_dig(p, m->instance.id, p->now_usec);
                 member_lost(p, m);
         }
 }
 
-void observe_list(struct planner *p, const struct instances *l, uint64_t asked_usec)
+void observe_list(struct planner *p, const struct instances *l, uint64_t asked_usec, bool exact)
 {
+        p->settle_usec = exact ? 0 : PLANNER_SETTLE_USEC;
         if (p->observing && asked_usec >= p->asked_usec)
                 p->observing = false;
         if (asked_usec < p->list_usec)

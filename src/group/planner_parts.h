@@ -27,6 +27,8 @@
 #include "group/planner.h"
 
 enum { TOKEN_LENGTH = 26, HASH_LENGTH = 32 };
+/* So many may die early one after another before the next has to wait: one that is killed twice is no crash loop yet. */
+#define EARLY_DEATHS 3u
 enum { PROVISION_WINDOW = 32, HEALTH_PARALLEL = 128, DRAIN_ATTEMPTS = 3 };
 enum { MSEC = 1000, SECOND = 1000000 };
 #define NEVER UINT64_MAX
@@ -60,7 +62,7 @@ struct member {
         uint16_t good_count, bad_count; /* answers one after another */
         uint8_t phase, reason, health, call_tries, ask_tries, lineage;
         bool sure;      /* listed, or told by the call that made it: not by an event alone */
-        bool young;     /* so new that a late list may lack it: written down until then */
+        bool young;     /* written down: so new that a late list may lack it, or not past the gate of a roll */
         bool current;   /* has the wanted hash, or is to be labelled with it */
         bool adopt;     /* its hash says "bootstrap" */
         bool mend;      /* it lost tags of ours; they are in instance.tags still */
@@ -68,6 +70,7 @@ struct member {
         bool asking;    /* its health is asked */
         bool labelling; /* its hash was "bootstrap"; in instance.tags stands what it is labelled with */
         bool passed;    /* the gate of a roll, or came when there was no roll */
+        bool bad;       /* the last answer that said anything said so */
         bool ever_good, answered, proven, sick, protected;
 };
 
@@ -129,6 +132,7 @@ struct planner {
         uint64_t seed, random, token_number;
         uint64_t now_usec;
         struct actions *actions; /* of this step */
+        uint64_t settle_usec; /* so late a list may be: PLANNER_SETTLE_USEC, or 0 of a provider whose lists are exact */
         bool must_save;
         bool restored;       /* times are from another life */
         bool was_rolling;    /* when that ended */
@@ -170,7 +174,8 @@ struct planner {
 
         /* what is promised */
         struct intent *intents;
-        size_t intent_count, open, open_newest, calling; /* open: not fulfilled */
+        size_t intents_kept, open, open_newest, calling; /* open: not fulfilled */
+        size_t risky; /* open ones that may have an effect: in a call, or unsure */
         struct string_map intent_by_token;
         struct heap ready;
         struct circuit circuit;
@@ -216,11 +221,12 @@ bool in_service(const struct planner *p, const struct member *m);
 void young_set(struct planner *p, struct member *m, bool young);
 /* Whether what was seen then may be from before its end. */
 bool grave_holds(const struct planner *p, const char *id, uint64_t seen_usec);
+bool grave_silences(const struct planner *p, const char *id);
 void grave_dig(struct planner *p, const char *id, uint64_t at_usec);
 void graves_forget(struct planner *p, uint64_t before_usec);
 
 /* ---- planner_observe.c ---- */
-void observe_list(struct planner *p, const struct instances *l, uint64_t asked_usec);
+void observe_list(struct planner *p, const struct instances *l, uint64_t asked_usec, bool exact);
 void observe_failed(struct planner *p);
 void observe_appeared(struct planner *p, const struct instance *i);
 void observe_vanished(struct planner *p, const char *id);
@@ -236,6 +242,8 @@ void intent_add(struct planner *p, struct intent *i); /* filled in; counts it */
 /* Its instance is there. */
 void intent_fulfil(struct planner *p, struct intent *i);
 void intents_init(struct planner *p);
+/* In or out of the counts: every change of what counts stands between -1 (SIZE_MAX) and 1. */
+void intent_count(struct planner *p, const struct intent *i, size_t by);
 void intents_done(struct planner *p);
 void intent_judge(struct planner *p, struct intent *i); /* may give it up */
 void intents_judge(struct planner *p);                  /* after the wanted configuration or the roll changed */

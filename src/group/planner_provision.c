@@ -3,6 +3,9 @@
  * When a call to provision may be made.  Success widens the window of calls in hand, so a provider that works gets all at once after a few
  * answers; failure closes it, makes all wait, and at last opens the circuit, which lets one through per Limits.Reset.
  */
+#include <stdint.h>
+
+#include "base/mutant.h"
 #include "group/planner_parts.h"
 
 /* ---- back-off and circuit ---- */
@@ -42,12 +45,13 @@ static void count_failure(struct planner *p, uint64_t started_usec, const char *
         c->failed_usec = p->now_usec + 1;
         c->failures++;
         c->window = c->failures > 1 ? 1 : (c->window + 1) / 2;
-        c->next_usec = p->now_usec + planner_backoff(p, p->limits.backoff_usec, p->limits.backoff_max_usec, c->failures);
+        c->next_usec = MUTANT("plan-no-backoff") ? 0 : p->now_usec + planner_backoff(p, p->limits.backoff_usec, p->limits.backoff_max_usec, c->failures);
         if (c->failures >= p->limits.attempts) {
                 c->next_usec = p->now_usec + p->limits.reset_usec;
                 if (!c->open)
                         tell(p, "circuit/open", NULL, "%u attempts failed one after another: %s", c->failures, message ? message : "");
                 c->open = true;
+                p->check_intents = true;
         }
         must_save(p);
 }
@@ -62,7 +66,7 @@ bool call_permitted(const struct planner *p)
 static void start(struct planner *p, struct intent *i)
 {
         struct action *a = action_add(p, ACTION_PROVISION);
-        a->token = xstrdup(i->token);
+        a->token = i->maybe && MUTANT("plan-new-token") ? xprintf("again%.20s", i->token) : xstrdup(i->token);
         a->sequence = i->sequence;
         a->revision = i->revision;
         tags_set(&a->tags, TAG_GROUP, p->group);
@@ -73,9 +77,10 @@ static void start(struct planner *p, struct intent *i)
                 tags_set(&a->tags, TAG_LOGICAL_ID, i->logical_id);
         }
         heap_remove(&p->ready, i);
+        intent_count(p, i, SIZE_MAX);
         i->state = INTENT_CALLING;
+        intent_count(p, i, 1);
         i->started_usec = p->now_usec;
-        p->calling++;
         p->calls_in_hand++;
 }
 
@@ -84,10 +89,11 @@ static bool is_window_open(const struct planner *p)
         return p->calling < (p->circuit.open ? 1 : p->circuit.window) && call_permitted(p);
 }
 
-/* most: so many may be there or in hand, so that what is not needed any more is not called. */
+/* most: so many may be there, or come of calls in hand and of those whose outcome is unsure. */
 static bool may_start(const struct planner *p, uint32_t most)
 {
-        return p->ready.count && is_window_open(p) && (p->quorum || p->n.live + p->calling < most);
+        const struct intent *first = heap_first(&p->ready);
+        return first && is_window_open(p) && (p->quorum || p->n.live + p->risky + !first->maybe <= most || MUTANT("plan-unsure-free"));
 }
 
 static uint64_t rate_free_usec(const struct planner *p)
@@ -123,8 +129,10 @@ static struct intent *answered(struct planner *p, const char *token)
         struct intent *i = intent_get(p, token);
         if (!i || i->state != INTENT_CALLING)
                 return NULL;
-        p->calling--;
         p->calls_in_hand--;
+        intent_count(p, i, SIZE_MAX);
+        i->state = INTENT_READY;
+        intent_count(p, i, 1);
         return i;
 }
 
@@ -150,7 +158,7 @@ static void add_made(struct planner *p, const struct event *e, const struct inte
         young_set(p, m, true);
         member_place(p, m);
         health_schedule(p, m);
-        list_needed(p, m->made_usec + PLANNER_SETTLE_USEC);
+        list_needed(p, m->made_usec + p->settle_usec);
 }
 
 void provision_succeeded(struct planner *p, const struct event *e)
@@ -159,7 +167,6 @@ void provision_succeeded(struct planner *p, const struct event *e)
         struct member *m = member_get(p, e->id);
         if (!i)
                 return;
-        i->state = INTENT_READY;
         count_success(p);
         if (m) {
                 if (!m->sure) {
@@ -167,7 +174,7 @@ void provision_succeeded(struct planner *p, const struct event *e)
                         m->sure = true;
                         member_place(p, m);
                 }
-        } else if (!grave_holds(p, e->id, p->now_usec)) {
+        } else if (!grave_silences(p, e->id)) {
                 add_made(p, e, i);
         }
         intent_remove(p, i);
@@ -180,12 +187,13 @@ void provision_failed(struct planner *p, const struct event *e)
                 return;
         const char *message = e->message ? e->message : "no reason given";
         if (i->fulfilled) { /* its instance was seen meanwhile */
-                i->state = INTENT_READY;
                 intent_remove(p, i);
                 return;
         }
+        intent_count(p, i, SIZE_MAX);
         i->maybe |= e->unsure;
         i->state = i->maybe ? INTENT_UNSURE : INTENT_READY;
+        intent_count(p, i, 1);
         if (e->unsure) {
                 i->unsure_usec = p->now_usec;
                 list_needed(p, p->now_usec);

@@ -75,14 +75,9 @@ static void bake(struct planner *p)
                 health_schedule_all(p);
 }
 
-void roll_clear(struct planner *p)
+/* There is no gate any more. */
+static void let_pass(struct planner *p)
 {
-        if (!roll_active(p) && !p->roll.reason)
-                return;
-        free(p->roll.reason);
-        p->roll = (struct roll){ 0 };
-        p->check_intents = true;
-        must_save(p);
         for (size_t i = 0; i < p->member_count; i++) {
                 struct member *m = p->members[i];
                 if (m->passed)
@@ -93,10 +88,21 @@ void roll_clear(struct planner *p)
         }
 }
 
+void roll_clear(struct planner *p)
+{
+        if (!roll_active(p) && !p->roll.reason)
+                return;
+        free(p->roll.reason);
+        p->roll = (struct roll){ 0 };
+        p->check_intents = true;
+        must_save(p);
+        let_pass(p);
+}
+
 static void remember_good(struct planner *p)
 {
-        if (p->good_revision == p->revision && text_equal(p->good_hash, p->hash))
-                return;
+        if (!p->n.live || (p->good_revision == p->revision && text_equal(p->good_hash, p->hash)))
+                return; /* none is no proof */
         p->good_revision = p->revision;
         memcpy(p->good_hash, p->hash, sizeof p->good_hash);
         must_save(p);
@@ -127,6 +133,7 @@ static void start(struct planner *p)
         move(p);
         tell(p, "roll/started", NULL, "%u of %u instances have another configuration than revision %llu", p->n.old, p->n.live,
              (unsigned long long)p->revision);
+        open_gate(p);
 }
 
 /* All of this stage are made, past the gate, and what they replaced is on its way out. */
@@ -181,7 +188,9 @@ void roll_advance(struct planner *p)
         if (roll_active(p) && !p->n.old && !roll_moves(p) && p->roll.phase != ROLL_BAKING && !p->n.unpassed && p->n.current == p->n.live &&
             p->n.live == wanted_count(p) && !p->open && p->roll.phase != ROLL_FAILED)
                 finish(p);
-        if (!roll_active(p) && p->committed && is_converged(p))
+        if (!roll_active(p) && p->n.unpassed)
+                let_pass(p);
+        if (!roll_active(p) && is_converged(p))
                 remember_good(p);
 }
 
@@ -254,5 +263,6 @@ void roll_committed(struct planner *p, const char *old_hash)
                 return;
         p->roll = (struct roll){ .stage = 1, .direct = true, .back = true };
         move(p);
+        open_gate(p);
         tell(p, "roll/back", NULL, "%u of %u instances go back to the configuration before", p->n.old, p->n.live);
 }

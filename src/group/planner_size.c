@@ -2,7 +2,11 @@
 /* How many are missing or too many, which of them go, and of which configuration those are that come. */
 #include <string.h>
 
+#include "base/mutant.h"
 #include "group/planner_parts.h"
+
+/* So many answers, none of them good, of one that has not passed the gate: it is not counted on. */
+enum { NOT_GOOD_ANSWERS = 3 };
 
 uint32_t wanted_count(const struct planner *p)
 {
@@ -18,7 +22,7 @@ uint32_t unavailable_of(const struct planner *p)
 
 uint32_t surge_of(const struct planner *p)
 {
-        return p->quorum ? 0 : share_up(p->updating.surge, wanted_count(p));
+        return p->quorum ? 0 : MUTANT("plan-more-surge") ? 2 + share_up(p->updating.surge, wanted_count(p)) : share_up(p->updating.surge, wanted_count(p));
 }
 
 uint32_t batch_of(const struct planner *p)
@@ -37,7 +41,7 @@ uint32_t most_of(const struct planner *p)
 /* In a roll no more go than leave enough that serve. Who is known not to serve can always go. */
 static bool may_lose(const struct planner *p, const struct member *m)
 {
-        if (!roll_active(p) || m->sick || (!m->passed && m->answered && m->health != HEALTH_GOOD))
+        if (MUTANT("plan-no-floor") || !roll_active(p) || m->sick || (!m->passed && !m->ever_good && m->ask_tries >= NOT_GOOD_ANSWERS))
                 return true;
         return p->n.service - in_service(p, m) + unavailable_of(p) >= wanted_count(p);
 }
@@ -82,6 +86,8 @@ bool next_is_newest(const struct planner *p)
                 return true;
         if (p->roll.phase == ROLL_FAILED || p->roll.phase == ROLL_PAUSED)
                 return false;
+        if (p->circuit.open && roll_moves(p))
+                return true; /* what was good before may be what cannot be made any more */
         return p->n.current + p->open_newest < roll_target(p) && roll_in_flight(p) < batch_of(p);
 }
 

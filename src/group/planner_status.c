@@ -7,7 +7,7 @@ bool is_converged(const struct planner *p)
         const struct counts *n = &p->n;
         uint32_t count = wanted_count(p);
         return p->committed && p->observed && !p->destroying && !p->freed && !roll_active(p) && n->live == count && n->sure == count &&
-               n->current == count && !n->leaving && !p->intent_count && !n->sick && !n->doubtful && !n->unlabelled && !p->vacant && !n->stray;
+               n->current == count && !n->leaving && !p->intents_kept && !n->sick && !n->doubtful && !n->unlabelled && !p->vacant && !n->stray;
 }
 
 static void count_calls(const struct planner *p, struct planner_status *s)
@@ -36,7 +36,7 @@ void planner_get_status(const struct planner *p, struct planner_status *ret)
                 .current = p->n.current,
                 .old = p->n.live - p->n.current,
                 .provisioning = (uint32_t)p->calling,
-                .intents = (uint32_t)p->intent_count,
+                .intents = (uint32_t)p->intents_kept,
                 .roll = p->roll.phase,
                 .roll_reason = p->roll.reason,
                 .roll_target = roll_active(p) ? roll_target(p) : 0,

@@ -13,7 +13,7 @@ struct provider {
         struct endpoint at;        /* of the client */
         struct rpc_subscription *subscription;
         struct loop_timer again; /* asks once more whether it has events */
-        bool follows, asked, up;
+        bool follows, asked, up, known, late;
 };
 
 const char *provider_name(const struct provider *p)
@@ -31,6 +31,11 @@ static bool same(const struct endpoint *a, const struct endpoint *b)
         if (!a->path != !b->path)
                 return false;
         return a->path ? text_equal(a->path, b->path) : text_equal(a->host, b->host) && text_equal(a->port, b->port);
+}
+
+bool provider_exact(const struct provider *p)
+{
+        return p->known && !p->late;
 }
 
 /*
@@ -109,12 +114,20 @@ static void take_topics(void *context, const struct json_node *result, const str
         struct provider *p = context;
         const struct json_node *nodes = result ? json_member(result, "Nodes") : NULL;
         const struct json_node *n = nodes && nodes->type == JSON_ARRAY ? nodes + 1 : NULL;
+        bool unknown = failure && (text_equal(failure->id, "rpc.unreachable") || rpc_unsure(failure));
         p->asked = false;
-        for (uint32_t i = 0; n && i < nodes->count; i++, n += n->span)
-                if (n->type == JSON_STRING && text_equal(n->text, "instances") && !p->subscription)
+        p->known = !unknown;
+        for (uint32_t i = 0; n && i < nodes->count; i++, n += n->span) {
+                if (n->type != JSON_STRING)
+                        continue;
+                p->late = p->late || text_equal(n->text, "late-lists");
+                if (text_equal(n->text, "instances") && !p->subscription)
                         p->subscription = rpc_client_follow(p->client, "instances", take_event, take_state, p);
+        }
         /* One that is not there yet may have events when it comes; one that answers that it has none is not asked again. */
-        if (failure && (text_equal(failure->id, "rpc.unreachable") || rpc_unsure(failure)))
+        if (p->known && !p->subscription) /* what was listed before is worth another look */
+                p->listener.changed(p->listener.context, p, INSTANCE_CHANGED, "", NULL, NULL);
+        if (unknown)
                 loop_timer_set(p->loop, &p->again, loop_now_usec(p->loop) + AGAIN_USEC);
 }
 

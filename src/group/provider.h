@@ -20,6 +20,8 @@ void provider_free(struct provider *p);
 const char *provider_name(const struct provider *p);
 /* Whether it tells of changes at this moment, so that nobody needs to ask again and again. */
 bool provider_tells(const struct provider *p);
+/* Whether its lists are never late. A stranger's are taken as exact, as InfraKit takes them; false until it was asked. */
+bool provider_exact(const struct provider *p);
 /* As rpc_client_call. A plugin that is not there ends with "rpc.unreachable", and is looked for again at the next call. */
 void provider_call(struct provider *p, const char *method, const char *params, uint64_t timeout_usec, rpc_done done, void *context);
 /* Begins to listen to its events, once it is known to have some. */

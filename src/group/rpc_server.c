@@ -98,19 +98,24 @@ static void check_drained(struct rpc_server *s)
                 s->drained(s->drained_context);
 }
 
+static void tell_guard(struct rpc_server *s, const struct rpc_peer *peer, const struct rpc_method *m, const struct rpc_request *q, const struct error *failure)
+{
+        CLEAN_TEXT struct text params = { 0 };
+        if (!s->guard.done)
+                return;
+        text_add(&params, "");
+        if (q->params)
+                json_add(&params, q->params);
+        s->guard.done(s->guard.context, peer, m->role, q->interface, q->method, params.data, failure);
+}
+
 /* The call is over; its connection goes on with what came meanwhile. */
 static void finish_call(struct rpc_call *call)
 {
         struct rpc_server *s = call->server;
         struct rpc_connection *c = call->connection;
         const struct error *failure = call->failed ? &call->failure : NULL;
-        if (s->guard.done) {
-                CLEAN_TEXT struct text params = { 0 };
-                text_add(&params, "");
-                if (call->request.params)
-                        json_add(&params, call->request.params);
-                s->guard.done(s->guard.context, &call->peer, call->method->role, call->request.interface, call->request.method, params.data, failure);
-        }
+        tell_guard(s, &call->peer, call->method, &call->request, failure);
         s->calls--;
         if (c) {
                 c->call = NULL;
@@ -220,8 +225,8 @@ static bool start_call(struct rpc_connection *c, struct rpc_request *q)
         const struct rpc_object *o = find_object(s, q, &type, &e);
         const struct rpc_method *m = o ? find_method(o, q, &e) : NULL;
         if (!m || (s->guard.allow && s->guard.allow(s->guard.context, &c->peer, m->role, q->interface, q->method, &e) < 0)) {
-                if (m && s->guard.done)
-                        s->guard.done(s->guard.context, &c->peer, m->role, q->interface, q->method, "", &e);
+                if (m)
+                        tell_guard(s, &c->peer, m, q, &e);
                 bool there = answer_call(c, q->id, RPC_FAILED, NULL, &e);
                 rpc_request_done(q);
                 return there;

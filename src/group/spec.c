@@ -197,6 +197,7 @@ static int read_updating(const struct json_place *at, void *into, struct error *
                 { "Duration", read_duration, offsetof(struct updating, duration_usec), 0 },
                 { "Count", json_u32, offsetof(struct updating, count), 0 },
                 { "SkipBeforeInstanceDestroy", read_skip_drain, offsetof(struct updating, skip_drain), 0 },
+                { "DrainWait", read_duration, offsetof(struct updating, drain_wait_usec), 0 },
                 { "Surge", read_share, offsetof(struct updating, surge), 0 },
                 { "Unavailable", read_share, offsetof(struct updating, unavailable), 0 },
                 { "Batch", read_share, offsetof(struct updating, batch), 0 },

@@ -8,7 +8,7 @@
  *        "Instance":   {"Plugin": "service", "Properties": {...}},
  *        "Flavor":     {"Plugin": "vanilla", "Properties": {...}},
  *        "Updating":   {"Duration": "30s"  or  "Count": 3,    how long, or how many checks, new ones must be good
- *                       "SkipBeforeInstanceDestroy": "drain",
+ *                       "SkipBeforeInstanceDestroy": "drain", "DrainWait": "5s",
  *                       "Surge": 1 or "25%", "Unavailable": 0 or "25%", "Batch": 1 or "10%", "Canary": 1 or "5%",
  *                       "Checkpoints": ["25%", "50%"], "Bake": "10m", "Deadline": "10m", "OnFailure": "pause" or "rollback"},
  *        "Health":     {"Interval": "1s", "Grace": "30s", "Failures": 3, "Budget": 1 or "20%", "Check": {...}},
@@ -36,6 +36,7 @@ struct updating {
         uint64_t duration_usec; /* a new one must be good for so long... */
         uint32_t count;         /* ...or at so many checks, one after another */
         bool skip_drain;
+        uint64_t drain_wait_usec; /* a drained instance is kept for so long, until nobody sends it anything any more */
         struct share surge, unavailable, batch, canary; /* defaults: 1, 0, 1, none */
         struct share checkpoints[CHECKPOINTS_MAX];      /* where a roll waits until it is resumed; ascending */
         uint32_t checkpoint_count;

@@ -96,7 +96,7 @@ static int check_plain(const char *where, bool plain, const struct store_address
                 }
                 if (!p->loopback && !plain) {
                         int r = refuse(e, where, "%s is not on this machine, and etcd:// has no TLS", p->host);
-                        error_hint(e, "use etcds:// with certificates; --store-plain sends everything readable and changeable by who is on the network");
+                        error_hint(e, "use etcds:// with certificates; --etcd-plain sends everything readable and changeable by who is on the network");
                         return r;
                 }
         }

@@ -271,13 +271,9 @@ static int write_changes(struct store_sqlite *s, const struct store_batch *b, ui
 
 static int write_batch(struct store_sqlite *s, const struct store_batch *b, enum store_durability durability, uint64_t *ret_last, struct error *e)
 {
-        int r = 0;
-        if (s->durability != durability)
-                r = run_plain(s, durability == STORE_SURE ? SQL_SURE : SQL_SOON, e);
-        if (r < 0)
-                return r;
-        s->durability = durability;
-        r = run_plain(s, SQL_BEGIN, e);
+        int r = sqlite_set_durability(s, durability, e);
+        if (r >= 0)
+                r = run_plain(s, SQL_BEGIN, e);
         if (r < 0)
                 return r;
         r = write_changes(s, b, ret_last, e);

@@ -10,7 +10,7 @@ enum { STORE_SCHEMA = 1, STORE_APPLICATION = 0x42684764 /* "BhGd": so that file(
 
 /* Statements that are prepared once; the texts stand in store_sqlite_open.c. */
 enum statement {
-        SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK, SQL_SOON, SQL_SURE,
+        SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK,
         SQL_NEW_GROUP, SQL_REVISION_OF, SQL_SET_REVISION, SQL_ADD_REVISION, SQL_DOCUMENT, SQL_TRIM, SQL_STATE, SQL_FLAGS, SQL_FORGET,
         SQL_EVENT, SQL_AUDIT, SQL_EVENT_BOUNDS, SQL_PRUNE,
         SQL_GROUPS, SQL_HISTORY, SQL_EVENTS_FROM, SQL_EVENTS_OF, SQL_LAST_EVENTS, SQL_LAST_EVENTS_OF, SQL_AUDITS_FROM, SQL_LAST_AUDITS, SQL_AUDIT_BOUNDS,
@@ -39,6 +39,7 @@ int sqlite_failed(struct store_sqlite *s, const char *doing, struct error *e);
 /* store_sqlite_open.c. After a failure of sqlite_open, too, sqlite_close takes everything away, s as well. */
 int sqlite_open(struct store_sqlite *s, const char *path, struct error *e);
 void sqlite_close(struct store *base);
+int sqlite_set_durability(struct store_sqlite *s, enum store_durability durability, struct error *e);
 int sqlite_read_bounds(struct store_sqlite *s, struct error *e);
 
 /* Readers (store_sqlite_read.c). */

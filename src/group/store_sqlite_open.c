@@ -30,8 +30,6 @@ static const char *const texts[SQL_COUNT] = {
         [SQL_BEGIN] = "BEGIN IMMEDIATE",
         [SQL_COMMIT] = "COMMIT",
         [SQL_ROLLBACK] = "ROLLBACK",
-        [SQL_SOON] = "PRAGMA synchronous=NORMAL",
-        [SQL_SURE] = "PRAGMA synchronous=FULL",
         [SQL_NEW_GROUP] = "INSERT INTO groups(id, revision, flags) VALUES(?, ?, 0)",
         [SQL_REVISION_OF] = "SELECT revision FROM groups WHERE id = ?",
         [SQL_SET_REVISION] = "UPDATE groups SET revision = ?2 WHERE id = ?1",
@@ -157,6 +155,17 @@ static int check_whole(struct store_sqlite *s, struct error *e)
         return r;
 }
 
+/* Takes effect when it is compiled, so it is no statement that is kept. */
+int sqlite_set_durability(struct store_sqlite *s, enum store_durability durability, struct error *e)
+{
+        if (s->durability == durability)
+                return 0;
+        int r = run_sql(s, durability == STORE_SURE ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", e);
+        if (r >= 0)
+                s->durability = durability;
+        return r;
+}
+
 static int make_schema(struct store_sqlite *s, struct error *e)
 {
         CLEAN_FREE char *sql = xprintf("BEGIN; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;", schema, STORE_APPLICATION, STORE_SCHEMA);
@@ -214,7 +223,7 @@ static int open_database(struct store_sqlite *s, const char *path, struct error 
         if (r >= 0)
                 r = check_schema(s, e);
         if (r >= 0) /* not before it is known to be ours: this changes the file */
-                r = run_sql(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", e);
+                r = run_sql(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", e);
         if (r >= 0)
                 r = prepare_statements(s, e);
         return r;

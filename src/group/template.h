@@ -21,7 +21,7 @@ enum {
         TEMPLATE_SIZE_MAX = 4 << 20,    /* of one source */
         TEMPLATE_OUTPUT_MAX = 16 << 20,
         TEMPLATE_MEMORY_MAX = 64 << 20, /* of all values */
-        TEMPLATE_STEPS_MAX = 4 << 20,   /* words and pieces of text that are looked at */
+        TEMPLATE_STEPS_MAX = 1 << 18,   /* words and pieces of text that are looked at */
         TEMPLATE_DEPTH_MAX = 32,        /* of blocks, of parentheses, and of includes */
         TEMPLATE_LIST_MAX = 100000,
 };

@@ -246,12 +246,13 @@ static int split(struct call *c, const char *separator, const char *s)
         struct value *items = NULL;
         size_t count = 0, room = 0, n = strlen(separator);
         int r = n ? 0 : template_value_fail(c->at, c->e, "the separator is empty");
-        for (const char *end = s; r == 0 && end; s = end + n) {
-                end = strstr(s, separator);
+        while (r == 0 && s) {
+                const char *end = strstr(s, separator);
                 items = xgrow(items, &room, count + 1, sizeof *items);
                 r = count < TEMPLATE_LIST_MAX ? value_text(c->at, s, end ? (size_t)(end - s) : strlen(s), &items[count], c->e)
                                               : template_limit_fail(c->at, c->e, "a list is too long");
                 count++;
+                s = end ? end + n : NULL;
         }
         if (r == 0)
                 r = give_items(c, items, count);

@@ -4,7 +4,7 @@
  *
  *      store_probe WHERE [NAME=VALUE...]       name, address, lease, ca, certificate, key, tls, plain, events, age, history
  *
- *      commit GROUP REVISION TEXT | document GROUP REVISION TEXT | state GROUP TEXT | flags GROUP NUMBER | forget GROUP
+ *      commit GROUP REVISION TEXT | document GROUP REVISION TEXT | state GROUP TEXT | soon GROUP TEXT (a state, STORE_SOON) | flags GROUP NUMBER | forget GROUP
  *      event GROUP MESSAGE | audit METHOD OBJECT | flood GROUP COUNT BYTES | bench GROUP COUNT BYTES
  *      history GROUP | events FROM MAX [GROUP] | audits FROM MAX | leads | leader | stop
  *
@@ -141,6 +141,12 @@ static void do_state(char **words)
         batch_state(&b, words[1], words[2]);
         write_now(&b);
 }
+static void do_soon(char **words)
+{
+        struct store_batch b = { 0 };
+        batch_state(&b, words[1], words[2]);
+        store_write(store, &b, STORE_SOON, on_done, (void *)(uintptr_t)++writes);
+}
 static void do_flags(char **words)
 {
         struct store_batch b = { 0 };
@@ -237,7 +243,7 @@ static const struct {
         int words; /* with the name; the last one goes to the end of the line */
         void (*run)(char **words);
 } commands[] = {
-        { "commit", 4, do_commit }, { "document", 4, do_document }, { "state", 3, do_state },   { "flags", 3, do_flags },   { "forget", 2, do_forget },
+        { "commit", 4, do_commit }, { "document", 4, do_document }, { "state", 3, do_state },   { "soon", 3, do_soon },     { "flags", 3, do_flags },   { "forget", 2, do_forget },
         { "event", 3, do_event },   { "audit", 3, do_audit },       { "flood", 4, do_flood },   { "bench", 4, do_bench },   { "history", 2, do_history },
         { "events", 4, do_events }, { "audits", 3, do_audits },     { "leads", 1, do_leads },   { "leader", 1, do_leader }, { "stop", 1, do_stop },
 };

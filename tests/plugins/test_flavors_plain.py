@@ -50,6 +50,8 @@ def test_vanilla_reads_scripts_by_url(host, vanilla):
     (host.base / "script").write_text("line 1\nline 2\n")
     assert vanilla.prepare({"InitScriptTemplateURL": f"file://{host.base}/script"}, {"Init": "before"})["Init"] == "before\nline 1\nline 2\n"
     assert vanilla.prepare({"InitScriptTemplateURL": "str://echo hi"})["Init"] == "echo hi"
+    assert vanilla.prepare({"InitScriptTemplateURL": f"str://a {{{{ range list 1 2 }}}}{{{{ . }}}} {{{{ end }}}}{{{{ include \"file://{host.base}/script\" }}}}"})["Init"] \
+        == "a 1 2 line 1\nline 2\n"
     assert vanilla.prepare({"InitScriptTemplateURL": "", "Init": ["a"]})["Init"] == "a"
 
 
@@ -62,7 +64,10 @@ def test_vanilla_reads_scripts_by_url(host, vanilla):
     ({"InitScriptTemplateURL": "http://10.0.0.1/x"}, "flavor.url"),
     ({"InitScriptTemplateURL": "file://relative"}, "flavor.url"),
     ({"InitScriptTemplateURL": "file:///nowhere/at/all"}, "flavor.url"),
-    ({"InitScriptTemplateURL": "str://echo {{ var \"x\" }}"}, "flavor.template"),
+    ({"InitScriptTemplateURL": "str://echo {{ var \"x\" }}"}, "template.value"),
+    ({"InitScriptTemplateURL": "str://echo {{ env \"PATH\" }}"}, "template.value"),
+    ({"InitScriptTemplateURL": "str://echo {{ nothing }}"}, "template.syntax"),
+    ({"InitScriptTemplateURL": "str://{{ include \"/etc/passwd\" }}"}, "flavor.url"),
 ])
 def test_vanilla_refuses_what_it_cannot_carry_out(vanilla, properties, id):
     for call in (vanilla.validate, vanilla.prepare):

@@ -183,7 +183,7 @@ class Cluster:
         try:
             self.instance.destroy(instance)
         except Failed as e:
-            assert e.id == "instance.unknown"
+            assert e.id == "instance.missing"
 
     def described(self, member):
         return next(d for d in self.instance.describe().values() if d["LogicalID"] == member)

@@ -78,7 +78,7 @@ def test_an_instance_is_provisioned_described_labelled_and_destroyed(host):
     assert os.listdir(host.base / "run/instances/container") == ["lock"]
     with pytest.raises(Failed) as e:
         host.instances.destroy(one)
-    assert e.value.id == "instance.unknown"
+    assert e.value.id == "instance.missing"
 
 
 def test_the_same_token_gives_the_same_container(host):

@@ -64,7 +64,7 @@ def test_an_instance_is_provisioned_described_labelled_and_destroyed(host, servi
     assert f"{one}.service" not in os.listdir(host.base / "run/runs")
     with pytest.raises(Failed) as e:
         service.destroy(one)
-    assert e.value.id == "instance.unknown"
+    assert e.value.id == "instance.missing"
     with pytest.raises(Failed):
         service.label(one, a="b")
 

@@ -32,11 +32,11 @@ struct creature {
         /* what the controller was told of it */
         bool told, told_dead;
         uint64_t told_dead_usec;
-        bool told_answer, told_good_once;
-        enum health told_health;
+        bool told_answer, told_good_once, told_bad; /* bad: until it is good again */
         bool leaving; /* a drain or destroy of it was asked for */
         bool served;  /* when it was marked to go */
-        bool judged;  /* it is on its way out, and that was judged */
+        bool broke_floor; /* then too few were left */
+        bool judged;  /* it was called to go */
         bool in_roll; /* made while one was on */
 };
 
@@ -105,7 +105,7 @@ uint64_t between(struct sim *s, uint64_t least, uint64_t most); /* its logarithm
 struct future *plan(struct sim *s, enum happening kind, uint64_t at_usec);
 struct future *next(struct sim *s);
 void trace(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-_Noreturn void broken(const struct sim *s, const char *what, const char *about);
+_Noreturn void broken(struct sim *s, const char *what, const char *about);
 #define MUST(s, condition, about)                                                                                                       \
         do {                                                                                                                            \
                 if (!(condition))                                                                                                       \
@@ -131,6 +131,7 @@ void control_die(struct sim *s);
 void control_step(struct sim *s, struct event *e);
 void control_answer(struct sim *s, const struct future *f);
 void control_done(struct sim *s);
+void control_show(struct sim *s); /* what the planner knows, for people */
 
 /* ---- sim_people.c ---- */
 void people_begin(struct sim *s);

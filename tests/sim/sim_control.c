@@ -48,8 +48,8 @@ void control_start(struct sim *s)
         s->not_before_usec = s->failures = 0;
         for (size_t i = 0; i < s->creature_count; i++) {
                 struct creature *c = s->creatures + i;
-                c->told = c->told && *c->token;
-                c->told_answer = false;
+                c->told = c->told && (*c->token || (s->saved && strstr(s->saved, c->id)));
+                c->told_answer = c->told_bad = false;
         }
         trace(s, "---- the controller starts, life %llu", (unsigned long long)s->life);
         if (s->revision)
@@ -64,6 +64,18 @@ void control_die(struct sim *s)
         s->down = true;
         s->life++;
         plan(s, H_START, s->now_usec + between(s, 1000, USEC_M));
+}
+
+void control_show(struct sim *s)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        struct member_view view;
+        if (!s->planner)
+                return;
+        planner_format(&t, s->planner);
+        puts(t.data);
+        for (size_t i = 0; planner_members(s->planner, i, 1, &view); i++)
+                printf("%s %s health %d%s%s\n", view.instance->id, view.phase, (int)view.health, view.current ? " current" : "", view.protected ? " protected" : "");
 }
 
 void control_done(struct sim *s)
@@ -224,10 +236,10 @@ static void answer_health(struct sim *s, const struct future *f)
         struct creature *c = creature_get(s, f->id);
         struct event e = { .kind = EVENT_HEALTH, .id = f->id, .health = health_of(s, c) };
         if (c) {
-                if (c->told_answer && c->told_health != e.health)
+                if (!c->told_answer || c->told_bad != (e.health == HEALTH_BAD))
                         trace(s, "health %s %d", f->id, (int)e.health);
                 c->told_answer = true;
-                c->told_health = e.health;
+                c->told_bad = e.health == HEALTH_BAD || (c->told_bad && e.health == HEALTH_UNKNOWN);
                 c->told_good_once |= e.health == HEALTH_GOOD;
         }
         control_step(s, &e);

@@ -122,19 +122,19 @@ static bool serves(const struct sim *s, const struct creature *c)
         struct member_view view;
         if (!c->told || !planner_find(s->planner, c->id, &view) || strcmp(view.phase, "live"))
                 return false;
-        return (c->told_answer ? c->told_health != HEALTH_BAD && (c->told_good_once || !c->in_roll) : !c->in_roll);
+        return (c->told_answer ? !c->told_bad && (c->told_good_once || !c->in_roll) : c->told_good_once || !c->in_roll);
 }
 
-static void judge_floor(struct sim *s, const struct creature *leaving)
+static bool is_floor_held(const struct sim *s)
 {
         struct planner_status status;
-        planner_get_status(s->planner, &status);
-        uint32_t floor = people_wanted(s), serving = 0, unavailable = share_down(wanted(s)->updating.unavailable, floor);
+        planner_get_status(s->planner, &status); /* a size that people lowered is in the document an act later */
+        uint32_t floor = status.wanted, serving = 0, unavailable = share_down(wanted(s)->updating.unavailable, floor);
         if (s->quorum || (!unavailable && !surge(s)))
                 unavailable = unavailable ? unavailable : 1;
         for (size_t i = 0; i < s->creature_count; i++)
-                serving += s->creatures + i != leaving && serves(s, s->creatures + i);
-        MUST(s, serving + unavailable >= floor, leaving->id);
+                serving += serves(s, s->creatures + i);
+        return serving + unavailable >= floor;
 }
 
 static void judge_leaving(struct sim *s, const struct action *a)
@@ -145,9 +145,8 @@ static void judge_leaving(struct sim *s, const struct action *a)
                 return; /* one of the provider's lies */
         MUST(s, c->told, a->id);
         MUST(s, !c->protected || c->judged, a->id);
-        if (!c->judged && !strcmp(a->reason, "rolling_update") && c->served)
-                judge_floor(s, c);
-        c->leaving = c->judged = true;
+        MUST(s, strcmp(a->reason, "rolling_update") || !c->broke_floor, a->id);
+        c->judged = true;
 }
 
 void judge_act(struct sim *s, const struct action *a)
@@ -162,6 +161,24 @@ void judge_act(struct sim *s, const struct action *a)
         }
 }
 
+/* Who was marked to go in this step, and whether that left enough. Why it goes is known when it is called. */
+static void watch_leaving(struct sim *s)
+{
+        bool held = is_floor_held(s);
+        for (size_t i = 0; i < s->creature_count; i++) {
+                struct creature *c = s->creatures + i;
+                struct member_view view;
+                if (c->leaving || !planner_find(s->planner, c->id, &view))
+                        continue;
+                if (!strcmp(view.phase, "live")) {
+                        c->served = serves(s, c);
+                        continue;
+                }
+                c->leaving = true; /* and on disk before it is called */
+                c->broke_floor = c->served && !held;
+        }
+}
+
 void judge_step(struct sim *s, const struct actions *list)
 {
         struct planner_status status;
@@ -173,16 +190,7 @@ void judge_step(struct sim *s, const struct actions *list)
                 for (size_t j = i + 1; j < s->creature_count && s->steps % 64 == 0; j++)
                         MUST(s, !s->creatures[i].alive || !s->creatures[j].alive || !*s->creatures[i].token ||
                                         strcmp(s->creatures[i].token, s->creatures[j].token), "no duplicates");
-        for (size_t i = 0; i < s->creature_count; i++) {
-                struct creature *c = s->creatures + i;
-                struct member_view view;
-                if (c->leaving || !planner_find(s->planner, c->id, &view))
-                        continue;
-                if (!strcmp(view.phase, "live"))
-                        c->served = serves(s, c);
-                else
-                        c->leaving = true; /* marked, and on disk before it is called */
-        }
+        watch_leaving(s);
         planner_get_status(s->planner, &status);
         for (size_t i = 0; i < s->creature_count && status.roll == ROLL_NONE; i++)
                 s->creatures[i].in_roll = false;

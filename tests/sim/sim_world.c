@@ -64,8 +64,10 @@ void trace(struct sim *s, const char *format, ...)
                 puts(line);
 }
 
-_Noreturn void broken(const struct sim *s, const char *what, const char *about)
+_Noreturn void broken(struct sim *s, const char *what, const char *about)
 {
+        if (s->trace_on)
+                control_show(s);
         fflush(stdout);
         fprintf(stderr, "seed %llu, step %llu, second %.3f: %s does not hold (%s)\n", (unsigned long long)s->seed, (unsigned long long)s->steps,
                 (double)s->now_usec / 1e6, what, about ? about : "");
