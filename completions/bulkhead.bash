@@ -9,7 +9,7 @@ _bulkhead() {
     }
     command=${words[1]-}
     if [ "$cword" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "run explain learn score ps logs stop kill inspect attach unit boot-units init --help --version" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "run explain learn score ps logs stop kill inspect attach unit apply plan status events group instance flavor plugin template boot-units init --help --version" -- "$cur")
         return
     fi
     local options=""
@@ -111,6 +111,103 @@ _bulkhead() {
         fi ;;
     inspect) options="--help" ;;
     attach) options="-n --no-stdin --help" ;;
+    apply | plan)
+        case $prev in
+        --plan | --out) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        --var | --reason | --timeout) return ;;
+        esac
+        options="--var -j --json --help"
+        if [ "$command" = plan ]; then options="$options --out"
+        else options="$options --plan -y --yes --reason --wait --no-wait --timeout -q --quiet"; fi
+        if [[ $cur != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return
+        fi ;;
+    template)
+        [ "$prev" != --var ] || return
+        options="--var --help"
+        if [[ $cur != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return
+        fi ;;
+    status | events)
+        options="-j --json --help"
+        [ "$command" = status ] || options="$options -f --follow --group -n --lines --audit"
+        if [[ $prev == --group || ($command == status && $cur != -*) ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete groups 2>/dev/null)" -- "$cur")
+            return
+        fi ;;
+    group)
+        if [ "$cword" -eq 2 ]; then
+            mapfile -t COMPREPLY < <(compgen -W "commit describe inspect ls scale pause resume undo history free destroy destroy-instances --help" -- "$cur")
+            return
+        fi
+        case $prev in --var | --reason | --plugin) return ;; esac
+        options="--plugin --help"
+        case ${words[2]} in
+        commit) options="$options --pretend --var -y --yes --reason -j --json" ;;
+        describe | ls) options="$options -q --quiet -j --json" ;;
+        scale) options="$options --reason" ;;
+        undo) options="$options --reason -j --json" ;;
+        history) options="$options -j --json" ;;
+        pause | resume | free | destroy | destroy-instances) options="$options -y --yes --reason -q --quiet" ;;
+        esac
+        if [[ $cur != -* && ${words[2]} == commit ]]; then
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return
+        elif [[ $cur != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete groups 2>/dev/null)" -- "$cur")
+            return
+        fi ;;
+    instance | flavor)
+        local verbs="validate provision describe destroy label"
+        [ "$command" = instance ] || verbs="validate prepare healthy drain"
+        if [ "$cword" -eq 2 ]; then
+            mapfile -t COMPREPLY < <(compgen -W "$verbs --help" -- "$cur")
+            return
+        elif [[ $cword -eq 3 && $cur != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete plugins 2>/dev/null)" -- "$cur")
+            return
+        fi
+        case $command-${words[2]} in
+        instance-provision) options="--tag --init --logical-id --var -j --json --help" ;;
+        instance-describe) options="--tag --properties -q --quiet -j --json --help" ;;
+        instance-destroy) options="--reason -q --quiet --help" ;;
+        instance-label) options="--tag --help" ;;
+        instance-validate) options="--var -j --json --help" ;;
+        flavor-validate) options="--size --logical-id --var -j --json --help" ;;
+        flavor-prepare) options="--size --logical-id --group --sequence --tag --var --help" ;;
+        flavor-healthy | flavor-drain) options="--tag --logical-id -q --quiet --var -j --json --help" ;;
+        esac
+        if [[ $cur != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+            return
+        fi ;;
+    plugin)
+        if [ "$cword" -eq 2 ]; then
+            mapfile -t COMPREPLY < <(compgen -W "ls start stop --help" -- "$cur")
+            return
+        fi
+        case ${words[2]} in
+        ls) options="-j --json --help" ;;
+        stop) options="--all -t --time --help" ;;
+        start)
+            case $prev in
+            -p | --property)
+                mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete directives 2>/dev/null | cut -f1)" -- "$cur")
+                return ;;
+            -E | --setenv) mapfile -t COMPREPLY < <(compgen -v -- "$cur"); return ;;
+            esac
+            options="-d --detach -p --property -E --setenv --no-sandbox --help"
+            if [[ $cur != -* ]]; then
+                mapfile -t COMPREPLY < <(compgen -W "group file simulator service container ec2 azure vagrant libvirt ssh vanilla combo zookeeper flavor-etcd" -- "$cur")
+                return
+            fi ;;
+        esac
+        if [[ ${words[2]} == stop && $cur != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$("${words[0]}" __complete plugins 2>/dev/null)" -- "$cur")
+            return
+        fi ;;
     boot-units | init)
         case $prev in --at-end) mapfile -t COMPREPLY < <(compgen -W "exit poweroff reboot halt" -- "$cur"); return ;;
         --profile) mapfile -t COMPREPLY < <(compgen -W "strict default trusted" -- "$cur"); return ;;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion for bulkhead
 
-set -l commands run explain learn score ps logs stop kill inspect attach unit boot-units init
+set -l commands run explain learn score ps logs stop kill inspect attach unit apply plan status events group instance flavor plugin template boot-units init
 
 complete -c bulkhead -f
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a run -d 'Run a command in a sandbox'
@@ -15,6 +15,15 @@ complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a kill -d '
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a inspect -d 'Show all that is known of a run'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a attach -d 'Connect the terminal to a run'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a unit -d 'Start, stop, show and verify systemd\'s units'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a apply -d 'Have groups be as files say'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a plan -d 'Show what apply would change'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a status -d 'Say how groups are'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a events -d 'Show what happened to groups'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a group -d 'Commit, scale, pause, undo and destroy groups'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a instance -d 'Call an instance plugin by hand'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a flavor -d 'Call a flavor plugin by hand'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a plugin -d 'Start, list and stop plugins'
+complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a template -d 'Expand a template'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a boot-units -d 'Start a folder of units in order'
 complete -c bulkhead -n "not __fish_seen_subcommand_from $commands" -a init -d 'The same, as process 1'
 
@@ -130,3 +139,61 @@ complete -c bulkhead -n "__fish_seen_subcommand_from boot-units" -l detach -d 'E
 complete -c bulkhead -n "__fish_seen_subcommand_from boot-units" -l user -d 'Units of an ordinary user'
 complete -c bulkhead -n "__fish_seen_subcommand_from boot-units" -l system -d 'Units of the system'
 complete -c bulkhead -n "__fish_seen_subcommand_from init" -l at-end -x -a 'exit poweroff reboot halt' -d 'What then'
+
+set -l groups '(bulkhead __complete groups 2>/dev/null)'
+set -l plugins '(bulkhead __complete plugins 2>/dev/null)'
+complete -c bulkhead -n "__fish_seen_subcommand_from apply plan template" -F
+complete -c bulkhead -n "__fish_seen_subcommand_from apply plan template" -l var -x -d 'A variable of the template'
+complete -c bulkhead -n "__fish_seen_subcommand_from apply plan status events" -s j -l json -d 'Print JSON'
+complete -c bulkhead -n "__fish_seen_subcommand_from plan" -l out -r -F -d 'Write the plan down'
+complete -c bulkhead -n "__fish_seen_subcommand_from apply" -l plan -r -F -d 'Apply a plan that was written down'
+complete -c bulkhead -n "__fish_seen_subcommand_from apply" -s y -l yes -d 'Do not ask'
+complete -c bulkhead -n "__fish_seen_subcommand_from apply" -l reason -x -d 'Why'
+complete -c bulkhead -n "__fish_seen_subcommand_from apply" -l wait -d 'Wait until all is as wanted'
+complete -c bulkhead -n "__fish_seen_subcommand_from apply" -l no-wait -d 'Return once the controller has it'
+complete -c bulkhead -n "__fish_seen_subcommand_from apply" -l timeout -x -d 'Wait no longer'
+complete -c bulkhead -n "__fish_seen_subcommand_from apply" -s q -l quiet -d 'Say nothing but errors'
+complete -c bulkhead -n "__fish_seen_subcommand_from status" -a "$groups"
+complete -c bulkhead -n "__fish_seen_subcommand_from events" -s f -l follow -d 'Go on with what happens'
+complete -c bulkhead -n "__fish_seen_subcommand_from events" -l group -x -a "$groups" -d 'Of one group'
+complete -c bulkhead -n "__fish_seen_subcommand_from events" -s n -l lines -x -d 'The last ones'
+complete -c bulkhead -n "__fish_seen_subcommand_from events" -l audit -d 'Who asked for what'
+
+set -l group_verbs commit describe inspect ls scale pause resume undo history free destroy destroy-instances
+complete -c bulkhead -n "__fish_seen_subcommand_from group; and not __fish_seen_subcommand_from $group_verbs" -a "$group_verbs"
+complete -c bulkhead -n "__fish_seen_subcommand_from group; and __fish_seen_subcommand_from $group_verbs" -a "$groups"
+complete -c bulkhead -n "__fish_seen_subcommand_from group; and __fish_seen_subcommand_from commit" -F
+complete -c bulkhead -n "__fish_seen_subcommand_from group" -l plugin -x -a "$plugins" -d 'The controller'
+complete -c bulkhead -n "__fish_seen_subcommand_from group; and __fish_seen_subcommand_from commit" -l pretend -d 'Only say what it would involve'
+complete -c bulkhead -n "__fish_seen_subcommand_from group; and __fish_seen_subcommand_from commit" -l var -x -d 'A variable of the template'
+complete -c bulkhead -n "__fish_seen_subcommand_from group" -s y -l yes -d 'Do not ask'
+complete -c bulkhead -n "__fish_seen_subcommand_from group" -l reason -x -d Why
+complete -c bulkhead -n "__fish_seen_subcommand_from group" -s j -l json -d 'Print JSON'
+complete -c bulkhead -n "__fish_seen_subcommand_from group" -s q -l quiet -d 'Say less'
+
+set -l call_verbs validate provision describe destroy label prepare healthy drain
+complete -c bulkhead -n "__fish_seen_subcommand_from instance; and not __fish_seen_subcommand_from $call_verbs" -a 'validate provision describe destroy label'
+complete -c bulkhead -n "__fish_seen_subcommand_from flavor; and not __fish_seen_subcommand_from $call_verbs" -a 'validate prepare healthy drain'
+complete -c bulkhead -n "__fish_seen_subcommand_from instance flavor; and __fish_seen_subcommand_from $call_verbs" -F -a "$plugins"
+complete -c bulkhead -n "__fish_seen_subcommand_from instance flavor" -l tag -x -d 'A tag'
+complete -c bulkhead -n "__fish_seen_subcommand_from instance flavor" -l logical-id -x -d 'An identity'
+complete -c bulkhead -n "__fish_seen_subcommand_from instance flavor" -l var -x -d 'A variable of the template'
+complete -c bulkhead -n "__fish_seen_subcommand_from instance flavor" -s j -l json -d 'Print JSON'
+complete -c bulkhead -n "__fish_seen_subcommand_from instance flavor" -s q -l quiet -d 'Say less'
+complete -c bulkhead -n "__fish_seen_subcommand_from instance; and __fish_seen_subcommand_from provision" -l init -x -d 'What to run at the first boot'
+complete -c bulkhead -n "__fish_seen_subcommand_from instance; and __fish_seen_subcommand_from describe" -l properties -d 'With their properties'
+complete -c bulkhead -n "__fish_seen_subcommand_from instance; and __fish_seen_subcommand_from destroy" -l reason -x -d Why
+complete -c bulkhead -n "__fish_seen_subcommand_from flavor" -l size -x -d 'The size of the group'
+complete -c bulkhead -n "__fish_seen_subcommand_from flavor; and __fish_seen_subcommand_from prepare" -l group -x -d 'The group'
+complete -c bulkhead -n "__fish_seen_subcommand_from flavor; and __fish_seen_subcommand_from prepare" -l sequence -x -d 'The number in it'
+
+complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and not __fish_seen_subcommand_from ls start stop" -a 'ls start stop'
+complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from stop" -a "$plugins"
+complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from start" -a 'group file simulator service container ec2 azure vagrant libvirt ssh vanilla combo zookeeper flavor-etcd'
+complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from ls" -s j -l json -d 'Print JSON'
+complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from stop" -l all -d 'All that listen'
+complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from stop" -s t -l time -x -d 'How long to wait'
+complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from start" -s d -l detach -d 'Return once they listen'
+complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from start" -s p -l property -x -a '(bulkhead __complete directives 2>/dev/null)' -d 'Add a directive to their sandboxes'
+complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from start" -s E -l setenv -x -d 'Set or pass on a variable'
+complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from start" -l no-sandbox -d 'Without sandboxes'

@@ -11,3 +11,5 @@
  * holding what came before the fault.
  */
 int base64_decode(const char *s, size_t n, struct text *t);
+/* Appends the n bytes at data, encoded, with padding and without blanks. */
+void base64_add(struct text *t, const void *data, size_t n);

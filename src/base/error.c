@@ -26,6 +26,11 @@ int error_set(struct error *e, int errnum, const char *id, const char *format, .
         return errnum < 0 ? errnum : -errnum;
 }
 
+int error_restore(struct error *e, int errnum, const char *id, const char *cause)
+{
+        return error_set(e, errnum, id, "%s", cause);
+}
+
 int error_errno(struct error *e, int errnum, const char *id, const char *format, ...)
 {
         if (e) {

@@ -29,6 +29,9 @@ struct error {
 int error_set(struct error *e, int errnum, const char *id, const char *format, ...)
         __attribute__((format(printf, 4, 5), cold));
 
+/* An error that another process told, with its own id and words. */
+int error_restore(struct error *e, int errnum, const char *id, const char *cause);
+
 /* As error_set, and appends ": strerror(errnum)" to the cause. */
 int error_errno(struct error *e, int errnum, const char *id, const char *format, ...)
         __attribute__((format(printf, 4, 5), cold));

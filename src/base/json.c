@@ -345,6 +345,75 @@ void json_print(FILE *f, const struct json_document *d)
         fputc('\n', f);
 }
 
+/* With the NUL bytes that are in it. */
+static void write_string(struct text *t, const struct json_node *n)
+{
+        if (!n->has_nul) {
+                text_add_json(t, n->text);
+                return;
+        }
+        text_add(t, "\"");
+        for (const char *s = n->text, *end = n->text + n->length; s <= end; s += strlen(s) + 1) {
+                CLEAN_TEXT struct text part = { 0 };
+                text_add_json(&part, s);
+                if (s != n->text)
+                        text_add(t, "\\u0000");
+                text_add_bytes(t, part.data + 1, part.length - 2);
+        }
+        text_add(t, "\"");
+}
+
+static const struct json_node *write_node(struct text *t, const struct json_node *n);
+
+static const struct json_node *write_items(struct text *t, const struct json_node *n)
+{
+        bool is_object = n->type == JSON_OBJECT;
+        const struct json_node *next = n + 1;
+        text_add(t, is_object ? "{" : "[");
+        for (uint32_t i = 0; i < n->count; i++) {
+                if (i)
+                        text_add(t, ",");
+                if (is_object) {
+                        write_string(t, next++);
+                        text_add(t, ":");
+                }
+                next = write_node(t, next);
+        }
+        text_add(t, is_object ? "}" : "]");
+        return next;
+}
+
+static const struct json_node *write_node(struct text *t, const struct json_node *n)
+{
+        static const char *const words[] = { [JSON_NULL] = "null", [JSON_FALSE] = "false", [JSON_TRUE] = "true" };
+        if (n->type == JSON_OBJECT || n->type == JSON_ARRAY)
+                return write_items(t, n);
+        if (n->type == JSON_STRING)
+                write_string(t, n);
+        else if (n->type == JSON_NUMBER)
+                text_add_bytes(t, n->text, n->length);
+        else
+                text_add(t, words[n->type]);
+        return n + 1;
+}
+
+void json_add(struct text *t, const struct json_node *n)
+{
+        write_node(t, n);
+}
+
+const struct json_node *json_member(const struct json_node *n, const char *name)
+{
+        const struct json_node *key = n + 1;
+        size_t length = strlen(name);
+        if (n->type != JSON_OBJECT)
+                return NULL;
+        for (uint32_t i = 0; i < n->count; i++, key = key + 1 + key[1].span)
+                if (key->length == length && !memcmp(key->text, name, length))
+                        return key[1].type == JSON_NULL ? NULL : key + 1;
+        return NULL;
+}
+
 struct json_place json_top(const struct json_document *d, const char *name)
 {
         return (struct json_place){ .value = d->nodes, .key = name };
@@ -568,6 +637,17 @@ static int add_string(const struct json_place *at, void *into, struct error *e)
 int json_strings(const struct json_place *at, void *into, struct error *e)
 {
         return json_each(at, add_string, into, e);
+}
+
+int json_raw(const struct json_place *at, void *into, struct error *e)
+{
+        (void)e;
+        char **target = into;
+        struct text t = { 0 };
+        json_add(&t, at->value);
+        free(*target);
+        *target = t.data;
+        return 0;
 }
 
 int json_word(const struct json_place *at, const char *const *words, struct error *e)

@@ -71,6 +71,10 @@ void json_done(struct json_document *d);
 int json_parse(const char *name, const char *text, size_t size, struct json_document *ret, struct error *e);
 /* Prints a document with a member or element on each line, two blanks deeper per level, and a newline at the end. */
 void json_print(FILE *f, const struct json_document *d);
+/* Appends a value and what is in it, without blanks; numbers as they were written. */
+void json_add(struct text *t, const struct json_node *n);
+/* The value of the member of an object, or NULL: also where it is null, or n is no object. */
+const struct json_node *json_member(const struct json_node *n, const char *name);
 /* The place of the whole document. */
 struct json_place json_top(const struct json_document *d, const char *name);
 
@@ -98,6 +102,8 @@ int json_u64(const struct json_place *at, void *into, struct error *e);
 int json_i64(const struct json_place *at, void *into, struct error *e);
 int json_u16(const struct json_place *at, void *into, struct error *e);
 int json_strings(const struct json_place *at, void *into, struct error *e);
+/* Any value, kept as its text: compact, allocated. Target: char * (owned, replaced). */
+int json_raw(const struct json_place *at, void *into, struct error *e);
 /* The text of a string value, borrowed; NULL and an error when it is none or holds a NUL byte. */
 const char *json_text(const struct json_place *at, struct error *e);
 /* The row of words that a string value names; -EINVAL with the known words in the hint. words ends with NULL. */

@@ -10,10 +10,75 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/json_diff.h"
 
 static int parse(const char *text, struct json_document *d, struct error *e)
 {
         return json_parse("t.json", text, strlen(text), d, e);
+}
+
+static void a_value_is_written_without_blanks_and_reads_as_the_same(void **state)
+{
+        (void)state;
+        static const char *const rows[][2] = {
+                { " { \"a\" : [ 1 , 2.50e3, -0 ] , \"b\" : { } , \"c\":null } ", "{\"a\":[1,2.50e3,-0],\"b\":{},\"c\":null}" },
+                { "[true,false,\"\\u00e9\\n\\\"\\u0000x\\u0000\"]", "[true,false,\"\xc3\xa9\\u000a\\\"\\u0000x\\u0000\"]" },
+                { "9223372036854775807", "9223372036854775807" },
+        };
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                CLEAN_JSON struct json_document d = { 0 }, again = { 0 };
+                CLEAN_TEXT struct text t = { 0 };
+                assert_int_equal(parse(rows[i][0], &d, NULL), 0);
+                json_add(&t, d.nodes);
+                assert_string_equal(t.data, rows[i][1]);
+                assert_int_equal(parse(t.data, &again, NULL), 0);
+                assert_int_equal(again.count, d.count);
+        }
+}
+
+static void a_member_is_found_by_its_name_and_null_is_none(void **state)
+{
+        (void)state;
+        CLEAN_JSON struct json_document d = { 0 };
+        assert_int_equal(parse("{\"ab\":[{}],\"a\":7,\"n\":null}", &d, NULL), 0);
+        assert_int_equal(json_member(d.nodes, "a")->type, JSON_NUMBER);
+        assert_int_equal(json_member(d.nodes, "ab")->type, JSON_ARRAY);
+        assert_null(json_member(d.nodes, "n"));
+        assert_null(json_member(d.nodes, "abc"));
+        assert_null(json_member(json_member(d.nodes, "a"), "a"));
+}
+
+static void note_difference(void *context, const char *pointer, const struct json_node *old, const struct json_node *new)
+{
+        struct text *t = context;
+        text_addf(t, "%s:", pointer);
+        if (old)
+                json_add(t, old);
+        text_add(t, ">");
+        if (new)
+                json_add(t, new);
+        text_add(t, ";");
+}
+
+static void two_documents_differ_where_their_values_do(void **state)
+{
+        (void)state;
+        static const char *const rows[][3] = {
+                { "{\"a\":1,\"b\":[1,2]}", "{\"b\":[1,2],\"a\":1}", "" },
+                { "{\"a\":{\"x/y~\":1}}", "{\"a\":{\"x/y~\":2}}", "/a/x~1y~0:1>2;" },
+                { "{\"a\":1}", "{\"b\":null}", "/a:1>;/b:>null;" },
+                { "[1,{\"k\":true},3]", "[1,{\"k\":false}]", "/1/k:true>false;/2:3>;" },
+                { "\"s\"", "[\"s\"]", ":\"s\">[\"s\"];" },
+        };
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                CLEAN_JSON struct json_document a = { 0 }, b = { 0 };
+                CLEAN_TEXT struct text t = { 0 };
+                text_add(&t, "");
+                assert_int_equal(parse(rows[i][0], &a, NULL), 0);
+                assert_int_equal(parse(rows[i][1], &b, NULL), 0);
+                json_diff(a.nodes, b.nodes, note_difference, &t);
+                assert_string_equal(t.data, rows[i][2]);
+        }
 }
 
 /* ---- syntax ---- */
@@ -385,6 +450,9 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_document_that_is_json_is_taken),
+                cmocka_unit_test(a_value_is_written_without_blanks_and_reads_as_the_same),
+                cmocka_unit_test(a_member_is_found_by_its_name_and_null_is_none),
+                cmocka_unit_test(two_documents_differ_where_their_values_do),
                 cmocka_unit_test(a_document_that_is_not_json_is_refused_with_the_place),
                 cmocka_unit_test(a_nul_byte_is_refused),
                 cmocka_unit_test(nesting_has_an_end),

@@ -66,6 +66,16 @@ static const char *const names[] = {
         "seccomp-one-abi",
         "seccomp-low-half",
         "seccomp-no-enosys",
+        "plan-unsaved-intent",
+        "plan-unsaved-leave",
+        "plan-new-token",
+        "plan-no-backoff",
+        "plan-unsure-free",
+        "plan-no-floor",
+        "plan-more-surge",
+        "plan-any-tag",
+        "plan-late-lists",
+        "plan-unprotected",
 };
 
 static const char *chosen;

@@ -80,6 +80,7 @@ struct instance_plugin {
          */
         int (*start)(struct loop *loop, struct instance_events *events, const struct strings *options, void **ret_self, struct error *e);
         void (*stop)(void *self);
+        bool late;  /* its lists may lack what was just made, or have what is just gone, for up to a minute */
         bool tells; /* it tells of every change that it did not make itself, so nobody needs to ask again and again */
 
         /* properties is the JSON value. */

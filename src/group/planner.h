@@ -8,7 +8,14 @@
  *   - what is written down, by planner_format, before any action of the same step is carried out when an ACTION_SAVE is among
  *     them: intents (tokens given out and not yet known to be done), the roll (phase, revisions, progress), breaker and back-off,
  *     pause, what is being destroyed;
- *   - what is seen again: instances with their tags.  After a crash planner_read and one EVENT_OBSERVED bring it all back.
+ *   - what is seen again: instances with their tags.  After a crash planner_read, EVENT_COMMIT of the newest document and one EVENT_OBSERVED
+ *     bring it all back; nothing is started before both.
+ *
+ * Each action but SAVE, WAKE, TELL, SIZE, COMMIT and GONE is answered by one event, in whatever order. A call that takes too long ends as one
+ * that failed; what a provision then did or did not do is unsure. An instance to destroy that is not there is destroyed.
+ *
+ * A provider's list may be late by PLANNER_SETTLE_USEC: for so long after an instance was made its absence from a list is not believed, and after
+ * one was destroyed its presence. An intent whose outcome is unsure, and that is not wanted any more, is given up after so long.
  *
  * Never broken, whatever fails and in whatever order (tests/sim asserts each after each step):
  *   - nothing without our group tag is labelled, drained or destroyed; nothing protected is destroyed;
@@ -22,24 +29,26 @@
 
 #include "group/spec.h"
 
+enum { PLANNER_SETTLE_USEC = 60000000 };
+
 struct planner;
 
 enum event_kind {
         EVENT_TIME,             /* nothing but that it is now later */
-        EVENT_COMMIT,           /* spec (copied): what is wanted from now on; revision counts commits. Ends a roll to another hash */
+        EVENT_COMMIT,           /* spec (copied): what is wanted from now on; revision counts commits, from 1. Ends a roll to another hash */
         EVENT_OBSERVED,         /* list: all instances with our tag, as the provider lists them. asked_usec: when it was asked */
         EVENT_OBSERVE_FAILED,   /* the provider could not be asked */
         EVENT_APPEARED,         /* instance: told by the provider, or changed */
         EVENT_VANISHED,         /* id */
-        EVENT_PROVISIONED,      /* token, id: the call ended well */
+        EVENT_PROVISIONED,      /* token, id: the call ended well. instance: with the tags and logical id as asked for after Prepare; may be NULL */
         EVENT_PROVISION_FAILED, /* token, message; unsure: the call may have had an effect (time-out, broken connection) */
-        EVENT_LABELLED, EVENT_LABEL_FAILED,
+        EVENT_LABELLED, EVENT_LABEL_FAILED, /* id */
         EVENT_DRAINED, EVENT_DRAIN_FAILED, /* id */
-        EVENT_DESTROYED, EVENT_DESTROY_FAILED,
-        EVENT_HEALTH,           /* id, health */
-        EVENT_DESTROY_SOME,     /* ids: a person wants these away, and the size less by what of them is there */
+        EVENT_DESTROYED, EVENT_DESTROY_FAILED, /* id, message */
+        EVENT_HEALTH,           /* id, health: the answer; HEALTH_UNKNOWN where none could be had */
+        EVENT_DESTROY_SOME,     /* ids: a person wants these away, and the size less by what of them is there. Who asks checks with planner_find */
         EVENT_DESTROY_GROUP,    /* all of it; the group is gone when the last is */
-        EVENT_FREE,             /* stop caring: nothing is started any more */
+        EVENT_FREE,             /* stop caring: nothing is started any more, until the next commit */
         EVENT_PAUSE,            /* of a roll, by a person */
         EVENT_RESUME,           /* of a roll: past a checkpoint, a pause or a failure; also closes an open circuit */
 };
@@ -52,6 +61,7 @@ struct event {
         const struct instances *list;
         const struct instance *instance;
         uint64_t asked_usec;
+        bool exact; /* of a list: the provider's are never late */
         const char *id, *token, *message;
         bool unsure;
         enum health health;
@@ -60,17 +70,21 @@ struct event {
 
 enum action_kind {
         ACTION_SAVE,      /* write planner_format down, durably, before the actions after it */
-        ACTION_PROVISION, /* token, logical_id, sequence, hash: Flavor.Prepare, then Instance.Provision with the group's tags and the token */
+        /*
+         * token, logical_id, sequence, tags (group, hash, token, logical id), revision: Flavor.Prepare, then Instance.Provision, with the
+         * Instance and Flavor of that revision. It is the newest, or, while a roll waits or has failed, the one that was good before.
+         */
+        ACTION_PROVISION,
         ACTION_LABEL,     /* id, tags */
         ACTION_DRAIN,     /* id */
         ACTION_DESTROY,   /* id, reason */
         ACTION_HEALTH,    /* id: ask */
         ACTION_OBSERVE,   /* list the instances */
         ACTION_WAKE,      /* EVENT_TIME at at_usec at the latest; the last one counts */
-        ACTION_TELL,      /* an event for people and programs: topic, message; id when it is about an instance */
-        ACTION_SIZE,      /* the size changed by EVENT_DESTROY_SOME: write the document down with size */
-        ACTION_COMMIT,    /* roll back: commit the revision given, as if a person had (at most once per roll) */
-        ACTION_GONE,      /* all of a destroyed group is gone: forget it */
+        ACTION_TELL,      /* an event for people and programs: topic ("roll/started", "instance/lost"), message; id when it is about an instance */
+        ACTION_SIZE,      /* the size changed by EVENT_DESTROY_SOME: write the document down with size, as a revision of its own */
+        ACTION_COMMIT,    /* roll back: commit Instance and Flavor of the revision given, all else as it is now (at most once per roll) */
+        ACTION_GONE,      /* all of a destroyed group is gone: forget it. The last action */
 };
 
 struct action {
@@ -94,7 +108,7 @@ void planner_free(struct planner *p);
 /* Appends to actions. */
 void planner_step(struct planner *p, const struct event *event, struct actions *actions);
 
-/* What must be written down, as JSON; and back. A newer version is refused: "group.state_version". */
+/* What must be written down, as JSON; and back, into a planner that is new. A newer version is refused: "group.state-version". */
 void planner_format(struct text *t, const struct planner *p);
 int planner_read(struct planner *p, const struct json_place *at, struct error *e);
 
@@ -105,6 +119,8 @@ struct planner_status {
         uint32_t provisioning, draining, destroying, intents;
         enum roll_phase roll;
         const char *roll_reason; /* of a pause or failure; NULL */
+        uint64_t revision, good_revision; /* wanted; the last one that all were rolled to (0: none is known) */
+        uint32_t roll_target;             /* so many are to be current at this stage of the roll */
         bool circuit_open, remediation_stopped, observed, destroying_group, freed;
         uint64_t next_attempt_usec; /* 0: none waits */
         bool converged;             /* all that is wanted is there, current, good as far as asked, and nothing else of ours */
@@ -114,9 +130,12 @@ void planner_get_status(const struct planner *p, struct planner_status *ret);
 char *planner_pretend(const struct planner *p, const struct group_spec *spec);
 /* The instances as they are known, borrowed until the next step. */
 struct member_view {
+        bool protected;
         const struct instance *instance;
         enum health health;
-        const char *phase; /* "live", "provisioning", "draining", "destroying" */
+        const char *phase; /* "live", "draining", "destroying" */
         bool current;
 };
+/* Whether the id is one of the group's instances. ret may be NULL. */
+bool planner_find(const struct planner *p, const char *id, struct member_view *ret);
 size_t planner_members(const struct planner *p, size_t first, size_t room, struct member_view *ret);

@@ -8,7 +8,7 @@
  *        "Instance":   {"Plugin": "service", "Properties": {...}},
  *        "Flavor":     {"Plugin": "vanilla", "Properties": {...}},
  *        "Updating":   {"Duration": "30s"  or  "Count": 3,    how long, or how many checks, new ones must be good
- *                       "SkipBeforeInstanceDestroy": "drain",
+ *                       "SkipBeforeInstanceDestroy": "drain", "DrainWait": "5s",
  *                       "Surge": 1 or "25%", "Unavailable": 0 or "25%", "Batch": 1 or "10%", "Canary": 1 or "5%",
  *                       "Checkpoints": ["25%", "50%"], "Bake": "10m", "Deadline": "10m", "OnFailure": "pause" or "rollback"},
  *        "Health":     {"Interval": "1s", "Grace": "30s", "Failures": 3, "Budget": 1 or "20%", "Check": {...}},
@@ -36,6 +36,7 @@ struct updating {
         uint64_t duration_usec; /* a new one must be good for so long... */
         uint32_t count;         /* ...or at so many checks, one after another */
         bool skip_drain;
+        uint64_t drain_wait_usec; /* a drained instance is kept for so long, until nobody sends it anything any more */
         struct share surge, unavailable, batch, canary; /* defaults: 1, 0, 1, none */
         struct share checkpoints[CHECKPOINTS_MAX];      /* where a roll waits until it is resumed; ascending */
         uint32_t checkpoint_count;
@@ -69,7 +70,7 @@ struct group_spec {
         struct updating updating;
         struct health_policy health;
         struct limits limits;
-        uint64_t poll_usec; /* how often instances are listed where nobody tells of changes. 0: the controller's default */
+        uint64_t poll_usec; /* how often instances are listed though nobody tells of changes. 0: not said; the controller has a default, and writes it here */
         bool protect_group; /* no destroy, and no scaling to zero */
         struct strings protect_instances;
         char hash[33];      /* group_hash of instance and flavor */
@@ -77,10 +78,15 @@ struct group_spec {
 };
 void group_spec_done(struct group_spec *s);
 #define CLEAN_GROUP_SPEC CLEAN(group_spec_done)
-/* Reads {"ID","Properties"}; every member is checked. Ids: "group.document", "group.size", ... 0 or -errno. */
+/* Reads {"ID","Properties"} into a spec that is all zero; every member is checked. Id: "json.value". 0 or -errno; done after either. */
 int group_spec_read(const struct json_place *at, void *into, struct error *e);
 /* The document in InfraKit's form of a reply: {"ID","Properties":{Allocation with LogicalIDs null..., Updating...}} plus our members. */
 void group_spec_format(struct text *t, const struct group_spec *s);
+/* The same document with another size, or with the Instance and Flavor of another; text and hash are made anew. */
+void group_spec_set_size(struct group_spec *s, uint32_t size);
+void group_spec_set_configuration(struct group_spec *s, const struct group_spec *from);
+/* How many there are to be: the size, or the number of logical ids. */
+uint32_t group_spec_count(const struct group_spec *s);
 
 /*
  * InfraKit's hash of a configuration: base32, lower case, of the SHA-1 over the pretty form of Instance and that of Flavor, sorted by

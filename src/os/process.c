@@ -190,7 +190,7 @@ const char *process_namespace_name(uint64_t flag)
 
 void process_exec_beside(const char *name, char *const *argv, char *const *environment)
 {
-        static const char *const places[] = { "", "../libexec/bulkhead/", "../lib/bulkhead/" };
+        static const char *const places[] = { "", "../libexec/bulkhead/", "../lib/bulkhead/", "../../src/" /* a build */ };
         char self[PATH_MAX];
         ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
         self[n > 0 ? n : 0] = 0;

@@ -23,6 +23,15 @@ static const struct command {
         { "inspect", cmd_inspect, "Show all that is known of a run" },
         { "attach", cmd_attach, "Connect the terminal to a run" },
         { "unit", cmd_unit, "Start, stop, show and verify systemd's units" },
+        { "apply", cmd_apply, "Have groups be as files say, and wait until they are" },
+        { "plan", cmd_plan, "Show what apply would change" },
+        { "status", cmd_status, "Say how groups are" },
+        { "events", cmd_events, "Show what happened to groups" },
+        { "group", cmd_group, "Commit, scale, pause, undo and destroy groups" },
+        { "instance", cmd_instance, "Call an instance plugin by hand" },
+        { "flavor", cmd_flavor, "Call a flavor plugin by hand" },
+        { "plugin", cmd_plugin, "Start, list and stop plugins" },
+        { "template", cmd_template, "Expand a template" },
         { "boot-units", cmd_boot_units, "Start a folder of units in order and look after them" },
         { "init", cmd_init, "The same, as process 1 of a container or machine" },
 };
@@ -57,7 +66,7 @@ int main(int argc, char **argv)
                 return 0;
         }
         if (text_equal(argv[1], "__complete")) /* for the shells: not in the list */
-                return cmd_complete(argc - 1, argv + 1);
+                return cmd_complete_groups(argc - 1, argv + 1);
         if (text_equal(argv[1], PROBE_COMMAND)) /* for "score --measured", inside the sandbox */
                 return probe_main(argc - 1, argv + 1);
         for (size_t i = 0; i < ELEMENTS(commands); i++)

@@ -207,7 +207,7 @@ static void take_message(struct session *s, unsigned char *m, size_t size)
 /* One message. 0, or -errno when the other end is gone. */
 static int receive(struct session *s)
 {
-        static unsigned char m[2 + WIRE_PAYLOAD_MAX];
+        static _Thread_local unsigned char m[2 + WIRE_PAYLOAD_MAX]; /* one thread may wait for one supervisor, one for another */
         ssize_t n = recv(s->fd, m, sizeof m - 1, 0);
         if (n < 0 && errno == ECONNRESET) /* the error comes before what the other end said last */
                 n = recv(s->fd, m, sizeof m - 1, MSG_DONTWAIT);

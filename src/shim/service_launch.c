@@ -269,6 +269,8 @@ static int start_supervisor(const struct service_launch *l, const struct run *ru
         if (pipe2(report, O_CLOEXEC) < 0)
                 return error_errno(e, errno, "spawn.failed", "pipe");
         pid_t pid = fork();
+        if (pid == 0 && l->orphan && (pid = fork()) != 0)
+                _exit(pid < 0);
         if (pid == 0)
                 become_supervisor(l, run, c, report[1]);
         int errnum = errno;
@@ -277,9 +279,14 @@ static int start_supervisor(const struct service_launch *l, const struct run *ru
         if (pid < 0)
                 return error_errno(e, errnum, "spawn.failed", "fork");
         struct error told;
+        int status = 0;
+        while (l->orphan && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        if (status)
+                return error_set(e, EAGAIN, "spawn.failed", "fork");
         if (read(fd, &told, sizeof told) != (ssize_t)sizeof told)
                 return 0;
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        while (!l->orphan && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
                 ;
         if (e)
                 *e = told;

@@ -19,6 +19,7 @@ struct service_launch {
         const char *profile;         /* whose lines come before the unit's (plan/run_profile.h), or NULL */
         const char *seal;            /* "auto", "landlock", "userns", "off"; NULL: auto */
         const char *program;         /* of the supervisor, or NULL: found beside this program */
+        bool orphan;                 /* it is nobody's child: for whoever stays, and is not to reap it */
 };
 
 /*

@@ -193,10 +193,14 @@ void service_on_status(struct supervisor *s, unsigned source)
 
 /* ---- signals ---- */
 
-static void signal_process(const struct service_process *p, int sig, bool also_hup)
+static void signal_process(struct service_process *p, int sig, bool also_hup)
 {
         if (p->pidfd < 0)
                 return;
+        if (service_process_is_deaf(p, sig)) { /* it would only make all wait for the time-out */
+                p->killed_for = sig;
+                sig = SIGKILL;
+        }
         (void)process_signal(p->pidfd, sig);
         if (also_hup)
                 (void)process_signal(p->pidfd, SIGHUP);

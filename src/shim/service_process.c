@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,6 +45,35 @@ bool service_process_lives(const struct service_process *p)
         return p->pidfd >= 0 && poll(&f, 1, 0) == 0;
 }
 
+/* The hexadecimal set of signals in a line of /proc/PID/status. */
+static bool set_has(const char *status, const char *name, int sig)
+{
+        const char *line = strstr(status, name);
+        return line && (strtoull(line + strlen(name), NULL, 16) >> (sig - 1) & 1);
+}
+
+/* "NSpid:\t4711\t1": first of a namespace below ours. */
+static bool is_first(const char *status)
+{
+        const char *line = strstr(status, "\nNSpid:"), *end = line ? strchr(line + 1, '\n') : NULL;
+        const char *last = end ? memrchr(line, '\t', (size_t)(end - line)) : NULL;
+        return last && last != strchr(line, '\t') && last + 2 == end && last[1] == '1';
+}
+
+bool service_process_is_deaf(const struct service_process *p, int sig)
+{
+        static const int harmless[] = { SIGKILL, SIGSTOP, SIGCONT, SIGCHLD, SIGURG, SIGWINCH, SIGTSTP, SIGTTIN, SIGTTOU };
+        CLEAN_TEXT struct text t = { 0 };
+        char path[32];
+        for (size_t i = 0; i < ELEMENTS(harmless); i++)
+                if (sig == harmless[i])
+                        return false;
+        (void)snprintf(path, sizeof path, "/proc/%d/status", (int)p->pid);
+        if (!p->pid || sig <= 0 || sig > 64 || file_read(AT_FDCWD, path, 65536, &t) < 0 || !t.data)
+                return false;
+        return is_first(t.data) && !set_has(t.data, "\nSigBlk:", sig) && !set_has(t.data, "\nSigIgn:", sig) && !set_has(t.data, "\nSigCgt:", sig);
+}
+
 int service_process_hear(struct service_process *p, struct status_message *ret)
 {
         *ret = (struct status_message){ 0 };
@@ -60,10 +90,12 @@ int service_process_hear(struct service_process *p, struct status_message *ret)
         return -1;
 }
 
-struct process_exit service_exit_of(int status)
+struct process_exit service_exit_of(int status, int killed_for)
 {
         if (WIFEXITED(status))
                 return (struct process_exit){ EXIT_CODE_EXITED, WEXITSTATUS(status) };
+        if (killed_for && WTERMSIG(status) == SIGKILL)
+                return (struct process_exit){ EXIT_CODE_KILLED, killed_for };
         return (struct process_exit){ WCOREDUMP(status) ? EXIT_CODE_DUMPED : EXIT_CODE_KILLED, WTERMSIG(status) };
 }
 

@@ -13,6 +13,7 @@ struct service_process {
         pid_t pid; /* 0: none */
         int pidfd, status_fd;
         bool failed; /* its set-up */
+        int killed_for; /* the signal that SIGKILL was sent for (service_process_is_deaf), or 0 */
 };
 #define SERVICE_PROCESS_NONE { .pidfd = -EBADF, .status_fd = -EBADF }
 
@@ -22,10 +23,15 @@ void service_process_clear(struct service_process *p);
 /* Another process, one of ours, takes its place. 0 or -errno. */
 int service_process_adopt(struct service_process *p, pid_t pid);
 bool service_process_lives(const struct service_process *p);
+/*
+ * Whether the kernel would drop a signal that ends others: to the first process of a process namespace (PrivatePIDs=), unless it catches or blocks it.
+ * One that ignores it by its own will is not deaf.
+ */
+bool service_process_is_deaf(const struct service_process *p, int sig);
 /* What the set-up tells before it runs, its texts ended: 1 a message; 0 none yet; -1 there is no more, and status_fd is closed. */
 int service_process_hear(struct service_process *p, struct status_message *ret);
-/* Of a status of wait(2). */
-struct process_exit service_exit_of(int status);
+/* Of a status of wait(2). Who was killed because it was deaf to a signal was ended by that one. */
+struct process_exit service_exit_of(int status, int killed_for);
 
 /* Whether we have any child, dead ones that nobody has reaped included. */
 bool service_has_children(void);

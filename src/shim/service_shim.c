@@ -33,10 +33,11 @@ static void on_exit_of(struct supervisor *s, struct service_process *p, int stat
         /* What ends with a status and without a word of its set-up did run its program. */
         if (main && !p->failed && WIFEXITED(status))
                 machine_main_executed(&s->machine);
+        const struct process_exit x = service_exit_of(status, p->killed_for);
         service_forget_process(s, p);
         if (main)
-                s->main_exit = service_exit_of(status);
-        (main ? machine_main_exited : machine_control_exited)(&s->machine, service_exit_of(status));
+                s->main_exit = x;
+        (main ? machine_main_exited : machine_control_exited)(&s->machine, x);
 }
 
 static void reap(struct supervisor *s)

@@ -356,9 +356,9 @@ static void on_reaped(void *context, pid_t pid, int status)
         const bool failed = k->machine.result;
         if (!socket_command_reaped(&k->command, pid))
                 return;
-        socket_machine_exited(&k->machine, service_exit_of(status));
+        socket_machine_exited(&k->machine, service_exit_of(status, 0));
         if (!failed && k->machine.result)
-                k->failed = service_exit_of(status);
+                k->failed = service_exit_of(status, 0);
 }
 
 /* Why it is a failure, where nothing has said so yet. */

@@ -913,3 +913,33 @@ def test_a_users_supervisor_that_is_killed(user):
     kill(s.status(u)["supervisor_pid"])
     assert eventually(lambda: s.status(u)["result"] == "supervisor-killed")
     s.assert_clean()
+
+
+def test_a_first_process_that_the_kernel_tells_nothing_is_stopped_at_once(s):
+    unit = s.unit("deaf", "ExecStart=/bin/sleep 3600\nPrivatePIDs=yes\nTimeoutStopSec=60")
+    s.ok("unit", "start", unit)
+    before = time.monotonic()
+    s.ok("unit", "stop", unit)
+    assert time.monotonic() - before < 30
+    record = s.ended(unit)
+    assert (record["code"], record["status"], record["result"]) == ("killed", signal.SIGTERM, "success")
+
+
+def test_a_first_process_that_catches_the_signal_ends_by_itself(s):
+    unit = s.unit("hears", "ExecStart=/bin/sh -c 'trap \"echo caught >DATA/caught; exit 0\" TERM; echo >DATA/ready; while :; do sleep 0.05; done'\n"
+                           "PrivatePIDs=yes\nTimeoutStopSec=60")
+    s.ok("unit", "start", unit)
+    assert eventually(lambda: (s.base / "data/ready").exists())
+    s.ok("unit", "stop", unit)
+    assert (s.base / "data/caught").read_text() == "caught\n"
+    assert s.ended(unit)["code"] == "exited"
+
+
+def test_a_first_process_that_ignores_the_signal_has_its_time(s):
+    unit = s.unit("ignores", "ExecStart=/bin/sh -c 'trap \"\" TERM; echo >DATA/ready; while :; do sleep 0.05; done'\nPrivatePIDs=yes\nTimeoutStopSec=1")
+    s.ok("unit", "start", unit)
+    assert eventually(lambda: (s.base / "data/ready").exists())
+    before = time.monotonic()
+    s.ok("unit", "stop", unit)
+    assert time.monotonic() - before >= 1
+    assert s.ended(unit)["result"] == "timeout"

@@ -8,6 +8,7 @@ that no MUTANT("...") in the source answers to."""
 PATHS, PROCFS, DEVICES, HANDOVER = "test_r1_paths.py::", "test_r3_procfs.py::", "test_r4_devices.py::", "test_r5_handover.py::"
 NUMBERS, NAMES, LISTS, EXEC = "test_r9_numbers.py::", "test_r10_names.py::", "test_r13_allow_lists.py::", "test_r15_exec.py::"
 BOUNDS, FILTERS = "test_r16_bounds.py::", "test_r19_filters.py::"
+PLANNER = "test_planner.py::"
 
 MUTANTS = {
     # paths
@@ -137,6 +138,17 @@ MUTANTS = {
         FILTERS + f"test_both_halves_of_an_argument_are_compared[EQ-{0x100000002}-0-2-False]"]),
     "seccomp-no-enosys": ("a call newer than the filter gets the default action", [
         FILTERS + "test_a_call_that_is_newer_than_the_filter_does_not_exist[999]"]),
+    # the planner of groups
+    "plan-unsaved-intent": ("the planner provisions before its promise is on disk", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
+    "plan-unsaved-leave": ("the planner destroys before that is on disk", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
+    "plan-new-token": ("what may have had an effect is repeated with another token", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
+    "plan-no-backoff": ("failed calls are repeated at once", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
+    "plan-unsure-free": ("what may come of calls whose outcome is unsure is not counted", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
+    "plan-no-floor": ("a roll takes away whom it likes", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
+    "plan-more-surge": ("a roll makes more than its surge", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
+    "plan-any-tag": ("instances of others are taken for ours", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
+    "plan-late-lists": ("a list is believed although it may be late", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
+    "plan-unprotected": ("protected instances are destroyed", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
 }
 
 # Not wired yet.

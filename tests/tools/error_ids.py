@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Every error id in src/ has an entry "### ID" in docs/errors.md, and the other way round."""
+"""Every error id in src/ and plugins/ has an entry "### ID" in docs/errors.md, and the other way round."""
 import pathlib
 import re
 import sys
@@ -32,7 +32,7 @@ def arguments(text, at):
 
 def ids_in(root):
     found, problems = {}, []
-    for path in sorted((root / "src").rglob("*.[ch]")):
+    for path in sorted(p for top in ("src", "plugins") for p in (root / top).rglob("*.[ch]")):
         name = str(path.relative_to(root))
         if name in PASSED_ON or name.endswith("_test.c"):
             continue
@@ -51,7 +51,7 @@ root = pathlib.Path(sys.argv[1])
 found, problems = ids_in(root)
 written = re.findall(r"^### (\S+)$", (root / "docs/errors.md").read_text(), re.M)
 problems += [f"{where}: {i} has no entry in docs/errors.md" for i, where in found.items() if i not in written]
-problems += [f"docs/errors.md: {i} is nowhere in src/" for i in written if i not in found]
+problems += [f"docs/errors.md: {i} is nowhere in src/ or plugins/" for i in written if i not in found]
 problems += [f"docs/errors.md: {i} stands there twice" for i in set(written) if written.count(i) > 1]
 if written != sorted(written):
     problems.append("docs/errors.md: the entries are not in alphabetical order")

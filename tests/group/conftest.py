@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from fleet_world import World
+
+
+@pytest.fixture
+def world():
+    # A socket's path has 107 bytes: pytest's own folders may be longer.
+    folder = tempfile.mkdtemp(prefix="bulkhead-group.", dir="/tmp")
+    w = World(folder)
+    yield w
+    w.close()
+    shutil.rmtree(folder)
