@@ -38,7 +38,7 @@ def probe(etcd, ends):
 
 
 def leader_of(*probes):
-    return until(lambda: next((p for p in probes if any(line.startswith("lead") and not line.startswith("leader") for _, line in p.all)), None))
+    return until(lambda: next((p for p in probes if any(line == "lead" or line.startswith("lead ") for _, line in p.all)), None))
 
 
 def test_what_is_written_is_read_by_the_next_leader(etcd, probe):
