@@ -122,8 +122,8 @@ struct intent *intent_new(struct planner *p, bool newest, struct slot *slot)
         i->sequence = slot ? slot->index : p->n.live + (uint32_t)p->open;
         i->lineage = take_lineage(p, slot);
         i->made_usec = i->due_usec = p->now_usec;
-        if (i->lineage > 1)
-                i->due_usec += planner_backoff(p, p->limits.backoff_usec, p->limits.backoff_max_usec, i->lineage - 1u);
+        if (i->lineage > EARLY_DEATHS)
+                i->due_usec += planner_backoff(p, p->limits.backoff_usec, p->limits.backoff_max_usec, i->lineage - EARLY_DEATHS);
         intent_add(p, i);
         return i;
 }

@@ -27,6 +27,8 @@
 #include "group/planner.h"
 
 enum { TOKEN_LENGTH = 26, HASH_LENGTH = 32 };
+/* So many may die early one after another before the next has to wait: one that is killed twice is no crash loop yet. */
+#define EARLY_DEATHS 3u
 enum { PROVISION_WINDOW = 32, HEALTH_PARALLEL = 128, DRAIN_ATTEMPTS = 3 };
 enum { MSEC = 1000, SECOND = 1000000 };
 #define NEVER UINT64_MAX

@@ -12,10 +12,11 @@
 
 enum { READ_SIZE = 256 * 1024, TURNS = 16 };
 
+/* A pause is mostly over before anything comes: only input that does come during one is no longer waited for. */
 static void want(struct stream *s)
 {
-        uint32_t events = (s->paused ? 0 : EPOLLIN) | (s->connecting || stream_backlog(s) ? EPOLLOUT : 0);
-        (void)loop_watch(s->loop, &s->source, events);
+        uint32_t in = s->paused ? s->source.events & EPOLLIN : EPOLLIN;
+        (void)loop_watch(s->loop, &s->source, in | (s->connecting || stream_backlog(s) ? EPOLLOUT : 0));
 }
 
 static bool end(struct stream *s, int errnum)
@@ -93,7 +94,10 @@ static void ready(struct loop_source *source, uint32_t events)
                 end(s, events & EPOLLERR ? connected(s) : 0);
                 return;
         }
-        want(s);
+        if (events & EPOLLIN && s->paused)
+                (void)loop_watch(s->loop, &s->source, s->source.events & ~(uint32_t)EPOLLIN);
+        else
+                want(s);
 }
 
 int stream_open(struct stream *s, struct loop *l, int fd, bool connecting)
@@ -139,7 +143,7 @@ void stream_send(struct stream *s, const void *data, size_t size)
 void stream_pause(struct stream *s, bool pause)
 {
         s->paused = pause;
-        if (!s->over)
+        if (!pause && !s->over)
                 want(s);
 }
 

@@ -26,12 +26,12 @@ def start_ec2(ec2_server, tmp_path):
         pytest.skip("this build has no plugins for clouds (libcurl4-gnutls-dev, libexpat1-dev)")
     started = []
 
-    def start(*options, keys=KEYS, **environment):
+    def start(*options, keys=KEYS, path=None, **environment):
         folder = tmp_path / f"plugin{len(started)}"
         folder.mkdir()
         base = {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": ec2_server.url, "AWS_EC2_METADATA_SERVICE_ENDPOINT": ec2_server.url}
         merged = {k: v for k, v in {**base, **keys, **environment}.items() if v is not None}
-        p = Plugin("bulkhead-instance-ec2", folder, merged, *options)
+        p = Plugin("bulkhead-instance-ec2", folder, merged, *options, path=path)
         started.append(p)
         return p.start()
 

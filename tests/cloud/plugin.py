@@ -12,7 +12,8 @@ BUILD = pathlib.Path(os.environ.get("BULKHEAD", "build/src/bulkhead")).resolve()
 
 
 def program(name):
-    return BUILD / "plugins" / name.removeprefix("bulkhead-") / name
+    beside = BUILD / "src" / name
+    return beside if beside.exists() else BUILD / "plugins" / name.removeprefix("bulkhead-") / name
 
 
 class Refused(Exception):
@@ -31,8 +32,8 @@ class Unix(http.client.HTTPConnection):
 
 
 class Plugin:
-    def __init__(self, name, folder, environment, *options):
-        self.path, self.log = str(folder / "p"), folder / "log"
+    def __init__(self, name, folder, environment, *options, path=None):
+        self.path, self.log = str(path or folder / "p"), folder / f"{name}.log"
         self.environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), **environment}
         self.command = [str(program(name)), "--listen", self.path, *options]
         self.process = None
