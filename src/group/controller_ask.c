@@ -341,8 +341,15 @@ int controller_destroy_some(struct controller *c, const char *id, const struct s
         return 0;
 }
 
-void controller_settle(struct controller *c, store_done done, void *self)
+void controller_settle(struct controller *c, const char *id, store_done done, void *self)
 {
-        CLEAN_STORE_BATCH struct store_batch b = { 0 };
-        store_write(c->store, &b, STORE_SURE, done, self);
+        struct group *g = string_map_get(&c->by_id, id);
+        if (!g || !group_unsettled(g)) {
+                done(self, NULL);
+                return;
+        }
+        struct settler *w = xalloc(1, sizeof *w);
+        *w = (struct settler){ g->settlers, done, self };
+        g->settlers = w;
+        g->sure = true;
 }
