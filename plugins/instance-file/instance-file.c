@@ -24,6 +24,7 @@
 
 enum { FILE_MAX = 4 << 20, EVENTS_SIZE = 64 * 1024 };
 #define ID_PREFIX "instance-"
+#define TEMPORARY_PREFIX ".new-"
 
 struct entry {
         struct instance instance;
@@ -136,7 +137,7 @@ static int scan(struct folder *f, struct error *e)
 static int store(struct folder *f, const char *name, const struct text *t, bool replace)
 {
         char temporary[64];
-        (void)snprintf(temporary, sizeof temporary, ".new-%d-%llu", (int)getpid(), (unsigned long long)++f->temporaries);
+        (void)snprintf(temporary, sizeof temporary, TEMPORARY_PREFIX "%d-%llu", (int)getpid(), (unsigned long long)++f->temporaries);
         int r = file_create(f->fd, temporary, t->data, t->length, 0644);
         if (r < 0)
                 return r;
@@ -377,6 +378,17 @@ static int choose_folder(const struct strings *options, char **ret, struct error
         return 0;
 }
 
+/* What a plugin that was killed had not finished: no instance came of it. */
+static void remove_temporaries(struct folder *f)
+{
+        CLEAN_STRINGS struct strings names = { 0 };
+        if (file_list_type(f->fd, DT_REG, &names) < 0)
+                return;
+        for (size_t i = 0; i < names.count; i++)
+                if (text_starts(names.items[i], TEMPORARY_PREFIX))
+                        (void)unlinkat(f->fd, names.items[i], 0);
+}
+
 static int open_folder(struct folder *f, struct error *e)
 {
         int r = file_make_folders(f->path, 0755, e);
@@ -391,6 +403,7 @@ static int open_folder(struct folder *f, struct error *e)
         if (inotify_add_watch(f->inotify_fd, f->path, IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ONLYDIR) < 0 ||
             loop_watch(f->loop, &f->source, EPOLLIN) < 0)
                 return error_errno(e, errno, "file.read", "watching %s", f->path);
+        remove_temporaries(f);
         return scan(f, e);
 }
 

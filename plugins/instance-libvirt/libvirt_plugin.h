@@ -68,7 +68,7 @@ struct connection {
         virConnectPtr now; /* NULL: not connected. Under the lock */
         int callbacks[2];
         struct instances known; /* as last told of; for the watcher alone */
-        bool has_known;
+        bool has_known, told_away;
 };
 struct libvirt {
         char *domain_owner;

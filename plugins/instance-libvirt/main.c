@@ -6,7 +6,7 @@
 #include "group/serve.h"
 #include "libvirt_plugin.h"
 
-enum { URIS_MAX = 16 };
+enum { URIS_MAX = 16, STOP_USEC = 10000000 };
 
 static int set_up(struct libvirt *l, const struct strings *uris, const char *owner, struct error *e)
 {
@@ -43,7 +43,8 @@ static int read_options(struct libvirt *l, const struct strings *words, struct e
 static void stop(void *self)
 {
         struct libvirt *l = self;
-        background_stop(l->watcher);
+        if (!background_stop(l->watcher, STOP_USEC))
+                return; /* it may be cut off anywhere, as by a crash */
         for (size_t i = 0; i < l->count; i++)
                 connection_close(l->connections + i);
         events_stop(l);

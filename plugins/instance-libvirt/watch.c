@@ -93,8 +93,12 @@ static void watch_one(struct libvirt *l, struct connection *own)
         struct round round = { .l = l, .c = c };
         if (!c || domain_each(l, c, look_at, &round, &e) < 0) {
                 instances_done(&round.found);
+                if (!own->told_away)
+                        complain("cannot look at the domains of", own->uri, &e);
+                own->told_away = true;
                 return; /* nothing is known: nothing is told */
         }
+        own->told_away = false;
         if (own->has_known)
                 tell_differences(l, &own->known, &round.found);
         instances_done(&own->known);

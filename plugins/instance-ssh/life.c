@@ -205,8 +205,12 @@ static int find(struct ssh *s, const char *id, struct known *ret, struct error *
                 return r;
         for (size_t i = 0; i < all.count; i++) {
                 struct known *k = all.items + i;
-                CLEAN_FREE char *own = k->claimed ? host_instance_id(&k->host, k->claim.name) : NULL;
+                /* One that is being made is known by its intent. */
+                const char *name = k->claimed ? k->claim.name : k->intent;
+                CLEAN_FREE char *own = name ? host_instance_id(&k->host, name) : NULL;
                 if (own && text_equal(own, id)) {
+                        if (!k->claimed)
+                                k->claim.name = xstrdup(name);
                         *ret = *k;
                         *k = (struct known){ 0 };
                         return 0;
@@ -215,13 +219,19 @@ static int find(struct ssh *s, const char *id, struct known *ret, struct error *
         return error_set(e, ENOENT, "instance.missing", "there is no instance %s", id);
 }
 
-/* Changes what is written down of a host, if it still is about this claim. */
-static int note(struct ssh *s, const struct known *k, const struct instance_record *claim, struct error *e)
+/* Changes what is written down of a host, if it still is about this claim. Unless the host is mine, nothing where a provision is at work. */
+static int note(struct ssh *s, const struct known *k, const struct instance_record *claim, bool mine, struct error *e)
 {
         CLEAN_KNOWN struct known now = { 0 };
         (void)pthread_mutex_lock(&s->lock);
         int r = known_load(s, &k->host, &now, e);
-        if (r == 0 && now.claimed && text_equal(now.claim.name, k->claim.name))
+        const char *name = r < 0 ? NULL : now.claimed ? now.claim.name : now.intent;
+        bool same = name && text_equal(name, k->claim.name) && (mine || !ssh_is_busy(s, &k->host));
+        if (same && !claim && now.intent && text_equal(now.intent, k->claim.name)) {
+                free(now.intent);
+                now.intent = NULL;
+        }
+        if (same)
                 r = claim ? ssh_note_claim(s, &now, claim, claim->stage, e) : ssh_note_free(s, &now, e);
         (void)pthread_mutex_unlock(&s->lock);
         return r == -ENOENT ? 0 : r;
@@ -256,7 +266,7 @@ static int label_once(struct ssh *s, const struct known *k, const char *id, cons
         if (got.kind != ANSWER_LABELLED)
                 return gone(id, e);
         seen.record.stage = stage;
-        return note(s, k, &seen.record, e);
+        return note(s, k, &seen.record, false, e);
 }
 
 int ssh_label(void *self, const char *type, const char *id, const struct tags *labels, struct error *e)
@@ -273,7 +283,7 @@ int ssh_label(void *self, const char *type, const char *id, const struct tags *l
         return r < 0 ? r : error_set(e, EBUSY, "ssh.busy", "others change the claim of %s all the time", id);
 }
 
-static int drop(struct ssh *s, const struct known *k, struct error *e)
+static int drop(struct ssh *s, const struct known *k, bool mine, struct error *e)
 {
         CLEAN_ANSWER struct answer got = { 0 };
         struct request q = { .verb = "drop", .name = k->claim.name, .logical_id = k->claim.logical_id, .limit_usec = k->limit_usec };
@@ -281,7 +291,7 @@ static int drop(struct ssh *s, const struct known *k, struct error *e)
         if (r < 0)
                 return r;
         if (got.kind == ANSWER_FREE)
-                return note(s, k, NULL, e);
+                return note(s, k, NULL, mine, e);
         if (got.kind == ANSWER_BUSY)
                 return error_set(e, EBUSY, "ssh.busy", "a command for this instance still runs on %s", k->host.address);
         return error_set(e, EIO, "ssh.command", "the command to destroy on %s ended with status %u%s%s", k->host.address, got.code,
@@ -294,7 +304,7 @@ int ssh_destroy(void *self, const char *type, const char *id, const char *reason
         (void)type;
         (void)reason;
         int r = find(self, id, &k, e);
-        return r < 0 ? r : drop(self, &k, e);
+        return r < 0 ? r : drop(self, &k, false, e);
 }
 
 /* ---- watching ---- */
@@ -309,10 +319,10 @@ static int finish(struct ssh *s, const struct known *k, struct error *e)
         if (r < 0 || got.kind == ANSWER_BUSY)
                 return r;
         if (got.kind == ANSWER_FREE || got.kind == ANSWER_TAKEN)
-                return note(s, k, NULL, e);
+                return note(s, k, NULL, true, e);
         record_copy(&claim, &k->claim);
         claim.stage = got.kind == ANSWER_READY ? STAGE_READY : STAGE_FAILED;
-        r = note(s, k, &claim, e);
+        r = note(s, k, &claim, true, e);
         if (r < 0 || claim.stage == STAGE_READY)
                 return r;
         vanished(s, k);
@@ -325,7 +335,7 @@ static void look_after(struct ssh *s, const struct known *k)
         enum instance_stage stage = k->claim.stage;
         if (!k->claimed || stage == STAGE_READY || !ssh_take(s, &k->host, 0))
                 return;
-        int r = stage == STAGE_MAKING ? finish(s, k, &e) : drop(s, k, &e);
+        int r = stage == STAGE_MAKING ? finish(s, k, &e) : drop(s, k, true, &e);
         ssh_give_back(s, &k->host);
         if (r == 0 && stage == STAGE_REMOVING)
                 vanished(s, k);

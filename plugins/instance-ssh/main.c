@@ -7,7 +7,7 @@
 #include "ssh.h"
 
 /* A socket's path may have 107 bytes; "/c/", 16 digits, and ssh's own ".16 letters" while it is made. */
-enum { MULTIPLEX_PATH_MAX = 107 - 3 - 16 - 18 };
+enum { MULTIPLEX_PATH_MAX = 107 - 3 - 16 - 18, STOP_USEC = 3000000 };
 
 static void set_environment(struct ssh *s, const struct strings *more)
 {
@@ -66,7 +66,8 @@ static int open_folders(struct ssh *s, const char *dir, struct error *e)
 static void stop(void *self)
 {
         struct ssh *s = self;
-        background_stop(s->watcher);
+        if (!background_stop(s->watcher, STOP_USEC))
+                return; /* it may be cut off anywhere, as by a crash */
         if (s->watcher)
                 remote_hang_up(s);
         strings_clear(&s->environment);

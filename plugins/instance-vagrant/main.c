@@ -4,6 +4,8 @@
 #include "group/serve.h"
 #include "vagrant.h"
 
+enum { STOP_USEC = 3000000 };
+
 static void add_variable(struct vagrant *v, const char *name, const char *value)
 {
         if (value)
@@ -56,7 +58,8 @@ static int read_options(struct vagrant *v, const struct strings *words, const ch
 static void stop(void *self)
 {
         struct vagrant *v = self;
-        background_stop(v->watcher);
+        if (!background_stop(v->watcher, STOP_USEC))
+                return; /* it may be cut off anywhere, as by a crash */
         strings_clear(&v->environment);
         plugin_folder_close(&v->folder);
         free(v->program);

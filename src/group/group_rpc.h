@@ -6,6 +6,8 @@
 
 void group_rpc_add(struct rpc_server *s, struct controller *c);
 void fleet_rpc_add(struct rpc_server *s, struct controller *c);
+void manager_rpc_add(struct rpc_server *s, struct controller *c);  /* Controller, and Stack, which is InfraKit's Manager */
+void metadata_rpc_add(struct rpc_server *s, struct controller *c); /* Metadata and Updatable */
 
 /* Appends a group's status, the value of Groups in fleet.h. */
 void fleet_status_format(struct text *t, const struct group *g, bool instances);

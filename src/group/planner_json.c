@@ -44,14 +44,18 @@ static void add_intents(struct text *t, const struct planner *p)
         text_add(t, "]");
 }
 
+/* Of thousands made at once all are here, so each is short: a hash that is the wanted one, and a token that is done with, are left out. */
 static void add_young(struct text *t, const struct planner *p)
 {
         text_add(t, ",\"young\":[");
         for (const struct member *m = p->young; m; m = m->next) {
                 text_add(t, m == p->young ? "{" : ",{");
                 add_text(t, "id", m->instance.id);
-                add_text(t, "hash", tags_get(&m->instance.tags, TAG_CONFIG_HASH));
-                add_text(t, "token", tags_get(&m->instance.tags, TAG_TOKEN));
+                const char *hash = tags_get(&m->instance.tags, TAG_CONFIG_HASH), *token = tags_get(&m->instance.tags, TAG_TOKEN);
+                if (!hash || !text_equal(hash, p->hash))
+                        add_text(t, "hash", hash ? hash : "");
+                if (token && intent_get(p, token))
+                        add_text(t, "token", token);
                 add_text(t, "logical", m->instance.logical_id);
                 add_number(t, "made", m->made_usec);
                 add_number(t, "lineage", m->lineage);

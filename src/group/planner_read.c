@@ -123,7 +123,7 @@ static struct member *add_member(struct planner *p, const struct row *r)
 {
         struct instance i = { .id = r->id, .logical_id = r->logical };
         tags_set(&i.tags, TAG_GROUP, p->group);
-        if (r->hash)
+        if (r->hash && *r->hash)
                 tags_set(&i.tags, TAG_CONFIG_HASH, r->hash);
         if (r->token)
                 tags_set(&i.tags, TAG_TOKEN, r->token);
@@ -149,10 +149,15 @@ static int read_young(const struct json_place *at, void *into, struct error *e)
         int k = read_member_row(at, p, &r, e);
         if (k < 0)
                 return k;
+        if (!r.hash)
+                r.hash = xstrdup(p->hash);
+        struct intent *i = r.token ? intent_get(p, r.token) : NULL;
         struct member *m = add_member(p, &r);
         m->sure = r.sure;
         young_set(p, m, true);
         member_place(p, m);
+        if (i)
+                intent_fulfil(p, i);
         return 0;
 }
 

@@ -173,7 +173,7 @@ int store_open(struct loop *loop, const struct store_options *o, struct store_li
         if (r < 0)
                 return error_while(e, "opening the store %s", o->where), r;
         s->listener = listener;
-        s->history = o->history ? o->history : STORE_HISTORY;
+        s->history = !o->history ? STORE_HISTORY : o->history < STORE_HISTORY_MAX ? o->history : STORE_HISTORY_MAX;
         s->events = o->events ? o->events : STORE_EVENTS;
         s->event_age_usec = o->event_age_usec ? o->event_age_usec : STORE_EVENT_AGE_USEC;
         *ret = s;

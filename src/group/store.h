@@ -32,7 +32,7 @@
 struct loop;
 struct store;
 
-enum { STORE_HISTORY = 10, STORE_EVENTS = 100000, STORE_LEASE_S = 10, STORE_LEASE_MIN_S = 2, STORE_LEASE_MAX_S = 600 };
+enum { STORE_HISTORY = 10, STORE_HISTORY_MAX = 50, STORE_EVENTS = 100000, STORE_LEASE_S = 10, STORE_LEASE_MIN_S = 2, STORE_LEASE_MAX_S = 600 };
 #define STORE_EVENT_AGE_USEC (30ULL * 86400 * 1000000)
 /* Of a document, and of a planner's state (etcd takes less in one request unless it is told otherwise); of each word of a log, cut there. */
 enum { STORE_TEXT_MAX = 8 << 20, STORE_ID_MAX = 255, STORE_WORDS_MAX = 8192 };
@@ -83,7 +83,7 @@ struct store_log {
         struct store_event *events; /* the oldest first */
         struct store_audit *audits;
         size_t event_count, audit_count, event_room, audit_room;
-        uint64_t first, last; /* sequence numbers that are kept; last is 0 when there is none */
+        uint64_t first, last; /* sequence numbers that are kept, as far as it is known; last is 0 when there is none */
         uint64_t next;        /* from where to go on reading */
 };
 void store_log_done(struct store_log *l);
@@ -118,7 +118,7 @@ struct store_options {
         bool plain;          /* etcd without TLS anywhere: whoever is on the network can read and change everything */
         const char *ca, *certificate, *key; /* files, for etcds; NULL ca: the system's. certificate and key: both or neither */
         const char *tls_program;            /* path of bulkhead-tls; NULL: where it is installed */
-        uint32_t history;        /* revisions kept beside the current one; 0: STORE_HISTORY */
+        uint32_t history;        /* revisions kept beside the current one, at most STORE_HISTORY_MAX; 0: STORE_HISTORY */
         uint64_t events;         /* kept at least; 0: STORE_EVENTS */
         uint64_t event_age_usec; /* older ones go; 0: STORE_EVENT_AGE_USEC */
         uint32_t lease_s;        /* 0: STORE_LEASE_S */

@@ -183,8 +183,10 @@ static void take_log(struct etcd_read *r, const struct etcd_reply *reply, const 
                 return r->done.log(r->self, NULL, &why);
         bool events = *r->folder == 'e';
         size_t count = events ? l.event_count : l.audit_count;
-        /* What is kept before and after is not asked for: what came says enough to go on. */
+        /* What is kept before and after is not asked for: what came says enough to go on. The leader knows where its events begin. */
         l.first = count ? (events ? l.events[0].sequence : l.audits[0].sequence) : 0;
+        if (events && r->s->leads)
+                l.first = r->s->events_first;
         l.last = count ? (events ? l.events[count - 1].sequence : l.audits[count - 1].sequence) : 0;
         l.next = l.last + 1 > r->from ? l.last + 1 : r->from;
         bool more = reply->count == CHUNKS_AT_ONCE && r->from;

@@ -6,217 +6,15 @@
 #include "group/template.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 
-#include "group/template_value.h"
+#include "group/template_token.h"
 
-enum { WORD_MAX = 64, ARGS_MAX = 256, LOCALS_MAX = 256 };
-
-enum token_kind { TOKEN_END, TOKEN_PIPE, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_ASSIGN, TOKEN_COMMA, TOKEN_DOT, TOKEN_LOCAL, TOKEN_WORD, TOKEN_VALUE };
-
-struct token {
-        enum token_kind kind;
-        char word[WORD_MAX]; /* of a word, or of a local without its $ */
-        struct value value;
-};
-
-struct local {
-        char name[WORD_MAX];
-        struct value value;
-};
-
-/* Reads one source. */
-struct reader {
-        struct template_place place;
-        const char *text;
-        size_t size, at;
-        bool trim; /* the blanks that follow are not wanted */
-        struct token token; /* the one that is next, within an action */
-        struct text *out;
-        struct local *locals;
-        size_t local_count, local_room;
-        struct value dot;
-        size_t depth;
-};
-
-/* ---- errors ---- */
-
-static int fail(const struct template_place *at, struct error *e, int errnum, const char *format, va_list args)
-{
-        char words[ERROR_CAUSE_MAX];
-        (void)vsnprintf(words, sizeof words, format, args);
-        return error_set(e, errnum, "template.value", "%.200s:%zu: %s", at->name, at->line, words);
-}
-
-int template_value_fail(const struct template_place *at, struct error *e, const char *format, ...)
-{
-        va_list args;
-        va_start(args, format);
-        int r = fail(at, e, EINVAL, format, args);
-        va_end(args);
-        return r;
-}
-
-int template_limit_fail(const struct template_place *at, struct error *e, const char *what)
-{
-        return error_set(e, E2BIG, "template.limit", "%.200s:%zu: %s", at->name, at->line, what);
-}
-
-static int syntax(const struct reader *r, struct error *e, const char *what)
-{
-        return error_set(e, EINVAL, "template.syntax", "%.200s:%zu: %s", r->place.name, r->place.line, what);
-}
-
-static int step(struct reader *r, struct error *e)
-{
-        return ++r->place.run->steps > TEMPLATE_STEPS_MAX ? template_limit_fail(&r->place, e, "it takes too many steps") : 0;
-}
+enum { ARGS_MAX = 256, LOCALS_MAX = 256 };
 
 static int deeper(struct reader *r, size_t *depth, struct error *e)
 {
         return ++*depth > TEMPLATE_DEPTH_MAX ? template_limit_fail(&r->place, e, "its blocks, parentheses or includes are too deep") : 0;
-}
-
-/* ---- tokens ---- */
-
-static bool blank(char c)
-{
-        return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static bool letter(char c)
-{
-        return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-static char peek(const struct reader *r, size_t ahead)
-{
-        return r->at + ahead < r->size ? r->text[r->at + ahead] : 0;
-}
-
-static void advance(struct reader *r, size_t n)
-{
-        for (; n && r->at < r->size; n--)
-                r->place.line += r->text[r->at++] == '\n';
-}
-
-static int read_word(struct reader *r, enum token_kind kind, struct error *e)
-{
-        size_t n = 0;
-        while (letter(peek(r, n)))
-                n++;
-        if (n >= WORD_MAX)
-                return syntax(r, e, "a name is too long");
-        r->token = (struct token){ .kind = kind };
-        memcpy(r->token.word, r->text + r->at, n);
-        advance(r, n);
-        return 0;
-}
-
-/* Up to the closing quote; ret_n: bytes between both. */
-static int find_quote(struct reader *r, char quote, size_t *ret_n, struct error *e)
-{
-        size_t n = 1;
-        for (; r->at + n < r->size; n++) {
-                char c = peek(r, n);
-                if (c == 0 || (c == '\n' && quote == '"'))
-                        break;
-                if (c == '\\' && quote == '"')
-                        n++;
-                else if (c == quote) {
-                        *ret_n = n - 1;
-                        return 0;
-                }
-        }
-        return syntax(r, e, "a quote is open");
-}
-
-static int read_text(struct reader *r, char quote, struct error *e)
-{
-        CLEAN_TEXT struct text t = { 0 };
-        size_t n;
-        int x = find_quote(r, quote, &n, e);
-        if (x < 0)
-                return x;
-        CLEAN_FREE char *raw = xstrndup(r->text + r->at + 1, n);
-        if (quote == '`')
-                text_add(&t, raw);
-        else if (text_unescape(raw, &t) < 0 || (t.length && memchr(t.data, 0, t.length)))
-                return syntax(r, e, "an escape in a text is bad");
-        r->token = (struct token){ .kind = TOKEN_VALUE };
-        x = value_text(&r->place, t.length ? t.data : "", t.length, &r->token.value, e);
-        advance(r, n + 2);
-        return x;
-}
-
-static int read_number(struct reader *r, struct error *e)
-{
-        char digits[32];
-        uint64_t number;
-        bool minus = peek(r, 0) == '-';
-        size_t n = 0;
-        while (letter(peek(r, minus + n)) && n < sizeof digits - 1)
-                n++;
-        memcpy(digits, r->text + r->at + minus, n);
-        digits[n] = 0;
-        if (text_parse_uint(digits, INT64_MAX, &number) < 0)
-                return syntax(r, e, "bad number");
-        r->token = (struct token){ .kind = TOKEN_VALUE, .value = { .type = VALUE_NUMBER, .number = minus ? -(int64_t)number : (int64_t)number } };
-        advance(r, minus + n);
-        return 0;
-}
-
-/* "}}", or "-}}" with a blank before it: how long it is. */
-static size_t closing(const struct reader *r)
-{
-        if (peek(r, 0) == '}' && peek(r, 1) == '}')
-                return 2;
-        return peek(r, 0) == '-' && peek(r, 1) == '}' && peek(r, 2) == '}' && r->at && blank(r->text[r->at - 1]) ? 3 : 0;
-}
-
-static int read_mark(struct reader *r, struct error *e)
-{
-        static const struct {
-                const char *mark;
-                enum token_kind kind;
-        } marks[] = { { "|", TOKEN_PIPE }, { "(", TOKEN_OPEN }, { ")", TOKEN_CLOSE }, { ":=", TOKEN_ASSIGN }, { ",", TOKEN_COMMA }, { ".", TOKEN_DOT } };
-        for (size_t i = 0; i < ELEMENTS(marks); i++) {
-                size_t n = strlen(marks[i].mark);
-                if (r->size - r->at < n || memcmp(r->text + r->at, marks[i].mark, n))
-                        continue;
-                r->token = (struct token){ .kind = marks[i].kind };
-                advance(r, n);
-                return marks[i].kind == TOKEN_DOT && letter(peek(r, 0)) ? syntax(r, e, "values have no members") : 0;
-        }
-        return syntax(r, e, r->at < r->size ? "a character is out of place" : "an action is open");
-}
-
-/* The next token of the action into r->token. */
-static int next(struct reader *r, struct error *e)
-{
-        int x = step(r, e);
-        if (x < 0)
-                return x;
-        while (r->at < r->size && blank(r->text[r->at]))
-                advance(r, 1);
-        size_t end = closing(r);
-        char c = peek(r, 0);
-        if (end) {
-                advance(r, end);
-                r->token = (struct token){ .kind = TOKEN_END };
-                r->trim = end == 3;
-                return 0;
-        }
-        if (c == '"' || c == '`')
-                return read_text(r, c, e);
-        if ((c >= '0' && c <= '9') || (c == '-' && peek(r, 1) >= '0' && peek(r, 1) <= '9'))
-                return read_number(r, e);
-        if (c == '$') {
-                advance(r, 1);
-                return read_word(r, TOKEN_LOCAL, e);
-        }
-        return letter(c) ? read_word(r, TOKEN_WORD, e) : read_mark(r, e);
 }
 
 /* ---- values ---- */
@@ -230,7 +28,7 @@ static int local_get(struct reader *r, const char *name, struct value *ret, stru
                         *ret = r->locals[i].value;
                         return 0;
                 }
-        return syntax(r, e, "a name with $ stands for nothing here");
+        return template_syntax(r, e, "a name with $ stands for nothing here");
 }
 
 static int local_add(struct reader *r, const char *name, const struct value *v, struct error *e)
@@ -270,11 +68,11 @@ static int parenthesis(struct reader *r, bool active, struct value *ret, struct 
 {
         int x = deeper(r, &r->depth, e);
         if (x == 0)
-                x = next(r, e);
+                x = template_next(r, e);
         if (x == 0)
                 x = pipeline(r, active, ret, e);
         if (x == 0 && r->token.kind != TOKEN_CLOSE)
-                x = syntax(r, e, "a parenthesis is open");
+                x = template_syntax(r, e, "a parenthesis is open");
         r->depth--;
         return x;
 }
@@ -295,9 +93,9 @@ static int operand(struct reader *r, bool active, struct value *ret, struct erro
                 memcpy(word, r->token.word, sizeof word); /* as an argument a function has none itself */
                 x = call(r, word, NULL, 0, active, ret, e);
                 break;
-        default: return syntax(r, e, "a value is missing");
+        default: return template_syntax(r, e, "a value is missing");
         }
-        return x < 0 ? x : next(r, e);
+        return x < 0 ? x : template_next(r, e);
 }
 
 static bool ends_command(enum token_kind kind)
@@ -323,10 +121,10 @@ static int command(struct reader *r, bool active, const struct value *piped, str
         struct token first = r->token;
         size_t count = 0;
         if (first.kind != TOKEN_WORD || constant(first.word, ret)) {
-                int x = piped ? syntax(r, e, "what stands after a bar must be a function") : operand(r, active, ret, e);
-                return x == 0 && !ends_command(r->token.kind) ? syntax(r, e, "a value is followed by another") : x;
+                int x = piped ? template_syntax(r, e, "what stands after a bar must be a function") : operand(r, active, ret, e);
+                return x == 0 && !ends_command(r->token.kind) ? template_syntax(r, e, "a value is followed by another") : x;
         }
-        int x = next(r, e);
+        int x = template_next(r, e);
         if (x < 0)
                 return x;
         args = xalloc(ARGS_MAX, sizeof *args);
@@ -345,7 +143,7 @@ static int pipeline(struct reader *r, bool active, struct value *ret, struct err
         int x = command(r, active, NULL, ret, e);
         while (x == 0 && r->token.kind == TOKEN_PIPE) {
                 before = *ret;
-                x = next(r, e);
+                x = template_next(r, e);
                 if (x == 0)
                         x = command(r, active, &before, ret, e);
         }
@@ -355,7 +153,7 @@ static int pipeline(struct reader *r, bool active, struct value *ret, struct err
 static int whole_pipeline(struct reader *r, bool active, struct value *ret, struct error *e)
 {
         int x = pipeline(r, active, ret, e);
-        return x == 0 && r->token.kind != TOKEN_END ? syntax(r, e, "a parenthesis is closed that was not opened") : x;
+        return x == 0 && r->token.kind != TOKEN_END ? template_syntax(r, e, "a parenthesis is closed that was not opened") : x;
 }
 
 /* ---- blocks ---- */
@@ -366,8 +164,8 @@ static int block(struct reader *r, bool active, enum block_end *ret_end, struct 
 
 static int end_of_action(struct reader *r, struct error *e)
 {
-        int x = next(r, e);
-        return x == 0 && r->token.kind != TOKEN_END ? syntax(r, e, "this word stands alone") : x;
+        int x = template_next(r, e);
+        return x == 0 && r->token.kind != TOKEN_END ? template_syntax(r, e, "this word stands alone") : x;
 }
 
 /* A block within another; what is named in it is forgotten after it. */
@@ -378,7 +176,7 @@ static int inner_block(struct reader *r, bool active, enum block_end *ret_end, s
         if (x == 0)
                 x = block(r, active, ret_end, e);
         if (x == 0 && *ret_end == BLOCK_SOURCE)
-                x = syntax(r, e, "an {{ end }} is missing");
+                x = template_syntax(r, e, "an {{ end }} is missing");
         r->depth--;
         r->local_count = locals;
         return x;
@@ -399,7 +197,7 @@ static int do_if(struct reader *r, bool active, struct error *e)
                 if (x < 0)
                         return x;
                 if (last && end != BLOCK_END)
-                        return syntax(r, e, "an {{ else }} follows the last one");
+                        return template_syntax(r, e, "an {{ else }} follows the last one");
                 done = done || taken;
         }
         return 0;
@@ -418,16 +216,16 @@ static int range_names(struct reader *r, struct range *range, struct error *e)
         int x = 0;
         while (x == 0 && r->token.kind == TOKEN_LOCAL && range->count < 2) {
                 memcpy(range->names[range->count++], r->token.word, WORD_MAX);
-                x = next(r, e);
+                x = template_next(r, e);
                 if (x == 0 && r->token.kind == TOKEN_COMMA)
-                        x = next(r, e);
+                        x = template_next(r, e);
                 else
                         break;
         }
         if (x == 0 && range->count && r->token.kind == TOKEN_ASSIGN)
-                return next(r, e);
+                return template_next(r, e);
         if (x == 0 && range->count > 1)
-                return syntax(r, e, ":= is missing");
+                return template_syntax(r, e, ":= is missing");
         range->count = 0;
         r->at = at;
         r->place.line = line;
@@ -487,7 +285,7 @@ static int do_range(struct reader *r, bool active, struct error *e)
                 x = range_skip(r, &range, &end, e);
         if (x == 0 && end == BLOCK_ELSE)
                 x = inner_block(r, active && !any, &end, e);
-        return x == 0 && end != BLOCK_END ? syntax(r, e, "an {{ else }} is out of place") : x;
+        return x == 0 && end != BLOCK_END ? template_syntax(r, e, "an {{ else }} is out of place") : x;
 }
 
 /* ---- actions ---- */
@@ -495,7 +293,7 @@ static int do_range(struct reader *r, bool active, struct error *e)
 static int do_assign(struct reader *r, const char *name, bool active, struct error *e)
 {
         struct value v = { 0 };
-        int x = next(r, e);
+        int x = template_next(r, e);
         if (x == 0)
                 x = whole_pipeline(r, active, &v, e);
         return x < 0 ? x : local_add(r, name, &v, e);
@@ -512,28 +310,28 @@ static int do_print(struct reader *r, bool active, struct error *e)
 
 static int do_else(struct reader *r, enum block_end *ret_end, struct error *e)
 {
-        int x = next(r, e);
+        int x = template_next(r, e);
         if (x < 0)
                 return x;
         *ret_end = BLOCK_ELSE;
         if (r->token.kind == TOKEN_END)
                 return 0;
         if (r->token.kind != TOKEN_WORD || !text_equal(r->token.word, "if"))
-                return syntax(r, e, "{{ else }} or {{ else if ... }}");
+                return template_syntax(r, e, "{{ else }} or {{ else if ... }}");
         *ret_end = BLOCK_ELSE_IF;
-        return next(r, e);
+        return template_next(r, e);
 }
 
 /* Behind "{{". ret_end is set when the block ends with it; ret_over: whether it does. */
 static int action(struct reader *r, bool active, enum block_end *ret_end, bool *ret_over, struct error *e)
 {
-        int x = next(r, e);
+        int x = template_next(r, e);
         struct token first = r->token;
         if (x < 0)
                 return x;
         if (first.kind == TOKEN_LOCAL) {
                 size_t at = r->at, line = r->place.line;
-                x = next(r, e);
+                x = template_next(r, e);
                 if (x < 0 || r->token.kind == TOKEN_ASSIGN)
                         return x < 0 ? x : do_assign(r, first.word, active, e);
                 r->at = at, r->place.line = line, r->token = first;
@@ -548,7 +346,7 @@ static int action(struct reader *r, bool active, enum block_end *ret_end, bool *
                 return do_else(r, ret_end, e);
         bool opens_if = text_equal(word, "if"), opens_range = text_equal(word, "range");
         if (opens_if || opens_range) {
-                x = next(r, e);
+                x = template_next(r, e);
                 return x < 0 ? x : (opens_if ? do_if : do_range)(r, active, e);
         }
         return do_print(r, active, e);
@@ -558,18 +356,18 @@ static int action(struct reader *r, bool active, enum block_end *ret_end, bool *
 static int comment(struct reader *r, bool *ret_was, struct error *e)
 {
         size_t n = 0;
-        while (blank(peek(r, n)))
+        while (template_blank(template_peek(r, n)))
                 n++;
-        *ret_was = peek(r, n) == '/' && peek(r, n + 1) == '*';
+        *ret_was = template_peek(r, n) == '/' && template_peek(r, n + 1) == '*';
         if (!*ret_was)
                 return 0;
-        advance(r, n + 2);
+        template_advance(r, n + 2);
         const char *end = memmem(r->text + r->at, r->size - r->at, "*/", 2);
         if (!end)
-                return syntax(r, e, "a comment is open");
-        advance(r, (size_t)(end - r->text) - r->at + 2);
-        int x = next(r, e);
-        return x == 0 && r->token.kind != TOKEN_END ? syntax(r, e, "a comment ends with its action") : x;
+                return template_syntax(r, e, "a comment is open");
+        template_advance(r, (size_t)(end - r->text) - r->at + 2);
+        int x = template_next(r, e);
+        return x == 0 && r->token.kind != TOKEN_END ? template_syntax(r, e, "a comment ends with its action") : x;
 }
 
 /* The text up to the next action, and its opening. ret_found: whether one follows. */
@@ -577,19 +375,19 @@ static int plain(struct reader *r, bool active, bool *ret_found, struct error *e
 {
         const char *from = r->text + r->at, *found = memmem(from, r->size - r->at, "{{", 2);
         size_t n = found ? (size_t)(found - from) : r->size - r->at, first = 0, last = n;
-        bool before = found && r->size - r->at - n > 3 && found[2] == '-' && blank(found[3]);
-        while (r->trim && first < n && blank(from[first]))
+        bool before = found && r->size - r->at - n > 3 && found[2] == '-' && template_blank(found[3]);
+        while (r->trim && first < n && template_blank(from[first]))
                 first++;
-        while (before && last > first && blank(from[last - 1]))
+        while (before && last > first && template_blank(from[last - 1]))
                 last--;
         if (active)
                 text_add_bytes(r->out, from + first, last - first);
-        advance(r, n + (found ? 2 + before : 0));
+        template_advance(r, n + (found ? 2 + before : 0));
         r->trim = false;
         *ret_found = found;
         if (r->out->length > TEMPLATE_OUTPUT_MAX)
                 return template_limit_fail(&r->place, e, "what it becomes is too large");
-        return step(r, e);
+        return template_step(r, e);
 }
 
 static int block(struct reader *r, bool active, enum block_end *ret_end, struct error *e)
@@ -618,10 +416,10 @@ static int expand(struct template_run *run, const char *name, const char *source
         if (size > TEMPLATE_SIZE_MAX)
                 return template_limit_fail(&r.place, e, "it is too large");
         if (memchr(source, 0, size))
-                return syntax(&r, e, "it holds a NUL byte");
+                return template_syntax(&r, e, "it holds a NUL byte");
         int x = block(&r, true, &end, e);
         if (x == 0 && end != BLOCK_SOURCE)
-                x = syntax(&r, e, "{{ end }} or {{ else }} without a beginning");
+                x = template_syntax(&r, e, "{{ end }} or {{ else }} without a beginning");
         free(r.locals);
         return x;
 }

@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <time.h>
 
 #include "base/text.h"
@@ -75,16 +74,21 @@ void background_wake(struct background *b)
         (void)pthread_mutex_unlock(&b->lock);
 }
 
-void background_stop(struct background *b)
+bool background_stop(struct background *b, uint64_t wait_usec)
 {
+        struct timespec due;
         if (!b)
-                return;
+                return true;
         (void)pthread_mutex_lock(&b->lock);
         b->ending = true;
         (void)pthread_cond_signal(&b->changed);
         (void)pthread_mutex_unlock(&b->lock);
-        (void)pthread_join(b->thread, NULL);
+        (void)clock_gettime(CLOCK_MONOTONIC, &due);
+        due.tv_sec += (time_t)(wait_usec / 1000000);
+        if (pthread_clockjoin_np(b->thread, NULL, CLOCK_MONOTONIC, &due))
+                return false;
         (void)pthread_cond_destroy(&b->changed);
         (void)pthread_mutex_destroy(&b->lock);
         free(b);
+        return true;
 }

@@ -132,7 +132,7 @@ static int inherit_cpuset(int mount_fd, const char *path, const char *file, bool
 {
         CLEAN_FREE char *name = *path ? xprintf("%s/%s", path, file) : xstrdup(file);
         CLEAN_TEXT struct text above = { 0 };
-        int r = made ? 0 : file_read(mount_fd, name, 65536, ret);
+        int r = made ? 0 : file_read_short(mount_fd, name, 65536, ret);
         if (!made && (r < 0 || ret->data[strspn(ret->data, " \n")] || !*path))
                 return r;
         const char *slash = strrchr(path, '/');

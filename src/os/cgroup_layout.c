@@ -91,7 +91,7 @@ int cgroup_layout_open(const char *root, struct cgroup_layout *ret, struct error
         CLEAN_TEXT struct text t = { 0 };
         CLEAN_LAYOUT struct cgroup_layout l = { .root = xstrdup(root ? root : "/sys/fs/cgroup") };
         CLEAN_FREE char *own = NULL, *unified = xprintf("%s/unified", l.root);
-        int r = file_read(AT_FDCWD, "/proc/self/cgroup", 1 << 20, &t);
+        int r = file_read_short(AT_FDCWD, "/proc/self/cgroup", 1 << 20, &t);
         if (r < 0)
                 return error_errno(e, r, "cgroup.refused", "reading /proc/self/cgroup");
         char *rest = t.data;

@@ -96,6 +96,12 @@ static int by_number(const void *a, const void *b)
         return (x > y) - (x < y);
 }
 
+static bool says(int fd, const char *file, const char *words)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        return file_read_value(fd, file, &t) == 0 && strstr(t.data, words);
+}
+
 static int list(const struct cgroup *c, struct cgroup_pids *ret)
 {
         struct cgroup_pids p = { 0 };
@@ -164,9 +170,13 @@ int cgroup_signal(const struct cgroup *c, int signal)
         return r < 0 ? r : count;
 }
 
+/* v2 tells it in a word, of all groups below too. */
 static bool is_empty(const struct cgroup *c)
 {
+        const struct cgroup_folder *v2 = cgroup_v2_folder(c);
         struct cgroup_pids p = { 0 };
+        if (v2 && v2->fd >= 0 && says(v2->fd, "cgroup.events", "populated 0"))
+                return true;
         int r = list(c, &p);
         bool empty = r == 0 && p.count == 0;
         cgroup_pids_done(&p);
@@ -243,12 +253,6 @@ int cgroup_remove(const struct cgroup *c, unsigned timeout_ms, struct error *e)
 }
 
 /* ---- freezing ---- */
-
-static bool says(int fd, const char *file, const char *words)
-{
-        CLEAN_TEXT struct text t = { 0 };
-        return file_read_value(fd, file, &t) == 0 && strstr(t.data, words);
-}
 
 bool cgroup_is_frozen(const struct cgroup *c)
 {

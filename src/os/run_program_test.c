@@ -161,10 +161,29 @@ static void a_thread_comes_back_and_at_once_when_it_is_woken(void **state)
         background_wake(seldom);
         while (atomic_load(&few) < 2)
                 (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-        background_stop(often);
-        background_stop(seldom);
+        assert_true(background_stop(often, 10000000));
+        assert_true(background_stop(seldom, 10000000));
         assert_int_equal(atomic_load(&few), 2);
-        background_stop(NULL);
+        assert_true(background_stop(NULL, 0));
+}
+
+static void sleep_long(void *self)
+{
+        atomic_store((atomic_int *)self, 1);
+        for (;;)
+                (void)nanosleep(&(struct timespec){ .tv_sec = 60 }, NULL);
+}
+
+static void long_work_does_not_hold_up_the_end(void **state)
+{
+        static atomic_int begun;
+        struct background *b;
+        struct error e = { 0 };
+        (void)state;
+        assert_int_equal(background_start(&b, 10000, sleep_long, &begun, &e), 0);
+        while (!atomic_load(&begun))
+                (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+        assert_false(background_stop(b, 0));
 }
 
 int main(void)
@@ -178,6 +197,7 @@ int main(void)
                 cmocka_unit_test(what_daemons_keep_open_holds_nobody_up),
                 cmocka_unit_test(a_lock_is_held_until_the_program_ends_even_without_us),
                 cmocka_unit_test(a_thread_comes_back_and_at_once_when_it_is_woken),
+                cmocka_unit_test(long_work_does_not_hold_up_the_end),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,12 +93,12 @@ struct exchange {
 
 static uintptr_t page_down(uintptr_t at)
 {
-        return at & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+        return at & ~((uintptr_t)getpagesize() - 1);
 }
 
 static uintptr_t page_up(uintptr_t at)
 {
-        return page_down(at + (uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+        return page_down(at + (uintptr_t)getpagesize() - 1);
 }
 
 /* What is never written is the same in the file. */

@@ -264,6 +264,8 @@ static int serve(struct groupd *d, struct error *e)
         rpc_server_guard(d->server, &(struct rpc_guard){ allow, write_down, d });
         group_rpc_add(d->server, d->controller);
         fleet_rpc_add(d->server, d->controller);
+        manager_rpc_add(d->server, d->controller);
+        metadata_rpc_add(d->server, d->controller);
         r = open_socket(d, e);
         if (r == 0)
                 r = controller_start(d->controller, e);

@@ -285,7 +285,9 @@ static void pass_on(SSL *ssl)
                                       { .fd = SSL_get_fd(ssl), .events = (short)((reading > 0 ? reading : 0) | writing) } };
                 if (poll(p, 2, -1) < 0 && errno != EINTR)
                         return;
-                if ((p[0].revents & (POLLIN | POLLHUP | POLLERR)) && !fill_from_plain(&up))
+                if ((p[0].revents & (POLLHUP | POLLERR)) && !(p[0].revents & POLLIN)) /* nobody is there to be answered */
+                        return;
+                if ((p[0].revents & POLLIN) && !fill_from_plain(&up))
                         return;
         }
 }

@@ -14,6 +14,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "os/users.h"
+#include "plan/zone.h"
 
 static const char *const names[] = { "creating", "created", "running", "paused", "stopped" };
 
@@ -85,6 +86,17 @@ static int bad_id(const char *id, struct error *e)
         return -EINVAL;
 }
 
+/* In UTC, and without the C library, which would read the local time zone first. */
+static char *time_now(void)
+{
+        struct timespec t;
+        (void)clock_gettime(CLOCK_REALTIME, &t);
+        const struct date d = date_of_days(t.tv_sec / 86400);
+        int second = (int)(t.tv_sec % 86400);
+        return xprintf("%04lld-%02d-%02dT%02d:%02d:%02d.%09ldZ", (long long)d.year, d.month, d.day, second / 3600, second / 60 % 60, second % 60,
+                       t.tv_nsec);
+}
+
 int record_make(int root_fd, const char *id, struct record *ret, struct error *e)
 {
         if (!record_id_valid(id))
@@ -101,16 +113,11 @@ int record_make(int root_fd, const char *id, struct record *ret, struct error *e
                 (void)unlinkat(root_fd, id, AT_REMOVEDIR);
                 return r;
         }
-        char now[40];
-        struct timespec t;
-        struct tm tm;
-        (void)clock_gettime(CLOCK_REALTIME, &t);
-        (void)strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%S", gmtime_r(&t.tv_sec, &tm));
         *ret = (struct record)RECORD_INIT;
         ret->root_fd = root_fd;
         ret->dir_fd = TAKE_FD(fd);
         ret->id = xstrdup(id);
-        ret->created = xprintf("%s.%09ldZ", now, t.tv_nsec);
+        ret->created = time_now();
         return 0;
 }
 
@@ -290,7 +297,7 @@ uint64_t record_process_start(pid_t pid)
         char path[40];
         CLEAN_TEXT struct text t = { 0 };
         (void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
-        if (pid <= 0 || file_read(AT_FDCWD, path, 8192, &t) < 0)
+        if (pid <= 0 || file_read_short(AT_FDCWD, path, 8192, &t) < 0)
                 return 0;
         /* The name, in parentheses, may hold anything; behind its end the state is field 3 and the start field 22. */
         char *rest = strrchr(t.data, ')');

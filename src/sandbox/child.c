@@ -83,8 +83,7 @@ static int make_keyring(struct child *c, struct error *e)
         const struct plan *p = c->s->plan;
         bool kept = p->keyring == PLAN_KEYRING_INHERIT || (p->keyring == PLAN_KEYRING_DEFAULT && p->user_mode) || c->s->keep_keyring ||
                     (c->s->joined ? MUTANT("exec-keyring") : MUTANT("session-keyring"));
-        CLEAN_FREE char *name = is_container(c) ? xprintf("_ses.%s", p->unit) : NULL;
-        int r = kept ? 0 : keyring_join_session(name);
+        int r = kept ? 0 : keyring_new_session();
         bool excused = p->keyring == PLAN_KEYRING_DEFAULT && (r == -ENOSYS || r == -EPERM);
         return r < 0 && !excused ? keyring_failed(c, r, "making a session keyring", e) : 0;
 }

@@ -147,14 +147,18 @@ static int make_node(struct root *b, int folder, const char *name, const struct 
         struct stat st;
         if ((MUTANT("trust-dev-null") || MUTANT("reopen-stdio")) && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
                 return 0;
-        if (is_wanted(folder, name, d))
-                return 0;
-        if (d->origin && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-                return -EEXIST;
-        if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
-                return -errno;
-        if (mknodat(folder, name, d->type | d->mode, makedev(d->major, d->minor)) < 0)
-                return errno == EPERM ? bind_node(b, folder, name, d) : -errno;
+        int r = mknodat(folder, name, d->type | d->mode, makedev(d->major, d->minor)) < 0 ? -errno : 0;
+        if (r == -EEXIST) {
+                if (is_wanted(folder, name, d))
+                        return 0;
+                if (d->origin)
+                        return -EEXIST;
+                if (unlinkat(folder, name, 0) < 0 && errno != ENOENT)
+                        return -errno;
+                r = mknodat(folder, name, d->type | d->mode, makedev(d->major, d->minor)) < 0 ? -errno : 0;
+        }
+        if (r < 0)
+                return r == -EPERM ? bind_node(b, folder, name, d) : r;
         if ((d->uid || d->gid) && fchownat(folder, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
                 return -errno;
         return 0;

@@ -2,7 +2,9 @@
 """The store that controllers share, on a real etcd: election, fencing, partition, restart."""
 import os
 import pathlib
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -246,7 +248,7 @@ def test_what_somebody_changes_by_hand_is_read_again(etcd, probe):
 
 
 def test_changes_that_etcd_dropped_are_made_up_for(etcd, probe):
-    a = probe("a", lease=20)
+    a = probe("a", lease=60)
     a.expect("lead")
     a.write("commit web 1 first")
     a.pause()
@@ -256,8 +258,8 @@ def test_changes_that_etcd_dropped_are_made_up_for(etcd, probe):
     revision = etcd.put("/bulkhead/v1/groups/web", '{"revision":1,"flags":2}')
     etcd.call("kv/compaction", revision=str(revision), physical=True)
     a.go_on()
-    assert "compaction" in a.expect("lost store.lost")[1] or True
-    assert a.expect("lead")[1] == "lead web@1=first/-/2"
+    assert "compaction" in a.expect("lost store.lost", 40)[1]
+    assert a.expect("lead", 40)[1] == "lead web@1=first/-/2"
     a.write("commit web 2 second")
     etcd.put("/bulkhead/v1/groups/web", '{"revision":2,"flags":3}')
     assert a.expect("lead")[1] == "lead web@2=second/-/3"
@@ -318,6 +320,76 @@ def test_a_member_of_three_is_killed(tmp_path, ends):
     a.expect("leads yes")
     assert a.expect("history")[1] == "history 1=first/probe"
     assert not any(line.startswith("lost") for _, line in a.all)
+
+
+class Stranger:
+    """Something at an endpoint that is no etcd: it answers this, or takes what is said and stays silent (None)."""
+
+    def __init__(self, answer):
+        self.answer, self.asked = answer, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        kept = []
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.asked += 1
+            connection.recv(1 << 16)
+            kept.append(connection)
+            if self.answer is not None:
+                connection.sendall(self.answer)
+                connection.close()
+
+    def end(self):
+        self.listener.close()
+
+
+def reply(body, status="200 OK"):
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+@pytest.mark.parametrize("answer, trouble", [
+    (None, "etcd.timeout"),
+    (b"", "etcd.unreachable"),
+    (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "http.syntax"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "etcd.unreachable"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{", "http.size"),
+    (reply("404 page not found", "404 Not Found"), "etcd.reply"),
+    (reply("[" * 100), "etcd.reply"),
+    (reply("{}"), "etcd.refused"),
+    (reply('{"error":{"grpc_code":14,"message":"no leader"}}', "503 Service Unavailable"), "etcd.refused"),
+])
+def test_an_endpoint_that_is_no_etcd_is_passed_over(etcd, ends, answer, trouble):
+    stranger = ends(Stranger(answer))
+    alone = ends(Probe(f"etcd://127.0.0.1:{stranger.port}", name="alone", lease=2))
+    alone.expect(f"trouble {trouble}")
+    until(lambda: stranger.asked > 2)
+    alone.say("leads")
+    alone.expect("leads no")
+    if answer == reply("{}"):
+        return  # a member that says nothing wrong: nobody passes it over
+    a = ends(Probe(f"etcd://127.0.0.1:{stranger.port},127.0.0.1:{etcd.client}", name="a", lease=3))
+    a.expect("lead")
+    a.write("commit web 1 x")
+
+
+def test_what_waits_goes_together(etcd, probe):
+    """A hundred writes at once take few transactions, and the order is kept."""
+    a = probe("a")
+    a.expect("lead")
+    a.write("commit web 1 x")
+    before = int(etcd.call("kv/range", key="x")["header"]["revision"])
+    a.say(*[f"state web {n}" for n in range(100)], *[f"event web e{n}" for n in range(100)])
+    until(lambda: sum(line.startswith("done") for _, line in a.all) == 201)
+    assert [line for _, line in a.all if line.startswith("done")] == [f"done {n} ok" for n in range(1, 202)]
+    assert [line for _, line in a.all if line.startswith("told")] == [f"told {n + 1} e{n}" for n in range(100)]
+    assert etcd.get("/bulkhead/v1/states/web") == "99"
+    assert int(etcd.call("kv/range", key="x")["header"]["revision"]) - before < 50
 
 
 @needs_root

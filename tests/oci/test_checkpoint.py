@@ -401,8 +401,11 @@ def test_with_criu_itself_a_counter_goes_on_where_it_was(container, folder, real
     if groups == "of the host":
         linux = container.config["linux"]
         linux["namespaces"] = [n for n in linux["namespaces"] if n["type"] != "cgroup"]
-    container.sh("n=0; while :; do n=$((n+1)); echo $n; echo $n >/tmp/n; sleep 0.1; done").save()
-    count = container.rootfs / "tmp/n"
+    container.sh("n=0; while :; do n=$((n+1)); echo $n; echo $n >>/tmp/n; sleep 0.1; done").save()
+
+    def count():
+        """What was counted last: added to the file, since a file that is written anew is empty for a moment."""
+        return int((container.rootfs / "tmp/n").read_text().split()[-1])
 
     def start(*words):
         """With the null device and a pipe of ours, as engines start it: what came through that until close."""
@@ -416,12 +419,12 @@ def test_with_criu_itself_a_counter_goes_on_where_it_was(container, folder, real
     time.sleep(1)
     r = container.call("checkpoint", "--image-path", folder / "images", container.id)
     assert r.status == 0, (r, (folder / "images/dump.log").read_text()[-3000:])
-    before = int(count.read_text())
+    before = count()
     assert [int(line) for line in pipe][0] == 1
     status, pipe = start("restore", "--detach", "--work-path", folder / "work", "--image-path", folder / "images", "--bundle", container.bundle, container.id)
     assert status == 0, (folder / "work/restore.log").read_text()[-3000:]
     time.sleep(1)
-    assert int(count.read_text()) > before > 1
+    assert count() > before > 1
     if groups != "hidden":
         shown = container.exec("sh", "-c", "cat /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/pids/cgroup.procs 2>/dev/null").out.split()
         assert ("1" if groups == "own" else "0") in shown or "1" in shown, shown

@@ -192,6 +192,16 @@ def test_what_is_being_made_is_listed_with_its_tags(ssh, pool):
     free_all(pool)
 
 
+def test_what_is_being_made_can_be_labelled_and_destroyed(ssh, pool):
+    slow_provision(ssh, pool)
+    [i] = ssh.ids()
+    ssh.label(i, seen="yes")
+    assert ssh.describe()[0]["Tags"]["seen"] == "yes"
+    free_all(pool)
+    ssh.destroy(i)
+    eventually(lambda: ssh.ids() == [] and pool.claimed() == [])
+
+
 def test_kill_9_in_the_middle_of_a_provision_then_the_same_token_gives_one(ssh, pool):
     slow_provision(ssh, pool)
     ssh.kill()

@@ -139,6 +139,22 @@ def test_a_vagrant_that_outlives_its_plugin_is_waited_for(vagrant, world):
     assert world.machines() == [again.outcome]
 
 
+def test_a_plugin_that_is_told_to_end_does_not_wait_for_what_it_finishes_by_itself(vagrant, world):
+    world.set("slow-up")
+    vagrant.provision_in_background(BOX, token="t")
+    eventually(world.begun)
+    vagrant.kill()
+    # The first one ends, so that it is the next plugin's own work.
+    world.set("fail-up"), world.set("fail-destroy"), world.unset("slow-up")
+    [i] = eventually(world.machines)
+    world.unset("fail-up"), world.unset("fail-destroy"), world.set("slow-up")
+    vagrant.start()
+    vagrant.stop()
+    world.unset("slow-up")
+    vagrant.start()
+    assert vagrant.provision(BOX, token="t") == i and world.machines() == [i]
+
+
 def test_what_cannot_be_made_is_cleared_away_and_told(vagrant, world, folder):
     world.set("fail-up")
     with pytest.raises(Refused, match="no such box"):

@@ -67,9 +67,11 @@ MUTANTS = {
         HANDOVER + "test_the_runtimes_own_file_cannot_be_written_from_inside[exec-script-default]"]),
     "session-keyring": ("the caller's session keyring is kept", [
         HANDOVER + "test_the_callers_session_keyring_is_not_inherited[run]",
+        HANDOVER + "test_the_callers_session_keyring_is_not_found_by_the_name_that_runtimes_give_it[run]",
         HANDOVER + "test_two_containers_have_two_session_keyrings"]),
     "exec-keyring": ("exec keeps the caller's session keyring", [
-        HANDOVER + "test_the_callers_session_keyring_is_not_inherited[exec]"]),
+        HANDOVER + "test_the_callers_session_keyring_is_not_inherited[exec]",
+        HANDOVER + "test_the_callers_session_keyring_is_not_found_by_the_name_that_runtimes_give_it[exec]"]),
     "no-setsid": ("the payload stays in the caller's session", [
         HANDOVER + "test_a_payload_cannot_type_into_the_callers_terminal[run]",
         HANDOVER + "test_a_payload_does_not_have_the_callers_terminal[run]"]),

@@ -250,14 +250,16 @@ def test_the_watcher_reports_a_program_that_can_be_written(container, canary):
     assert "exe writable" in said, said
 
 
-KEYCTL, KEYCTL_JOIN_SESSION_KEYRING = 250, 1
+KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, KEYCTL_SETPERM = 250, 1, 5
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def join_keyring_with(description):
-    """A session keyring of the caller with a key in it, gone when the caller ends."""
+def join_keyring_with(description, name=None):
+    """A session keyring of the caller, of that name, with a key in it, gone when the caller ends."""
     def join():
-        libc.syscall(KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, None)
+        libc.syscall(KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, name and name.encode())
+        if name and libc.syscall(KEYCTL, KEYCTL_SETPERM, -3, 0x3f1b0000, 0) < 0:  # its user may search it, as runc sets it
+            os._exit(98)
         # 248: add_key; -3: the session keyring
         if libc.syscall(248, b"user", description.encode(), b"secret", 6, -3) < 0:
             os._exit(99)
@@ -276,6 +278,19 @@ def test_the_callers_session_keyring_is_not_inherited(container, verb):
         assert container.create(preexec_fn=join).status == 0
         assert container.start().status == 0 and container.wait_for("stopped")
         said = container.out()
+    else:
+        container.args("sleep", "60").up()
+        said = container.exec("/probe", "key", name, preexec_fn=join).out
+    assert re.fullmatch(r"\d+\n", said) and said != "0\n", said
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_the_callers_session_keyring_is_not_found_by_the_name_that_runtimes_give_it(container, verb):
+    """Two runtimes, or two roots of state, know containers by the same id; who may search a keyring may join it by its name"""
+    name = "canary-" + os.urandom(6).hex()
+    join = join_keyring_with(name, f"_ses.{container.id}")
+    if verb == "run":
+        said = container.args("/probe", "key", name).run(preexec_fn=join).out
     else:
         container.args("sleep", "60").up()
         said = container.exec("/probe", "key", name, preexec_fn=join).out

@@ -266,17 +266,17 @@ def test_the_usual_devices_can_be_used(make):
 
 
 def test_pause_stops_and_resume_goes_on(container):
-    container.sh("n=0; while :; do n=$((n+1)); echo $n >/tmp/n; sleep 0.05; done").up()
-    count = container.rootfs / "tmp/n"
+    container.sh("n=0; while :; do n=$((n+1)); echo $n >>/tmp/n; sleep 0.05; done").up()
+    counted = container.rootfs / "tmp/n"  # lines are added: a file that is written anew is empty for a moment
     time.sleep(1)
     assert container.call("pause", container.id).status == 0
     assert container.status() == "paused"
-    at = count.read_text()
+    at = counted.read_text()
     time.sleep(0.7)
-    assert count.read_text() == at
+    assert counted.read_text() == at
     assert container.call("resume", container.id).status == 0
     time.sleep(1)
-    assert int(count.read_text()) > int(at)
+    assert int(counted.read_text().split()[-1]) > int(at.split()[-1])
 
 
 def test_kill_all_and_delete_leave_no_process_and_no_group(container):
