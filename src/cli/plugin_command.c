@@ -111,6 +111,13 @@ static const struct {
         { "bulkhead-flavor-zookeeper", PLUGIN_NETWORK },
 };
 
+/* The same file by whatever path: a link to one of ours is ours. What is called otherwise stays so, for programs that go by their name. */
+static bool same_file(const char *a, const char *b)
+{
+        struct stat x, y;
+        return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 /* What is not in the table is none of ours, and gets the network, which most plugins are for. */
 static void choose_hold(struct plugin_command *c)
 {
@@ -119,7 +126,7 @@ static void choose_hold(struct plugin_command *c)
         c->hold = PLUGIN_NETWORK;
         for (size_t i = 0; i < ELEMENTS(holds); i++) {
                 CLEAN_FREE char *own = text_equal(holds[i].program, program) ? find_own(program) : NULL;
-                if (own && text_equal(own, c->argv.items[0])) {
+                if (own && same_file(own, c->argv.items[0])) {
                         c->foreign = false;
                         c->hold = holds[i].hold;
                 }

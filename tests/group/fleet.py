@@ -30,7 +30,8 @@ class Fleet:
         self.started = []
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8", "TERM": "vt220",
                             "BULKHEAD_PLUGINS_DIR": str(self.plugins), "INFRAKIT_INSTANCE_FILE_DIR": str(self.files),
-                            "BULKHEAD_RUNTIME_DIR": str(self.folder / "run")}
+                            "BULKHEAD_RUNTIME_DIR": str(self.folder / "run"),
+                            **{k: v for k, v in os.environ.items() if k in ("BULKHEAD_PLUGIN_PATH", "ASAN_OPTIONS")}}
 
     def __call__(self, *words, status=0, text=None, timeout=60):
         done = subprocess.run([BULKHEAD, *map(str, words)], env=self.environment, cwd=self.folder, input=text, text=True, capture_output=True, timeout=timeout,

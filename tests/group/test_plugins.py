@@ -17,6 +17,11 @@ def fleet():
     f.close()
 
 
+def fleet_file_pid(fleet):
+    fleet("plugin", "start", "file", "--detach")
+    return fleet.listed()["file"]["PID"]
+
+
 def read_until(process, count):
     return [process.stdout.readline() for _ in range(count)]
 
@@ -129,6 +134,14 @@ def test_the_controllers_and_plugins_own_sandboxes_keep_them_from_the_system(fle
     # The twin: what they are for works.
     fleet("instance", "provision", "file", "{}")
     assert len(fleet.instances()) == 1
+
+
+def test_a_command_that_is_one_of_ours_is_held_as_ours(fleet):
+    ours = os.readlink("/proc/%d/exe" % fleet_file_pid(fleet))
+    fleet("plugin", "stop", "file")
+    fleet("plugin", "start", f"mine={ours} --dir {fleet.folder}/mine", "--detach")
+    assert fleet("instance", "provision", "mine", "{}").out.startswith("instance-")
+    assert len(list((fleet.folder / "mine").iterdir())) == 1, "its folder was opened for it"
 
 
 def test_older_plugins_that_know_no_hello_are_plugins(fleet):
