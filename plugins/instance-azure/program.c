@@ -51,7 +51,7 @@ static int describe(void *self, const char *type, const struct tags *match, bool
 int main(int argc, char **argv)
 {
         static const struct instance_plugin azure = {
-                .name = "azure", .version = BULKHEAD_VERSION, .summary = "Virtual machines of Azure, in one resource group.", .concurrent = true,
+                .name = "azure", .version = BULKHEAD_VERSION, .summary = "Virtual machines of Azure, in one resource group.", .concurrent = true, .late = true,
                 .start = start, .stop = stop, .validate = validate, .provision = provision, .label = label, .destroy = destroy, .describe = describe,
         };
         static const struct plugin_program program = { .name = "bulkhead-instance-azure", .instance = &azure };

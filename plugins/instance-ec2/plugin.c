@@ -114,6 +114,7 @@ const struct instance_plugin ec2_plugin = {
         .summary = "virtual machines of Amazon EC2",
         .types = types,
         .concurrent = true,
+        .late = true,
         .start = start,
         .stop = stop,
         .validate = validate,

@@ -13,7 +13,10 @@ static bool is_over(const char *state)
         return state && (text_equal(state, "terminated") || text_equal(state, "shutting-down"));
 }
 
-/* An instance in a reply that answers to our token: its id, or an error where it has ended already. */
+/*
+ * The instance in a reply that answers to our token. One that has ended already is still the one that the token made: who asks sees
+ * then that it is not there, and asks with another token. An error would make them ask with this one again.
+ */
 static int take_instance(struct ec2 *c, const struct xml_document *d, const struct ec2_launch *l, char **ret_id, struct error *e)
 {
         const struct xml_node *n = ec2_first_instance(d);
@@ -21,11 +24,13 @@ static int take_instance(struct ec2 *c, const struct xml_document *d, const stru
         CLEAN_TAGS struct tags tags = { 0 };
         if (!id || !ec2_id_is_valid(id))
                 return error_set(e, EBADMSG, "aws.reply", "the reply has no instance in it");
-        if (is_over(xml_text(d, n, "instanceState/name")))
-                return error_set(e, ECANCELED, "aws.ended", "the instance %s that was made for this token has ended", id);
+        *ret_id = xstrdup(id);
+        if (is_over(xml_text(d, n, "instanceState/name"))) {
+                recent_gone(c->recent, id);
+                return 0;
+        }
         ec2_tags_read(d, n, &tags); /* those of then, which may be others than those of this call */
         recent_made(c->recent, id, l->logical_id ? l->logical_id : address && *address ? address : NULL, tags.count ? &tags : &l->tags);
-        *ret_id = xstrdup(id);
         return 0;
 }
 
@@ -85,7 +90,7 @@ static int provision(struct ec2 *c, const struct json_place *properties, const s
         int r = ec2_launch_read(properties, spec, *once ? once : token, &l, e);
         if (r == 0)
                 r = run(c, &l, &id, e);
-        if (r == 0 && l.volumes.count)
+        if (r == 0 && l.volumes.count && recent_has(c->recent, id))
                 r = attach_or_end(c, id, &l.volumes, e);
         if (r == 0)
                 *ret_id = TAKE_PTR(id);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,6 +54,7 @@ struct supervisor {
         size_t count;
         struct loop_timer kill;
         int log_fd, report_fd; /* of a detached one, else negative */
+        pid_t pid;             /* ours */
         bool ending, told;
         int status;
 };
@@ -193,10 +195,24 @@ static _Noreturn void run_bare(const struct child *c)
         _exit(127);
 }
 
+/*
+ * In the foreground plugins end with their supervisor, however it ends: who killed it wants them gone. Detached ones go on without it, for
+ * somebody depends on them.
+ */
+static void end_with_supervisor(const struct supervisor *s)
+{
+        if (s->how->detach)
+                return;
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != s->pid)
+                _exit(1); /* it died before this was said */
+}
+
 static _Noreturn void run_child(const struct child *c)
 {
         struct supervisor *s = c->of;
         sigset_t none;
+        end_with_supervisor(s);
         (void)setpgid(0, 0); /* who presses ^C speaks to the supervisor, which passes it on */
         sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -228,6 +244,7 @@ static void spawn(struct child *c)
         struct supervisor *s = c->of;
         plugin_remove_stale(s->folder, c->command.name);
         (void)fflush(NULL);
+        s->pid = getpid();
         c->pid = fork();
         if (c->pid == 0)
                 run_child(c);

@@ -61,6 +61,24 @@ static void group_check_free(struct group *g)
         g->check = NULL;
 }
 
+bool group_unsettled(const struct group *g)
+{
+        return g->actions.count || g->waiting.count || g->writing;
+}
+
+/* Those who wait are told: that all is on record, or why it is not. */
+static void settle(struct group *g, const struct error *e)
+{
+        struct settler *first = g->settlers;
+        g->settlers = NULL;
+        while (first) {
+                struct settler *next = first->next;
+                first->done(first->self, e);
+                free(first);
+                first = next;
+        }
+}
+
 void group_free(struct group *g)
 {
         struct controller *c = g->controller;
@@ -72,6 +90,7 @@ void group_free(struct group *g)
                 c->count--;
                 (void)string_map_remove(&c->by_id, g->id);
         }
+        settle(g, NULL); /* that it is gone is written down by who takes it away */
         loop_timer_clear(c->loop, &g->wake);
         loop_timer_clear(c->loop, &g->poll);
         loop_undefer(c->loop, &g->flush);
@@ -157,6 +176,14 @@ static void act_on_waiting(struct group *g)
                 plan_flush(g);
 }
 
+/* What was planned is on record. Who waits is told, unless more was planned meanwhile: that may be what they wait for. */
+static void recorded(struct group *g)
+{
+        if (!g->actions.count)
+                settle(g, NULL);
+        act_on_waiting(g);
+}
+
 /* Nothing is done that is not written down: to the planner all of it has failed, without an effect. */
 static void refuse_waiting(struct group *g, const struct error *e)
 {
@@ -185,9 +212,10 @@ static void written(void *self, const struct error *e)
                 return;
         g->writing = false;
         if (!e) {
-                act_on_waiting(g);
+                recorded(g);
                 return;
         }
+        settle(g, e);
         refuse_waiting(g, e);
 }
 
@@ -205,12 +233,14 @@ static void flush(struct loop_job *j)
         g->waiting = g->actions;
         g->actions = (struct actions){ 0 };
         if (!gather(g, &b, &sure)) {
-                act_on_waiting(g);
+                recorded(g);
                 return;
         }
         struct write_context *w = xalloc(1, sizeof *w);
         *w = (struct write_context){ c, xstrdup(g->id) };
+        sure = sure || g->sure;
         g->writing = true;
+        g->sure = false;
         store_write(c->store, &b, sure ? STORE_SURE : STORE_SOON, written, w);
 }
 

@@ -58,5 +58,5 @@ int controller_free_group(struct controller *c, const char *id, store_done done,
 int controller_tell(struct controller *c, const char *id, enum event_kind kind, struct error *e);
 /* "instance.missing" when one of them is not the group's: then none is destroyed. */
 int controller_destroy_some(struct controller *c, const char *id, const struct strings *ids, struct error *e);
-/* Sees to it that what was told before is written down; then done. */
-void controller_settle(struct controller *c, store_done done, void *self);
+/* Calls done once all that the group's planner was told so far is written down; at once when that is so, or the group is gone. */
+void controller_settle(struct controller *c, const char *id, store_done done, void *self);

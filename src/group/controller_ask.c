@@ -192,6 +192,17 @@ static void instance_valid(void *context, const struct json_node *result, const 
                 finish(k, failure ? failure : &e);
 }
 
+/* Instances without a logical id would all be strangers to a group that has some, and the other way round. */
+static int check_kind(struct controller *c, const struct group_spec *spec, struct error *e)
+{
+        const struct group *g = string_map_get(&c->by_id, spec->id);
+        if (!g || !g->committed || !g->specs[0].spec.allocation.logical_ids.count == !spec->allocation.logical_ids.count)
+                return 0;
+        error_set(e, EINVAL, "group.quorum", "\"%s\" would change between a size and logical IDs", spec->id);
+        error_hint(e, "destroy it first, or give the new one another ID");
+        return -EINVAL;
+}
+
 void controller_commit(struct controller *c, const struct group_spec *spec, bool pretend, const struct actor *a, commit_done done, void *self)
 {
         struct error e = { 0 };
@@ -202,6 +213,8 @@ void controller_commit(struct controller *c, const struct group_spec *spec, bool
         int r = controller_check(c, &e);
         if (r == 0)
                 r = group_spec_parse(spec->id, spec->text, &k->spec, &e);
+        if (r == 0)
+                r = check_kind(c, &k->spec, &e);
         if (r == 0 && k->spec.health.check)
                 r = check_parse(k->spec.health.check, &check, &e);
         if (r == 0)
@@ -328,8 +341,15 @@ int controller_destroy_some(struct controller *c, const char *id, const struct s
         return 0;
 }
 
-void controller_settle(struct controller *c, store_done done, void *self)
+void controller_settle(struct controller *c, const char *id, store_done done, void *self)
 {
-        CLEAN_STORE_BATCH struct store_batch b = { 0 };
-        store_write(c->store, &b, STORE_SURE, done, self);
+        struct group *g = string_map_get(&c->by_id, id);
+        if (!g || !group_unsettled(g)) {
+                done(self, NULL);
+                return;
+        }
+        struct settler *w = xalloc(1, sizeof *w);
+        *w = (struct settler){ g->settlers, done, self };
+        g->settlers = w;
+        g->sure = true;
 }

@@ -15,6 +15,13 @@ struct known_spec {
         struct group_spec spec;
 };
 
+/* Somebody who waits until what a group was told is on record. */
+struct settler {
+        struct settler *next;
+        store_done done;
+        void *self;
+};
+
 struct group {
         struct controller *controller;
         char *id;
@@ -27,10 +34,12 @@ struct group {
 
         struct actions actions; /* planned in this turn, not written down yet */
         struct loop_job flush;
-        bool flushing, writing, stepped;
+        bool flushing, writing;
         struct actions waiting; /* written, until the store says so */
         struct loop_timer wake, poll;
-        bool observing, observe_again, gone;
+        bool observing, observe_again;
+        bool sure; /* the next write must outlast a loss of power: somebody is told that it does */
+        struct settler *settlers;
 };
 
 struct controller {
@@ -52,6 +61,8 @@ uint64_t controller_now(const struct controller *c);
 /* Plans; carried out at the end of this turn. now_usec is filled in. */
 void group_step(struct group *g, struct event *event);
 void group_free(struct group *g);
+/* Whether something that was planned is not on record yet. */
+bool group_unsettled(const struct group *g);
 /* Makes a group without a document. */
 struct group *group_add(struct controller *c, const char *id);
 /* Takes the spec, which becomes the current one, and finds its plugins. */

@@ -193,7 +193,7 @@ static void tell(struct rpc_call *c, struct controller *to, enum event_kind kind
         if (read_arguments(params, &a, &e) < 0 || controller_tell(to, a.id, kind, &e) < 0)
                 rpc_fail(c, &e);
         else
-                controller_settle(to, settled, wait_for(c, to, a.id));
+                controller_settle(to, a.id, settled, wait_for(c, to, a.id));
 }
 
 static void pause_roll(struct rpc_call *c, void *self, const char *type, const struct json_place *params)

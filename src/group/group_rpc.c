@@ -169,7 +169,7 @@ static void tell(struct rpc_call *c, struct controller *to, enum event_kind kind
         if (r < 0)
                 rpc_fail(c, &e);
         else
-                controller_settle(to, settled, wait_for(c, &a, a.id));
+                controller_settle(to, a.id, settled, wait_for(c, &a, a.id));
 }
 
 static void free_group(struct rpc_call *c, void *self, const char *type, const struct json_place *params)

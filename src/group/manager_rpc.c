@@ -203,7 +203,7 @@ static int destroy(struct work *w, const struct spec *s, struct error *e)
         }
         int r = controller_tell(w->controller, s->metadata.name, EVENT_DESTROY_GROUP, e);
         if (r == 0)
-                controller_settle(w->controller, settled, w);
+                controller_settle(w->controller, s->metadata.name, settled, w);
         return r;
 }
 

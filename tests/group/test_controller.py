@@ -357,6 +357,9 @@ def test_each_logical_id_exists_once(world):
     with pytest.raises(Failure) as refused:
         world.client().call("Group.SetSize", ID="cattle", Size=5)
     assert refused.value.id == "group.quorum"
+    with pytest.raises(Failure) as refused:
+        world.commit(document(3))
+    assert refused.value.id == "group.quorum" and world.count() == 3
 
 
 # ---- plans, roles, records ----

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from fleet_world import Client, Failure, document, until
+from fleet_world import BUILD, Failure, document, until
 
 HASH_V1 = "exemksx4tnkcpagwrtbbvcsjvys6otrk"
 HASH_V2 = "gpl7rxknme4yis3dulln7tjphjeya57l"
@@ -332,3 +332,21 @@ def test_a_socket_that_somebody_listens_on_is_not_taken_over(world):
     second = subprocess.run([program("bulkhead-instance-file"), "--dir", str(world.files)], env=world.environment, capture_output=True, text=True, timeout=20)
     assert second.returncode == 1 and "rpc.taken" in second.stderr
     assert world.client("file").call("Instance.Validate", Properties={})
+
+
+@pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGTERM"])
+def test_plugins_in_the_foreground_end_with_their_supervisor(world, signal_name):
+    import signal
+    import subprocess
+    bulkhead = os.environ.get("BULKHEAD", str(BUILD / "src/bulkhead"))
+    environment = dict(world.environment, INFRAKIT_INSTANCE_FILE_DIR=str(world.files))
+    process = subprocess.Popen([bulkhead, "plugin", "start", "group", "file", "vanilla"], env=environment, stdout=world.log, stderr=world.log)
+    until(lambda: all((world.plugins / name).exists() for name in ("group", "file", "vanilla")))
+    until(lambda: all((world.plugins / f"{name}.pid").exists() for name in ("group", "file", "vanilla")))
+    until(lambda: world.client("group").call("Handshake.Hello"))
+    world.commit(document(2))
+    world.converged("cattle")
+    process.send_signal(getattr(signal, signal_name))
+    process.wait(20)
+    until(lambda: not any((world.plugins / name).exists() for name in ("group", "file", "vanilla")))
+    assert world.count() == 2  # instances are not the plugins'

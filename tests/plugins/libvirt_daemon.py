@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A libvirtd of the test's own: in its own mount and network namespaces, with its sockets in the test's folder."""
+"""A libvirtd of the test's own: in namespaces of its own, so that what it starts ends with it; its sockets are in the test's folder."""
 import os
 import pathlib
 import shutil
@@ -35,7 +35,9 @@ done
 grep -q '^libvirt-qemu:' /etc/passwd || echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin' >>/etc/passwd
 grep -q '^libvirt-qemu:' /etc/group || echo 'libvirt-qemu:x:64055:' >>/etc/group
 ip link set lo up
-exec "$0" "$@"
+# Processes of its own inside, so that nothing outlasts the shell; who joins the shell's namespaces sees the host's processes.
+setpriv --pdeathsig KILL unshare -m -p --fork --kill-child --mount-proc "$0" "$@" &
+wait $!
 """
 
 
@@ -60,8 +62,11 @@ class Daemon:
         return f"{driver}+unix:///{path}?socket={self.folder}/sockets/libvirt-sock"
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
+        """With all that it has started, machines and servers of networks."""
+        self.process.send_signal(signal.SIGKILL)
         self.process.wait(30)
+        for path in (self.folder / "sockets").iterdir():
+            path.unlink()
 
 
 class Virsh:

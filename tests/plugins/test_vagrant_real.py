@@ -46,7 +46,7 @@ def virsh(daemon):
 
 @pytest.fixture
 def vagrant(folder, daemon, virsh):
-    home = folder / "vagrant"
+    home = folder / "vagrant-home"
     home.mkdir()
     (home / "Vagrantfile").write_text(SETTINGS.format(uri=virsh.uri, box=box(), words=KERNEL_WORDS))
     p = Plugin("vagrant", folder, ["--dir", folder / "state", "--provider", "libvirt", "--up-limit", "30min", "--check", "5s"],
@@ -74,7 +74,7 @@ def test_a_machine_boots_runs_its_init_is_missed_and_goes(vagrant, virsh, folder
     vagrant.start()
     i = vagrant.provision(document, {"infrakit.group": "web"}, "t", timeout=1800)
     assert vagrant.ids({"infrakit.group": "web"}) == [i] and virsh.active() == [f"{i}_default"]
-    said = subprocess.run([*vagrant.prefix, "env", f"HOME={folder}", f"VAGRANT_HOME={folder}/vagrant", "sh", "-c",
+    said = subprocess.run([*vagrant.prefix, "env", f"HOME={folder}", f"VAGRANT_HOME={folder}/vagrant-home", "sh", "-c",
                            f"cd {folder}/state/{i} && vagrant ssh -c 'cat /home/vagrant/ran'"], capture_output=True, text=True, timeout=600)
     assert said.stdout.strip() == "bulkhead-test", said.stderr
 
