@@ -198,7 +198,7 @@ _bulkhead() {
                 return ;;
             -E | --setenv) mapfile -t COMPREPLY < <(compgen -v -- "$cur"); return ;;
             esac
-            options="-d --detach -p --property -E --setenv --no-sandbox --help"
+            options="-d --detach --dir -p --property -E --setenv --no-sandbox --help"
             if [[ $cur != -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -W "group file simulator service container ec2 azure vagrant libvirt ssh vanilla combo zookeeper flavor-etcd" -- "$cur")
                 return

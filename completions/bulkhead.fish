@@ -197,3 +197,4 @@ complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_sub
 complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from start" -s p -l property -x -a '(bulkhead __complete directives 2>/dev/null)' -d 'Add a directive to their sandboxes'
 complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from start" -s E -l setenv -x -d 'Set or pass on a variable'
 complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from start" -l no-sandbox -d 'Without sandboxes'
+complete -c bulkhead -n "__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from start" -l dir -r -d 'Where the file plugin keeps its files'

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The sandboxes of plugins: a table of directives, and the folders that each may write in. */
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/plugin_command.h"
 #include "group/discovery.h"
@@ -141,10 +142,22 @@ static int add_folders(const struct plugin_command *c, const char *folder, struc
         return 0;
 }
 
+/* A stranger may be the one that keeps instances as files, or what InfraKit keeps. */
+static void add_folders_of_strangers(const struct plugin_command *c, struct strings *ret)
+{
+        static const char *const variables[] = { "INFRAKIT_INSTANCE_FILE_DIR", "INFRAKIT_HOME" };
+        for (size_t i = 0; c->foreign && i < ELEMENTS(variables); i++) {
+                const char *path = getenv(variables[i]);
+                if (path && *path == '/' && access(path, F_OK) == 0)
+                        add_path(ret, "ReadWritePaths", path);
+        }
+}
+
 int plugin_sandbox(const struct plugin_command *c, const char *folder, struct strings *ret, struct error *e)
 {
         for (size_t i = 0; i < ELEMENTS(lines); i++)
                 if (lines[i].holds & 1U << c->hold && !(lines[i].own_only && c->foreign))
                         strings_add(ret, lines[i].assignment);
+        add_folders_of_strangers(c, ret);
         return add_folders(c, folder, ret, e);
 }

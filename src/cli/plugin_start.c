@@ -560,7 +560,15 @@ int plugin_start(const struct plugin_start *how)
 
 /* ---- the command ---- */
 
-enum { KEY_NO_SANDBOX = 0x100 };
+enum { KEY_NO_SANDBOX = 0x100, KEY_DIR };
+
+/* It is handed on as InfraKit does it, so that a plugin of whoever wrote it finds it. */
+static void set_folder_of_files(const char *folder)
+{
+        CLEAN_FREE char *here = *folder == '/' ? NULL : get_current_dir_name();
+        CLEAN_FREE char *path = here ? xprintf("%s/%s", here, folder) : xstrdup(folder);
+        (void)setenv("INFRAKIT_INSTANCE_FILE_DIR", path, 1);
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -568,6 +576,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         switch (key) {
         case 'd': o->detach = true; return 0;
         case KEY_NO_SANDBOX: o->unsandboxed = true; return 0;
+        case KEY_DIR: set_folder_of_files(arg); return 0;
         case 'p': strings_add(&o->properties, arg); return 0;
         case 'E':
                 if (strchr(arg, '='))
@@ -585,6 +594,7 @@ int plugin_cmd_start(int argc, char **argv)
 {
         static const struct argp_option options[] = {
                 { "detach", 'd', NULL, 0, "Return once all of them listen", 1 },
+                { "dir", KEY_DIR, "DIR", 0, "Where the file plugin keeps its files: $INFRAKIT_INSTANCE_FILE_DIR", 1 },
                 { "property", 'p', "NAME=VALUE", 0, "Add a directive to their sandboxes; see bulkhead.directives(5)", 2 },
                 { "setenv", 'E', "NAME[=VALUE]", 0, "Set or pass on a variable", 2 },
                 { "no-sandbox", KEY_NO_SANDBOX, NULL, 0, "Start them with all that you may do", 2 },

@@ -2,8 +2,10 @@
 """bulkhead plugin, instance and flavor."""
 import json
 import os
+import pathlib
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -187,3 +189,15 @@ def test_words_that_are_wrong(fleet):
     assert "plugin.missing" in fleet("instance", "describe", "nobody", status=1).err
     assert "plugin.name" in fleet("instance", "describe", "a/b/c", status=1).err
     assert fleet("plugin", "ls").out.split() == ["NAME", "STATE", "PID", "SANDBOX", "INTERFACES"]
+
+
+def test_the_folder_of_the_file_plugin_can_be_said(world):
+    bulkhead = os.environ.get("BULKHEAD", str(pathlib.Path(__file__).parents[2] / "build/src/bulkhead"))
+    process = subprocess.Popen([bulkhead, "plugin", "start", "file", "--dir", "said"], cwd=world.folder, env=world.environment, stdout=world.log, stderr=world.log)
+    try:
+        until(lambda: (world.plugins / "file.pid").exists())
+        world.client("file").call("Instance.Provision", Spec={"Tags": {"a": "1"}})
+        assert len(list((world.folder / "said").glob("instance-*"))) == 1
+    finally:
+        process.terminate()
+        process.wait(20)
