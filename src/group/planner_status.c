@@ -2,12 +2,18 @@
 /* What people and programs are told about a group. */
 #include "group/planner_parts.h"
 
+/* Who was bad when a roll asked is asked no more after it where health is not watched: that says nothing about now. */
+static bool has_sick(const struct planner *p)
+{
+        return p->n.sick && p->health.interval_usec;
+}
+
 bool is_converged(const struct planner *p)
 {
         const struct counts *n = &p->n;
         uint32_t count = wanted_count(p);
         return p->committed && p->observed && !p->destroying && !p->freed && !roll_active(p) && n->live == count && n->sure == count &&
-               n->current == count && !n->leaving && !p->intents_kept && !n->sick && !n->doubtful && !n->unlabelled && !p->vacant && !n->stray;
+               n->current == count && !n->leaving && !p->intents_kept && !has_sick(p) && !n->doubtful && !n->unlabelled && !p->vacant && !n->stray;
 }
 
 static void count_calls(const struct planner *p, struct planner_status *s)
