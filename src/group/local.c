@@ -449,6 +449,8 @@ static int find_all_again(struct local *l, struct error *e)
         return r;
 }
 
+enum { LOCK_TRIES = 100, LOCK_PAUSE_USEC = 20 * 1000 };
+
 static int open_folder(struct local *l, struct error *e)
 {
         int r = file_make_folders(l->path, 0700, e);
@@ -460,6 +462,9 @@ static int open_folder(struct local *l, struct error *e)
         l->lock_fd = openat(l->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (l->lock_fd < 0)
                 return error_errno(e, errno, "local.folder", "opening %s/lock", l->path);
+        /* What a killed provider was just starting has the lock, too, until it is a program of its own. */
+        for (int tries = 0; flock(l->lock_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK && tries < LOCK_TRIES; tries++)
+                (void)usleep(LOCK_PAUSE_USEC);
         if (flock(l->lock_fd, LOCK_EX | LOCK_NB) == 0)
                 return 0;
         if (errno != EWOULDBLOCK)
