@@ -168,12 +168,15 @@ static void watch_leaving(struct sim *s)
         for (size_t i = 0; i < s->creature_count; i++) {
                 struct creature *c = s->creatures + i;
                 struct member_view view;
-                if (c->leaving || !planner_find(s->planner, c->id, &view))
+                if (!planner_find(s->planner, c->id, &view))
                         continue;
-                if (!strcmp(view.phase, "live")) {
+                if (!strcmp(view.phase, "live")) { /* also one that was told to be destroyed, was not, and came back */
+                        c->leaving = c->broke_floor = false;
                         c->served = serves(s, c);
                         continue;
                 }
+                if (c->leaving)
+                        continue;
                 c->leaving = true; /* and on disk before it is called */
                 c->broke_floor = c->served && !held;
         }
