@@ -168,9 +168,11 @@ static void watch_leaving(struct sim *s)
         for (size_t i = 0; i < s->creature_count; i++) {
                 struct creature *c = s->creatures + i;
                 struct member_view view;
-                if (!planner_find(s->planner, c->id, &view))
+                if (!planner_find(s->planner, c->id, &view)) {
+                        c->served = c->broke_floor = false; /* it may be alive, and come back only to go again */
                         continue;
-                if (!strcmp(view.phase, "live")) { /* also one that was told to be destroyed, was not, and came back */
+                }
+                if (!strcmp(view.phase, "live")) {
                         c->leaving = c->broke_floor = false;
                         c->served = serves(s, c);
                         continue;
