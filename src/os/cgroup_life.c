@@ -170,12 +170,15 @@ int cgroup_signal(const struct cgroup *c, int signal)
         return r < 0 ? r : count;
 }
 
-/* v2 tells it in a word, of all groups below too. */
+/*
+ * v2 tells it in a word, of all groups below too. Not where hierarchies of v1 are beside it: a process that is about to be gone counts there
+ * for longer, and one that was moved in one of them is still in the others.
+ */
 static bool is_empty(const struct cgroup *c)
 {
         const struct cgroup_folder *v2 = cgroup_v2_folder(c);
         struct cgroup_pids p = { 0 };
-        if (v2 && v2->fd >= 0 && says(v2->fd, "cgroup.events", "populated 0"))
+        if (v2 && v2->fd >= 0 && c->count == 1 && says(v2->fd, "cgroup.events", "populated 0"))
                 return true;
         int r = list(c, &p);
         bool empty = r == 0 && p.count == 0;
