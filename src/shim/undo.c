@@ -18,7 +18,7 @@
 #include "os/ipc.h"
 #include "os/process.h"
 
-enum { UNDO_SIZE_MAX = 1 << 20, PROCS_SIZE_MAX = 1 << 20, KILL_ROUNDS = 500, CGROUP_DEPTH_MAX = 32 };
+enum { UNDO_SIZE_MAX = 1 << 20, PROCS_SIZE_MAX = 1 << 20, KILL_ROUNDS = 500, CGROUP_DEPTH_MAX = 32, SPARE_ROUNDS = 50, SPARE_PAUSE_MS = 20 };
 
 static void pause_ms(long ms)
 {
@@ -499,13 +499,27 @@ int run_undo_for_restart(int dir_fd)
         return result == 0 ? replace_lines(dir_fd, &kept) : result;
 }
 
+/*
+ * Whether somebody is left in a group. Who is spared may be about to end by itself, as sessions do whose daemon has ended: a moment's
+ * patience in all, so that no empty group stays behind for them.
+ */
+static bool stays_busy(const char *path, int *patience)
+{
+        while (rmdir(path) < 0 && errno == EBUSY) {
+                if ((*patience)-- <= 0)
+                        return true;
+                pause_ms(SPARE_PAUSE_MS);
+        }
+        return false;
+}
+
 int run_undo_spare(int dir_fd)
 {
         CLEAN_STRINGS struct strings lines = { 0 }, spared = { 0 };
-        int r = read_lines(dir_fd, &lines);
+        int r = read_lines(dir_fd, &lines), patience = SPARE_ROUNDS;
         for (size_t i = 0; i < lines.count; i++) {
                 const char *path = line_path(lines.items[i], "cgroup");
-                bool busy = path && cgroup_is_ours(path) && rmdir(path) < 0 && errno == EBUSY;
+                bool busy = path && cgroup_is_ours(path) && stays_busy(path, &patience);
                 strings_take(&spared, busy ? xprintf("left %s", path) : xstrdup(lines.items[i]));
         }
         return r < 0 || !lines.count ? r : replace_lines(dir_fd, &spared);
