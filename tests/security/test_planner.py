@@ -10,6 +10,7 @@ SIMULATE = pathlib.Path(os.environ.get("BULKHEAD_OCI", "")).resolve().parents[1]
 
 
 def test_what_must_hold_in_a_fleet_holds():
+    """Twin of the planner's mutants: with all protections in place nothing of a simulated fleet is lost, doubled or too few."""
     if not SIMULATE.exists():
         pytest.skip("needs a build of ours")
     r = subprocess.run([SIMULATE, "--seeds", "1..150"], capture_output=True, text=True, check=False, timeout=600)
