@@ -264,7 +264,11 @@ static int read_plain(const struct json_place *at, struct planner *p, struct err
                 { "remediation_stopped", json_bool, offsetof(struct planner, remediation_stopped), 0 },
                 { 0 },
         };
-        return json_object(at, fields, p, e);
+        int r = json_object(at, fields, p, e);
+        /* A revision without its configuration would be made of nothing. */
+        if (r == 0 && (!p->revision != !p->hash[0] || !p->good_revision != !p->good_hash[0]))
+                return json_fail(at, e, "a revision stands there without its hash, or a hash without its revision");
+        return r;
 }
 
 static int check_version(const struct json_place *at, const struct planner *p, struct error *e)
