@@ -252,8 +252,6 @@ void group_note(const struct group *g, struct store_batch *b, const char *topic,
 
 /* ---- documents ---- */
 
-struct provider *controller_provider(struct controller *c, const char *name);
-
 static void changed(void *context, struct provider *p, enum instance_change change, const char *type, const char *id, const struct tags *tags);
 
 struct provider *controller_provider(struct controller *c, const char *name)

@@ -165,3 +165,15 @@ int plugins_list(const char *folder, struct strings *ret)
                 qsort(ret->items, ret->count, sizeof *ret->items, by_name);
         return 0;
 }
+
+void plugin_write_pid(const char *socket_path)
+{
+        CLEAN_FREE char *path = xprintf("%s.pid", socket_path), *pid = xprintf("%d\n", (int)getpid());
+        (void)file_replace(AT_FDCWD, path, pid, strlen(pid), 0644);
+}
+
+void plugin_remove_pid(const char *socket_path)
+{
+        CLEAN_FREE char *path = xprintf("%s.pid", socket_path);
+        (void)unlink(path);
+}

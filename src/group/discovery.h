@@ -32,3 +32,6 @@ int plugin_find(const char *folder, const char *name, struct endpoint *ret, stru
 int endpoint_parse(const char *text, struct endpoint *ret, struct error *e);
 /* Names of all that are there, sorted. 0 or -errno. */
 int plugins_list(const char *folder, struct strings *ret);
+/* The pid of who listens, in a file beside the socket: "file.pid". Nobody depends on it, so failing is silent. */
+void plugin_write_pid(const char *socket_path);
+void plugin_remove_pid(const char *socket_path);

@@ -43,16 +43,6 @@ static void member(struct text *t, const char *name, const char *value)
         text_add_json(t, value ? value : "");
 }
 
-static void add_time(struct text *t, uint64_t usec)
-{
-        time_t seconds = (time_t)(usec / 1000000);
-        struct tm tm;
-        char s[32];
-        (void)gmtime_r(&seconds, &tm);
-        (void)strftime(s, sizeof s, "%Y-%m-%dT%H:%M:%S", &tm);
-        text_addf(t, "\"%s.%06uZ\"", s, (unsigned)(usec % 1000000));
-}
-
 /* ---- status ---- */
 
 static void add_instances(struct text *t, const struct planner *p)
@@ -244,7 +234,7 @@ static void undo(struct rpc_call *c, void *self, const char *type, const struct 
 static void add_revision(struct text *t, const struct store_revision *r)
 {
         text_addf(t, "{\"Revision\":%llu,\"Time\":", (unsigned long long)r->revision);
-        add_time(t, r->at_usec);
+        rpc_time_format(t, r->at_usec);
         member(t, "Actor", r->actor);
         member(t, "Reason", r->reason);
         text_addf(t, ",\"Document\":%s}", r->document);
@@ -283,7 +273,7 @@ static void history(struct rpc_call *c, void *self, const char *type, const stru
 static void add_event(struct text *t, const struct store_event *event)
 {
         text_addf(t, "{\"Sequence\":%llu,\"Time\":", (unsigned long long)event->sequence);
-        add_time(t, event->at_usec);
+        rpc_time_format(t, event->at_usec);
         member(t, "Topic", event->topic);
         member(t, "Group", event->group);
         member(t, "ID", event->id);
@@ -322,7 +312,7 @@ static void events(struct rpc_call *c, void *self, const char *type, const struc
 static void add_entry(struct text *t, const struct store_audit *audit)
 {
         text_addf(t, "{\"Sequence\":%llu,\"Time\":", (unsigned long long)audit->sequence);
-        add_time(t, audit->at_usec);
+        rpc_time_format(t, audit->at_usec);
         text_addf(t, ",\"UID\":%u,\"PID\":%d", audit->uid, (int)audit->pid);
         member(t, "Actor", audit->actor);
         member(t, "Role", audit->role);

@@ -222,12 +222,8 @@ static bool follows(const char *wanted, const char *topic)
 static void add_time(struct text *t)
 {
         struct timespec ts;
-        struct tm tm;
-        char s[32];
         (void)clock_gettime(CLOCK_REALTIME, &ts);
-        (void)gmtime_r(&ts.tv_sec, &tm);
-        (void)strftime(s, sizeof s, "%Y-%m-%dT%H:%M:%S", &tm);
-        text_addf(t, "\"%s.%06ldZ\"", s, ts.tv_nsec / 1000);
+        rpc_time_format(t, (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000);
 }
 
 static void format_event(struct rpc_server *s, const char *topic, const char *type, const char *id, const char *message, const char *data, struct text *t)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
+#include <time.h>
 
 #include "group/rpc_wire.h"
 
@@ -199,4 +200,14 @@ int rpc_reply_parse(const char *text, size_t size, struct json_document *ret, co
         *ret = d;
         d = (struct json_document){ 0 };
         return 0;
+}
+
+void rpc_time_format(struct text *t, uint64_t usec)
+{
+        time_t seconds = (time_t)(usec / 1000000);
+        struct tm tm;
+        char s[32];
+        (void)gmtime_r(&seconds, &tm);
+        (void)strftime(s, sizeof s, "%Y-%m-%dT%H:%M:%S", &tm);
+        text_addf(t, "\"%s.%06uZ\"", s, (unsigned)(usec % 1000000));
 }

@@ -38,3 +38,5 @@ void rpc_error_format(struct text *t, const char *id, int code, const struct err
  * the error that it was where data holds one of ours. Lenient as InfraKit's own client: neither id nor version are looked at.
  */
 int rpc_reply_parse(const char *text, size_t size, struct json_document *ret, const struct json_node **ret_result, struct error *e);
+/* Appends microseconds of the wall clock as a JSON string, in UTC, as RFC 3339 has it. */
+void rpc_time_format(struct text *t, uint64_t usec);

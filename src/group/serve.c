@@ -150,18 +150,6 @@ static int show_help(const struct plugin_program *p)
 
 /* ---- life ---- */
 
-static void write_pid(const struct options *o)
-{
-        CLEAN_FREE char *path = xprintf("%s.pid", o->path), *pid = xprintf("%d\n", (int)getpid());
-        (void)file_replace(AT_FDCWD, path, pid, strlen(pid), 0644);
-}
-
-static void remove_pid(const struct options *o)
-{
-        CLEAN_FREE char *path = xprintf("%s.pid", o->path);
-        (void)unlink(path);
-}
-
 static void ended(void *context)
 {
         loop_stop(context, 0);
@@ -216,9 +204,9 @@ static int serve(struct serve *s, struct error *e)
         if (r == 0)
                 r = rpc_server_listen(s->server, s->options.path, 0600, e);
         if (r == 0) {
-                write_pid(&s->options);
+                plugin_write_pid(s->options.path);
                 r = loop_run(s->loop);
-                remove_pid(&s->options);
+                plugin_remove_pid(s->options.path);
         }
         return r;
 }

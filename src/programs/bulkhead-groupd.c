@@ -243,12 +243,6 @@ static int open_socket(struct groupd *d, struct error *e)
         return r;
 }
 
-static void write_pid(const struct options *o)
-{
-        CLEAN_FREE char *path = xprintf("%s.pid", o->path), *pid = xprintf("%d\n", (int)getpid());
-        (void)file_replace(AT_FDCWD, path, pid, strlen(pid), 0644);
-}
-
 static int serve(struct groupd *d, struct error *e)
 {
         static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
@@ -270,10 +264,9 @@ static int serve(struct groupd *d, struct error *e)
         if (r == 0)
                 r = controller_start(d->controller, e);
         if (r == 0) {
-                CLEAN_FREE char *pid = xprintf("%s.pid", d->o.path);
-                write_pid(&d->o);
+                plugin_write_pid(d->o.path);
                 r = loop_run(d->loop);
-                (void)unlink(pid);
+                plugin_remove_pid(d->o.path);
         }
         return r;
 }
