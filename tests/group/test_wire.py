@@ -346,7 +346,10 @@ def test_plugins_in_the_foreground_end_with_their_supervisor(world, signal_name)
     until(lambda: world.client("group").call("Handshake.Hello"))
     world.commit(document(2))
     world.converged("cattle")
+    pids = [int((world.plugins / f"{name}.pid").read_text()) for name in ("group", "file", "vanilla")]
+    runs = [int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1]) for pid in pids]  # who supervises each
     process.send_signal(getattr(signal, signal_name))
     process.wait(20)
     until(lambda: not any((world.plugins / name).exists() for name in ("group", "file", "vanilla")))
+    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids + runs))
     assert world.count() == 2  # instances are not the plugins'
