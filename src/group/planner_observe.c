@@ -120,18 +120,28 @@ static bool is_of_group(const struct planner *p, const struct instance *i)
 
 /* ---- coming and going ---- */
 
+/*
+ * Who is met for the first time after a crash in a roll. Who had not passed its gate is on record, with the young or as an intent; who was given
+ * up for dead, or left behind by a roll before, is not. So all but the configuration that was good before are asked.
+ */
+static bool had_passed(const struct planner *p, const struct member *m, const struct intent *intent)
+{
+        const char *hash = tags_get(&m->instance.tags, TAG_CONFIG_HASH);
+        return !p->was_rolling || (!intent && p->good_revision && hash && text_equal(hash, p->good_hash));
+}
+
 static struct member *welcome(struct planner *p, const struct instance *i, bool sure)
 {
         struct member *m = member_new(p, i);
         const char *token = tags_get(&i->tags, TAG_TOKEN);
         struct intent *intent = token ? intent_get(p, token) : NULL;
         member_judge(p, m);
-        if (!p->observed) /* who had not passed the gate of a roll before a crash is on record: with the young, or as an intent */
-                m->passed = !intent || !p->was_rolling;
+        if (!p->observed)
+                m->passed = had_passed(p, m, intent);
         m->sure = sure;
         m->lineage = intent ? intent->lineage : 0;
-        if (p->observed)
-                young_set(p, m, true); /* written down, for a late list may lack it after a crash */
+        if (p->observed || intent || !m->passed)
+                young_set(p, m, true); /* written down: after a crash a late list may lack it, and its intent is no more to tell of it */
         member_place(p, m);
         health_schedule(p, m);
         if (intent)

@@ -40,7 +40,7 @@ static void count_success(struct planner *p)
 static void count_failure(struct planner *p, uint64_t started_usec, const char *message)
 {
         struct circuit *c = &p->circuit;
-        if (c->failures && started_usec < c->failed_usec)
+        if (started_usec < c->failed_usec)
                 return;
         c->failed_usec = p->now_usec + 1;
         c->failures++;

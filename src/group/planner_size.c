@@ -38,10 +38,17 @@ uint32_t most_of(const struct planner *p)
 
 /* ---- too many ---- */
 
-/* In a roll no more go than leave enough that serve. Who is known not to serve can always go. */
+/* Known not to serve: sick, never good at the gate, or bad when it was asked for the last time. */
+static bool is_of_no_use(const struct member *m)
+{
+        bool never_good = !m->passed && !m->ever_good && m->ask_tries >= NOT_GOOD_ANSWERS, asked_again = m->asking || m->check_at;
+        return m->sick || never_good || (m->bad && !asked_again);
+}
+
+/* In a roll no more go than leave enough that serve. Who is of no use can always go. */
 static bool may_lose(const struct planner *p, const struct member *m)
 {
-        if (MUTANT("plan-no-floor") || !roll_active(p) || m->sick || (!m->passed && !m->ever_good && m->ask_tries >= NOT_GOOD_ANSWERS))
+        if (MUTANT("plan-no-floor") || !roll_active(p) || is_of_no_use(m))
                 return true;
         return p->n.service - in_service(p, m) + unavailable_of(p) >= wanted_count(p);
 }

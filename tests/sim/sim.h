@@ -144,6 +144,7 @@ uint32_t people_wanted(const struct sim *s);
 struct promise *promise_get(struct sim *s, const char *token, bool add);
 void judge_act(struct sim *s, const struct action *a);
 void judge_failed(struct sim *s, uint64_t started_usec);
+void judge_committed(struct sim *s); /* before the planner hears of it */
 void judge_succeeded(struct sim *s);
 void judge_step(struct sim *s, const struct actions *list);
 void judge_end(struct sim *s);

@@ -12,8 +12,7 @@ static void commit_newest(struct sim *s)
 {
         struct event e = { .kind = EVENT_COMMIT, .spec = &s->revisions[s->revision].spec, .revision = s->revision };
         trace(s, "commit of revision %llu: configuration %u, size %u", (unsigned long long)s->revision, s->revisions[s->revision].config, people_wanted(s));
-        if (s->revision > 1 && strcmp(s->revisions[s->revision - 1].spec.hash, e.spec->hash))
-                s->failures = s->not_before_usec = 0;
+        judge_committed(s);
         control_step(s, &e);
 }
 
@@ -45,13 +44,17 @@ void control_start(struct sim *s)
                 p->calls = 0;
         }
         s->calls_started = 0;
-        s->not_before_usec = s->failures = 0;
+        s->not_before_usec = s->failures = s->failed_usec = 0;
         for (size_t i = 0; i < s->creature_count; i++) {
                 struct creature *c = s->creatures + i;
-                c->told = c->told && (*c->token || (s->saved && strstr(s->saved, c->id)));
+                const struct promise *p = *c->token ? promise_get(s, c->token, false) : NULL;
+                bool on_disk = s->saved && strstr(s->saved, c->id), by_list = p && !p->unsure_usec; /* the intent is not, so it was made long ago */
+                c->told = c->told && (on_disk || by_list);
                 c->told_answer = c->told_bad = false;
         }
         trace(s, "---- the controller starts, life %llu", (unsigned long long)s->life);
+        if (s->saved)
+                trace(s, "on disk: %s", s->saved);
         if (s->revision)
                 commit_newest(s);
 }

@@ -97,8 +97,8 @@ static void judge_provision(struct sim *s, const struct action *a)
 void judge_failed(struct sim *s, uint64_t started_usec)
 {
         const struct limits *l = &wanted(s)->limits;
-        if (s->failures && started_usec < s->failed_usec)
-                return;
+        if (started_usec < s->failed_usec)
+                return; /* called before the last failure: it tells nothing that that one did not */
         s->failures++;
         s->failed_usec = s->now_usec + 1;
         uint64_t span = l->backoff_usec;
@@ -106,6 +106,13 @@ void judge_failed(struct sim *s, uint64_t started_usec)
                 span *= 2;
         span = span < l->backoff_max_usec ? span : l->backoff_max_usec;
         s->not_before_usec = s->now_usec + (s->failures >= l->attempts ? l->reset_usec : span - span / 2 - 1);
+}
+
+/* Another configuration may be one that can be made. */
+void judge_committed(struct sim *s)
+{
+        if (s->revision == 1 || strcmp(s->revisions[s->revision - 1].spec.hash, wanted(s)->hash))
+                s->failures = s->not_before_usec = 0;
 }
 
 void judge_succeeded(struct sim *s)

@@ -108,7 +108,7 @@ static void send_commit(struct sim *s)
         struct event e = { .kind = EVENT_COMMIT, .spec = &s->revisions[s->revision].spec, .revision = s->revision };
         trace(s, "people commit revision %llu: configuration %u (kind %u), size %u", (unsigned long long)s->revision, s->revisions[s->revision].config,
               s->config_kinds[s->revisions[s->revision].config], people_wanted(s));
-        s->failures = s->not_before_usec = 0;
+        judge_committed(s);
         control_step(s, &e);
 }
 
