@@ -11,7 +11,7 @@ struct diff {
 
 static void compare(struct diff *d, const struct json_node *old, const struct json_node *new);
 
-static void add_name(struct text *t, const char *name)
+void json_pointer_add(struct text *t, const char *name)
 {
         text_add(t, "/");
         for (; *name; name++)
@@ -24,7 +24,7 @@ static void add_name(struct text *t, const char *name)
 static void below(struct diff *d, const char *name, const struct json_node *old, const struct json_node *new)
 {
         size_t length = d->pointer.length;
-        add_name(&d->pointer, name);
+        json_pointer_add(&d->pointer, name);
         compare(d, old, new);
         d->pointer.length = length;
         d->pointer.data[length] = 0;

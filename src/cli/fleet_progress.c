@@ -66,6 +66,8 @@ static void add_counts(struct text *t, const struct json_node *g)
                 text_addf(t, ", %llu good", (unsigned long long)view_number(g, "Good"));
         if (sick)
                 text_addf(t, ", %llu sick", (unsigned long long)sick);
+        if (view_number(g, "Drifted"))
+                text_addf(t, ", %llu drifted", (unsigned long long)view_number(g, "Drifted"));
         text_add(t, "  ");
         fleet_describe(t, g);
 }

@@ -87,6 +87,15 @@ static void print_changes(FILE *f, const struct json_node *group)
         }
 }
 
+static void print_drift(FILE *f, const struct json_node *group)
+{
+        unsigned long long n = view_number(group, "Drifted");
+        bool replace = text_equal(view_text(group, "DriftAction"), "replace");
+        if (n)
+                fprintf(f, "      %llu of its instances ha%s drifted, and %s\n", n, n == 1 ? "s" : "ve",
+                        !replace ? "stay: Drift.Action is tell" : n == 1 ? "is replaced within the budget" : "are replaced within the budget");
+}
+
 static void print_group(FILE *f, const struct json_node *group, int width)
 {
         const struct sign *s = sign_of(group);
@@ -99,6 +108,7 @@ static void print_group(FILE *f, const struct json_node *group, int width)
         if (view_number(group, "Revision"))
                 fprintf(f, " (now at revision %llu)", (unsigned long long)view_number(group, "Revision"));
         fputc('\n', f);
+        print_drift(f, group);
         print_changes(f, group);
 }
 
@@ -168,14 +178,27 @@ void fleet_describe(struct text *t, const struct json_node *group)
                 text_add(t, "circuit open: the provider fails");
         else if (view_true(group, "RemediationStopped"))
                 text_add(t, "too many are sick: nothing is replaced");
+        else if (view_true(group, "DriftStopped"))
+                text_add(t, "too many drift: none is replaced for it");
         else if (phase < ELEMENTS(phases))
                 add_reason(t, phases[phase].words, view_text(json_member(group, "Roll"), "Reason"));
         else
                 text_add(t, view_true(group, "Converged") ? "converged" : "converging");
 }
 
+void fleet_print_drift(const struct json_node *instance)
+{
+        const char *drift = view_text(instance, "Drift");
+        putchar('\n');
+        if (!*drift)
+                return;
+        fputs("    drifted: ", stdout);
+        text_print_safe(stdout, drift);
+        putchar('\n');
+}
+
 bool fleet_is_stuck(const struct json_node *group)
 {
         size_t phase = phase_of(group);
-        return view_true(group, "CircuitOpen") || view_true(group, "RemediationStopped") || (phase < ELEMENTS(phases) && phases[phase].stuck);
+        return view_true(group, "CircuitOpen") || view_true(group, "RemediationStopped") || view_true(group, "DriftStopped") || (phase < ELEMENTS(phases) && phases[phase].stuck);
 }

@@ -10,6 +10,8 @@ void fleet_print_plan(FILE *f, const struct json_node *plan);
 bool fleet_plan_removes(const struct json_node *plan);
 /* How a group is, in some words: "converged", "rolling: canary", "paused: ...". Appended. */
 void fleet_describe(struct text *t, const struct json_node *group);
+/* Ends an instance's line; below it, where it has drifted, in what. */
+void fleet_print_drift(const struct json_node *instance);
 /* Whether it waits for a person, or for its provider, and will not go on by itself soon. */
 bool fleet_is_stuck(const struct json_node *group);
 /* Asks on the terminal; true without one. */

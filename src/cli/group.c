@@ -163,8 +163,17 @@ static void print_instances(const struct json_node *list, bool quiet)
                         printf("%*s  ", width - (int)strlen(id), "");
                         text_print_safe(stdout, *logical ? logical : "-");
                 }
-                putchar('\n');
+                if (quiet)
+                        putchar('\n');
+                else
+                        fleet_print_drift(i);
         }
+}
+
+static void print_drifted(uint64_t n)
+{
+        if (n)
+                printf("%llu drifted, ", (unsigned long long)n);
 }
 
 static int do_describe(const struct group_options *o)
@@ -178,8 +187,11 @@ static int do_describe(const struct group_options *o)
                 return print(&d);
         const struct json_node *description = json_member(result, "Description");
         print_instances(description ? json_member(description, "Instances") : NULL, o->quiet);
-        if (!o->quiet)
-                printf("\n%s\n", view_true(description, "Converged") ? "converged" : "not converged");
+        if (!o->quiet) {
+                putchar('\n');
+                print_drifted(view_number(description, "Drifted"));
+                printf("%s\n", view_true(description, "Converged") ? "converged" : "not converged");
+        }
         return fflush(stdout) == 0 ? 0 : 1;
 }
 

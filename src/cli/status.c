@@ -38,9 +38,9 @@ static void print_group(const struct json_node *g, int width)
 {
         CLEAN_TEXT struct text words = { 0 };
         pad(view_text(g, "ID"), width);
-        printf("  %8llu  %5llu  %5llu  %7llu  %5llu  %5llu  ", (unsigned long long)view_number(g, "Revision"), (unsigned long long)view_number(g, "Size"),
+        printf("  %8llu  %5llu  %5llu  %7llu  %5llu  %5llu  %7llu  ", (unsigned long long)view_number(g, "Revision"), (unsigned long long)view_number(g, "Size"),
                (unsigned long long)view_number(g, "Live"), (unsigned long long)view_number(g, "Current"), (unsigned long long)view_number(g, "Good"),
-               (unsigned long long)view_number(g, "Sick"));
+               (unsigned long long)view_number(g, "Sick"), (unsigned long long)view_number(g, "Drifted"));
         fleet_describe(&words, g);
         text_print_safe(stdout, words.data);
         putchar('\n');
@@ -52,7 +52,7 @@ static void print_table(const struct json_node *result)
         int width = 5;
         for (const struct json_node *g = NULL; (g = view_next(groups, g));)
                 width = (int)strlen(view_text(g, "ID")) > width ? (int)strlen(view_text(g, "ID")) : width;
-        printf("%-*s  %8s  %5s  %5s  %7s  %5s  %5s  %s\n", width, "GROUP", "REVISION", "SIZE", "LIVE", "CURRENT", "GOOD", "SICK", "STATE");
+        printf("%-*s  %8s  %5s  %5s  %7s  %5s  %5s  %7s  %s\n", width, "GROUP", "REVISION", "SIZE", "LIVE", "CURRENT", "GOOD", "SICK", "DRIFTED", "STATE");
         for (const struct json_node *g = NULL; (g = view_next(groups, g));)
                 print_group(g, width);
 }
@@ -70,7 +70,7 @@ static void print_instances(const struct json_node *g)
                 printf("  %-8.8s  %-10.10s  %-8s  %-9s  ", view_text(i, "Health"), view_text(i, "Phase"), view_true(i, "Current") ? "current" : "old",
                        view_true(i, "Protected") ? "yes" : "no");
                 text_print_safe(stdout, *logical ? logical : "-");
-                putchar('\n');
+                fleet_print_drift(i);
         }
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "group/controller_internal.h"
+#include "group/drift.h"
 
 /* A provision may take minutes: whoever gives up early makes a second one. */
 enum { SHORT_USEC = 15 * 1000 * 1000, LONG_USEC = 15 * 60 * 1000 * 1000, HEALTH_USEC = 30 * 1000 * 1000 };
@@ -89,9 +90,19 @@ static void provisioned(void *context, const struct json_node *result, const str
         call_free(c);
 }
 
+/* What the flavor changed of the properties is kept with the instance: it is not as the document has it, and has not drifted. */
+static void note_prepared(const struct group_spec *asked, const struct instance_spec *prepared, struct tags *tags)
+{
+        CLEAN_FREE char *changed = drift_prepared(asked->instance.properties, prepared->properties);
+        if (changed)
+                tags_set(tags, TAG_PREPARED, changed);
+}
+
 /* The flavor may change everything but what makes it ours. */
 static int take_prepared(struct call *c, const struct json_node *result, struct instance_spec *ret, struct error *e)
 {
+        struct group *g = group_of(c);
+        const struct group_spec *asked = g ? group_spec_of(g, c->revision) : NULL;
         const struct json_node *spec = json_member(result, "Spec");
         const struct json_place at = { .value = spec, .key = "Spec" };
         if (!spec)
@@ -100,6 +111,9 @@ static int take_prepared(struct call *c, const struct json_node *result, struct 
         if (r < 0)
                 return r;
         tags_merge(&ret->tags, &c->instance.tags);
+        (void)tags_remove(&ret->tags, TAG_PREPARED);
+        if (asked)
+                note_prepared(asked, ret, &ret->tags);
         if (!ret->logical_id && c->instance.logical_id)
                 ret->logical_id = xstrdup(c->instance.logical_id);
         tags_done(&c->instance.tags);
@@ -290,7 +304,7 @@ static void ask_health(struct group *g, const struct action *a)
 
 static void observe(struct group *g, const struct action *a)
 {
-        (void)a;
+        g->properties_due = g->properties_due || a->properties;
         group_observe(g);
 }
 
@@ -377,6 +391,7 @@ void group_refuse(struct group *g, const struct action *a, const char *why)
                 break;
         case ACTION_OBSERVE:
                 event.kind = EVENT_OBSERVE_FAILED;
+                event.properties = a->properties;
                 break;
         default:
                 return;

@@ -38,6 +38,7 @@ struct group {
         struct actions waiting; /* written, until the store says so */
         struct loop_timer wake, poll;
         bool observing, observe_again;
+        bool properties_due; /* the next list is to have them */
         bool sure; /* the next write must outlast a loss of power: somebody is told that it does */
         struct settler *settlers;
 };
@@ -76,7 +77,7 @@ struct provider *controller_provider(struct controller *c, const char *name);
 void group_act(struct group *g, const struct action *a);
 /* Tells the planner that an action was not carried out. */
 void group_refuse(struct group *g, const struct action *a, const char *why);
-void group_observe(struct group *g);
+void group_observe(struct group *g); /* with properties where they are due */
 
 /* Writes down a new revision of the document, which is the spec's text, and goes on with it. Takes the spec. */
 void group_commit(struct group *g, struct group_spec *spec, const struct actor *a, commit_done done, void *self);

@@ -85,6 +85,15 @@ static void add_to_token(struct fleet_job *j, const struct group *g, const struc
         sha256_update(&j->hash, strlen(words), (const uint8_t *)words);
 }
 
+/* What is there now and is not as its document says, though no document changes: it is told or replaced beside the plan. */
+static void add_drift(struct text *t, const struct group *g, const struct group_spec *spec)
+{
+        struct planner_status s = { 0 };
+        if (g)
+                planner_get_status(group_planner(g), &s);
+        text_addf(t, ",\"Drifted\":%u,\"DriftAction\":\"%s\"", s.drifted, spec->drift.action == DRIFT_REPLACE ? "replace" : "tell");
+}
+
 static void add_group(struct fleet_job *j, const struct group_spec *spec, const char *message)
 {
         CLEAN_TEXT struct text changes = { 0 };
@@ -99,6 +108,7 @@ static void add_group(struct fleet_job *j, const struct group_spec *spec, const 
         text_add_json(t, spec->id);
         text_addf(t, ",\"Action\":\"%s\",\"Message\":", none ? "none" : fresh ? "create" : "update");
         text_add_json(t, message);
+        add_drift(t, g, spec);
         text_addf(t, ",\"Revision\":%llu,\"Size\":{\"Old\":%u,\"New\":%u},\"Roll\":%s,\"Changes\":[", (unsigned long long)(g ? group_revision(g) : 0),
                   g ? group_spec_count(group_spec(g)) : 0, group_spec_count(spec), rolls ? "true" : "false");
         text_add(t, changes.data);

@@ -58,6 +58,8 @@ static void add_instances(struct text *t, const struct planner *p)
                         t->length--; /* its closing brace */
                         member(t, "Health", health[m[i].health]);
                         member(t, "Phase", m[i].phase);
+                        if (m[i].drift)
+                                member(t, "Drift", m[i].drift);
                         text_addf(t, ",\"Current\":%s,\"Protected\":%s}", m[i].current ? "true" : "false", m[i].protected ? "true" : "false");
                 }
                 first += n;
@@ -87,10 +89,10 @@ void fleet_status_format(struct text *t, const struct group *g, bool instances)
         text_add_json(t, group_id(g));
         text_addf(t, ",\"Revision\":%llu,\"GoodRevision\":%llu,\"Size\":%u,\"Live\":%u,\"Good\":%u,\"Sick\":%u,\"Unknown\":%u,\"Current\":%u,\"Old\":%u",
                   (unsigned long long)group_revision(g), (unsigned long long)s.good_revision, s.wanted, s.live, s.good, s.sick, s.unknown, s.current, s.old);
-        text_addf(t, ",\"Provisioning\":%u,\"Draining\":%u,\"Destroying\":%u", s.provisioning, s.draining, s.destroying);
+        text_addf(t, ",\"Drifted\":%u,\"Provisioning\":%u,\"Draining\":%u,\"Destroying\":%u", s.drifted, s.provisioning, s.draining, s.destroying);
         add_roll(t, &s);
-        text_addf(t, ",\"Converged\":%s,\"Observed\":%s,\"CircuitOpen\":%s,\"RemediationStopped\":%s,\"DestroyingGroup\":%s,\"Freed\":%s", truth(s.converged),
-                  truth(s.observed), truth(s.circuit_open), truth(s.remediation_stopped), truth(s.destroying_group), truth(s.freed));
+        text_addf(t, ",\"Converged\":%s,\"Observed\":%s,\"CircuitOpen\":%s,\"RemediationStopped\":%s,\"DriftStopped\":%s,\"DestroyingGroup\":%s,\"Freed\":%s",
+                  truth(s.converged), truth(s.observed), truth(s.circuit_open), truth(s.remediation_stopped), truth(s.drift_stopped), truth(s.destroying_group), truth(s.freed));
         if (s.next_attempt_usec)
                 text_addf(t, ",\"NextAttempt\":%.3f", (double)s.next_attempt_usec / 1e6);
         else

@@ -210,6 +210,12 @@ static void add_members(struct text *t, const struct planner *p)
                 for (size_t i = 0; i < n; i++) {
                         text_add(t, first + i ? "," : "");
                         instance_format(t, m[i].instance);
+                        if (!m[i].drift)
+                                continue;
+                        t->length--; /* its closing brace */
+                        text_add(t, ",\"Drift\":");
+                        text_add_json(t, m[i].drift);
+                        text_add(t, "}");
                 }
                 first += n;
         }
@@ -230,7 +236,7 @@ static void describe(struct rpc_call *c, void *self, const char *type, const str
         begin(c, a.name, a.id);
         text_add(rpc_result(c), ",\"Description\":{\"Instances\":[");
         add_members(rpc_result(c), group_planner(g));
-        text_addf(rpc_result(c), "],\"Converged\":%s}", status.converged ? "true" : "false");
+        text_addf(rpc_result(c), "],\"Drifted\":%u,\"Converged\":%s}", status.drifted, status.converged ? "true" : "false");
         end(c);
 }
 

@@ -56,6 +56,7 @@ static void take_spec(struct planner *p, const struct group_spec *spec)
         p->updating = spec->updating;
         p->health = spec->health;
         p->health.check = NULL; /* the controller's */
+        p->drift = spec->drift;
         p->limits = spec->limits;
         p->poll_usec = spec->poll_usec;
         p->protect_group = spec->protect_group;
@@ -101,11 +102,14 @@ static void commit(struct planner *p, const struct event *e)
         members_judge_again(p);
         if (*before)
                 roll_committed(p, before);
-        if (*before && !text_equal(before, p->hash))
+        if (*before && !text_equal(before, p->hash)) {
                 circuit_close(p, "another configuration was committed");
+                drift_resume(p);
+        }
         if (first || interval != p->health.interval_usec)
                 health_schedule_all(p);
         list_needed(p, p->observed && p->poll_usec ? p->list_usec + p->poll_usec : p->observed ? NEVER : p->now_usec);
+        list_needed(p, drift_wake(p));
 }
 
 /* ---- what was written down is from another life ---- */
@@ -146,8 +150,8 @@ static void take(struct planner *p, const struct event *e)
         switch (e->kind) {
         case EVENT_TIME: break;
         case EVENT_COMMIT: commit(p, e); break;
-        case EVENT_OBSERVED: observe_list(p, e->list, e->asked_usec, e->exact); break;
-        case EVENT_OBSERVE_FAILED: observe_failed(p); break;
+        case EVENT_OBSERVED: observe_list(p, e); break;
+        case EVENT_OBSERVE_FAILED: observe_failed(p, e->properties); break;
         case EVENT_APPEARED: observe_appeared(p, e->instance); break;
         case EVENT_VANISHED: observe_vanished(p, e->id); break;
         case EVENT_PROVISIONED: provision_succeeded(p, e); break;
@@ -181,6 +185,7 @@ static void decide(struct planner *p)
         roll_advance(p);
         judge_intents(p);
         health_remedy(p);
+        drift_remedy(p);
         size_decide(p);
         judge_intents(p);
 }

@@ -36,8 +36,9 @@ struct planner;
 enum event_kind {
         EVENT_TIME,             /* nothing but that it is now later */
         EVENT_COMMIT,           /* spec (copied): what is wanted from now on; revision counts commits, from 1. Ends a roll to another hash */
-        EVENT_OBSERVED,         /* list: all instances with our tag, as the provider lists them. asked_usec: when it was asked */
-        EVENT_OBSERVE_FAILED,   /* the provider could not be asked */
+        /* list: all instances with our tag, as the provider lists them. asked_usec: when it was asked. properties, drift: below */
+        EVENT_OBSERVED,
+        EVENT_OBSERVE_FAILED,   /* the provider could not be asked. properties: with them, so the next is asked without */
         EVENT_APPEARED,         /* instance: told by the provider, or changed */
         EVENT_VANISHED,         /* id */
         EVENT_PROVISIONED,      /* token, id: the call ended well. instance: with the tags and logical id as asked for after Prepare; may be NULL */
@@ -61,6 +62,8 @@ struct event {
         const struct instances *list;
         const struct instance *instance;
         uint64_t asked_usec;
+        bool properties; /* of a list: it was asked with them... */
+        char *const *drift; /* ...and for each instance in it, in what it differs from the document (drift_find); NULL: of all, or of one, it is not known */
         bool exact; /* of a list: the provider's are never late */
         const char *id, *token, *message;
         bool unsure;
@@ -79,7 +82,7 @@ enum action_kind {
         ACTION_DRAIN,     /* id */
         ACTION_DESTROY,   /* id, reason */
         ACTION_HEALTH,    /* id: ask */
-        ACTION_OBSERVE,   /* list the instances */
+        ACTION_OBSERVE,   /* list the instances; properties: with them, and what they differ in */
         ACTION_WAKE,      /* EVENT_TIME at at_usec at the latest; the last one counts */
         ACTION_TELL,      /* an event for people and programs: topic ("roll/started", "instance/lost"), message; id when it is about an instance */
         ACTION_SIZE,      /* the size changed by EVENT_DESTROY_SOME: write the document down with size, as a revision of its own */
@@ -94,6 +97,7 @@ struct action {
         uint32_t sequence, size;
         uint64_t at_usec, revision;
         struct tags tags;
+        bool properties;
 };
 struct actions {
         struct action *items;
@@ -107,6 +111,8 @@ struct planner *planner_new(const char *group, uint64_t seed);
 void planner_free(struct planner *p);
 /* Appends to actions. */
 void planner_step(struct planner *p, const struct event *event, struct actions *actions);
+/* Whether a list that is asked for other reasons, at now, is to have the properties: it saves one that would be asked for them alone. */
+bool planner_wants_properties(const struct planner *p, uint64_t now_usec);
 
 /* What must be written down, as JSON; and back, into a planner that is new. A newer version is refused: "group.state-version". */
 void planner_format(struct text *t, const struct planner *p);
@@ -116,12 +122,13 @@ int planner_read(struct planner *p, const struct json_place *at, struct error *e
 enum roll_phase { ROLL_NONE, ROLL_CANARY, ROLL_RUNNING, ROLL_CHECKPOINT, ROLL_BAKING, ROLL_PAUSED, ROLL_FAILED, ROLL_BACK };
 struct planner_status {
         uint32_t wanted, live, good, sick, unknown, current, old; /* current: with the wanted hash */
+        uint32_t drifted; /* of the current ones: with other properties than the document's */
         uint32_t provisioning, draining, destroying, intents;
         enum roll_phase roll;
         const char *roll_reason; /* of a pause or failure; NULL */
         uint64_t revision, good_revision; /* wanted; the last one that all were rolled to (0: none is known) */
         uint32_t roll_target;             /* so many are to be current at this stage of the roll */
-        bool circuit_open, remediation_stopped, observed, destroying_group, freed;
+        bool circuit_open, remediation_stopped, drift_stopped, observed, destroying_group, freed;
         uint64_t next_attempt_usec; /* 0: none waits */
         bool converged;             /* all that is wanted is there, current, good as far as asked, and nothing else of ours */
 };
@@ -133,6 +140,7 @@ struct member_view {
         bool protected;
         const struct instance *instance;
         enum health health;
+        const char *drift; /* in what it differs from the document; NULL: in nothing that is known */
         const char *phase; /* "live", "draining", "destroying" */
         bool current;
 };

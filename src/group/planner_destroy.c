@@ -11,6 +11,7 @@ const char *const leave_words[LEAVE_REASONS] = {
         [LEAVE_ROLL] = "rolling_update",
         [LEAVE_SICK] = "unhealthy",
         [LEAVE_ASKED] = "asked",
+        [LEAVE_DRIFT] = "drift",
 };
 
 /* ---- starting ---- */

@@ -170,7 +170,7 @@ void health_answer(struct planner *p, struct member *m, enum health health)
 
 /* ---- remediation ---- */
 
-static uint32_t budget_of(const struct planner *p)
+uint32_t budget_of(const struct planner *p)
 {
         uint32_t n = share_up(p->health.budget, wanted_count(p));
         return n ? n : 1;
@@ -205,7 +205,7 @@ void health_remedy(struct planner *p)
         if (p->remediation_stopped || !p->health.interval_usec)
                 return;
         for (struct member *m; p->n.sick && (m = sickest(p)) != NULL;) {
-                uint64_t busy = (uint64_t)p->n.leaving_sick + p->n.unproven + p->open;
+                uint64_t busy = (uint64_t)p->n.leaving_ill + p->n.unproven + p->open;
                 if (busy >= budget_of(p) || !m->sure)
                         return;
                 member_leave(p, m, LEAVE_SICK);

@@ -128,6 +128,8 @@ void planner_format(struct text *t, const struct planner *p)
         add_bool(t, "freed", p->freed);
         add_bool(t, "destroying", p->destroying);
         add_bool(t, "remediation_stopped", p->remediation_stopped);
+        add_bool(t, "drift_stopped", p->drift_stopped);
+        add_number(t, "drift_births", p->drift_births);
         add_roll(t, p);
         add_intents(t, p);
         add_young(t, p);

@@ -25,7 +25,7 @@ static bool call_before(const void *a, const void *b)
         return x->call_usec != y->call_usec ? x->call_usec < y->call_usec : compare_ids(x, y) < 0;
 }
 
-/* Who goes first: the sick, then who has not passed the gate, then the lowest id, as InfraKit does. */
+/* Who goes first: the sick, then who has not passed the gate, then the drifted, then the lowest id, as InfraKit does. */
 static bool victim_before(const void *a, const void *b)
 {
         const struct member *x = a, *y = b;
@@ -33,7 +33,14 @@ static bool victim_before(const void *a, const void *b)
                 return x->sick;
         if (x->passed != y->passed)
                 return !x->passed;
+        if (!x->drift != !y->drift)
+                return x->drift;
         return compare_ids(x, y) < 0;
+}
+
+static bool drift_before(const void *a, const void *b)
+{
+        return compare_ids(a, b) < 0;
 }
 
 void members_init(struct planner *p)
@@ -42,6 +49,7 @@ void members_init(struct planner *p)
         p->calls = (struct heap){ .position = offsetof(struct member, call_at), .before = call_before };
         p->old_victims = (struct heap){ .position = offsetof(struct member, victim_at), .before = victim_before };
         p->current_victims = p->old_victims;
+        p->drifted = (struct heap){ .position = offsetof(struct member, drift_at), .before = drift_before };
 }
 
 static void list_add(struct member **list, struct member *m)
@@ -88,7 +96,7 @@ static void count(struct planner *p, const struct member *m, uint32_t by)
         struct counts *n = &p->n;
         if (is_leaving(m)) {
                 n->leaving += by;
-                n->leaving_sick += m->reason == LEAVE_SICK ? by : 0;
+                n->leaving_ill += m->reason == LEAVE_SICK || m->reason == LEAVE_DRIFT ? by : 0;
                 n->leaving_roll += m->reason == LEAVE_ROLL ? by : 0;
                 return;
         }
@@ -100,6 +108,8 @@ static void count(struct planner *p, const struct member *m, uint32_t by)
         n->good += m->health == HEALTH_GOOD ? by : 0;
         n->sick += m->sick ? by : 0;
         n->sick_current += m->sick && m->current ? by : 0;
+        n->drifted += m->drift ? by : 0;
+        n->drifted_due += m->drift && !m->sick && !m->protected ? by : 0;
         n->service += in_service(p, m) ? by : 0;
         n->unpassed += m->current && !m->passed ? by : 0;
         n->unproven += !m->proven && !m->sick && p->health.interval_usec ? by : 0;
@@ -114,6 +124,7 @@ void member_lift(struct planner *p, struct member *m)
         count(p, m, UINT32_MAX); /* less one */
         if (m->victim_at)
                 heap_remove(m->current ? &p->current_victims : &p->old_victims, m);
+        heap_remove(&p->drifted, m);
 }
 
 void member_place(struct planner *p, struct member *m)
@@ -121,6 +132,8 @@ void member_place(struct planner *p, struct member *m)
         count(p, m, 1);
         if (!is_leaving(m) && !m->protected)
                 heap_put(m->current ? &p->current_victims : &p->old_victims, m);
+        if (m->drift && !is_leaving(m) && !m->protected)
+                heap_put(&p->drifted, m);
 }
 
 /* ---- one ---- */
@@ -158,6 +171,8 @@ void member_judge(struct planner *p, struct member *m)
         m->adopt = hash && text_equal(hash, CONFIG_HASH_ADOPT) && p->committed;
         m->current = p->committed && hash && (m->adopt || text_equal(hash, p->hash));
         m->protected = !MUTANT("plan-unprotected") && string_map_get(&p->protected_ids, m->instance.id) != NULL;
+        if (!m->current || !p->drift.interval_usec)
+                drift_forget(m);
         slot_leave(p, m);
         slot_enter(p, m);
         if (!is_leaving(m) && (m->adopt || m->mend)) {
@@ -188,6 +203,7 @@ struct member *member_new(struct planner *p, const struct instance *i)
 static void member_free(struct member *m)
 {
         instance_done(&m->instance);
+        free(m->drift);
         free(m);
 }
 
@@ -224,9 +240,9 @@ void young_set(struct planner *p, struct member *m, bool young)
 void members_judge_again(struct planner *p)
 {
         p->n = (struct counts){ 0 };
-        p->old_victims.count = p->current_victims.count = 0;
+        p->old_victims.count = p->current_victims.count = p->drifted.count = 0;
         for (size_t i = 0; i < p->member_count; i++) {
-                p->members[i]->victim_at = 0;
+                p->members[i]->victim_at = p->members[i]->drift_at = 0;
                 member_judge(p, p->members[i]);
         }
         for (size_t i = 0; i < p->member_count; i++)
@@ -292,6 +308,7 @@ void members_done(struct planner *p)
         heap_done(&p->calls);
         heap_done(&p->old_victims);
         heap_done(&p->current_victims);
+        heap_done(&p->drifted);
 }
 
 /* Out of the young, or of the living, into those that leave. */

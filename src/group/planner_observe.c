@@ -34,25 +34,31 @@ void observe_ask(struct planner *p)
 {
         if (observe_wake(p) > p->now_usec)
                 return;
-        action_add(p, ACTION_OBSERVE);
+        struct action *a = action_add(p, ACTION_OBSERVE);
+        a->properties = planner_wants_properties(p, p->now_usec);
+        if (a->properties)
+                p->properties_usec = p->now_usec;
         p->observing = true;
         p->asked_usec = p->now_usec;
         p->list_due_usec = NEVER;
 }
 
-void observe_failed(struct planner *p)
+void observe_failed(struct planner *p, bool properties)
 {
+        if (properties)
+                p->properties_usec = p->now_usec; /* they may be what is too much */
         p->observing = false;
         if (!p->list_failures++)
                 tell(p, "provider/silent", NULL, "the instances cannot be listed");
         list_needed(p, p->now_usec + planner_backoff(p, LIST_PAUSE_USEC, LIST_PAUSE_MAX_USEC, p->list_failures));
 }
 
-/* What of the future needs a list: the safety poll, the young at the end of their youth, promises in doubt. */
+/* What of the future needs a list: the safety poll, drift, the young at the end of their youth, promises in doubt. */
 static void plan_next_list(struct planner *p)
 {
         if (p->poll_usec)
                 list_needed(p, p->list_usec + p->poll_usec);
+        list_needed(p, drift_wake(p));
         for (const struct member *m = p->young; m; m = m->next)
                 if (m->made_usec + p->settle_usec > p->list_usec)
                         list_needed(p, m->made_usec + p->settle_usec);
@@ -139,6 +145,7 @@ static struct member *welcome(struct planner *p, const struct instance *i, bool 
         if (!p->observed)
                 m->passed = had_passed(p, m, intent);
         m->sure = sure;
+        m->fresh = p->observed && intent;
         m->lineage = intent ? intent->lineage : 0;
         if (p->observed || intent || !m->passed)
                 young_set(p, m, true); /* written down: after a crash a late list may lack it, and its intent is no more to tell of it */
@@ -207,7 +214,7 @@ void observe_vanished(struct planner *p, const char *id)
 
 /* ---- lists ---- */
 
-static void take_listed(struct planner *p, const struct instance *i, uint64_t asked_usec)
+static void take_listed(struct planner *p, const struct instance *i, const char *drift, uint64_t asked_usec)
 {
         struct member *m = member_get(p, i->id);
         if (!m && grave_holds(p, i->id, asked_usec))
@@ -221,6 +228,7 @@ static void take_listed(struct planner *p, const struct instance *i, uint64_t as
                         m->made_usec = asked_usec;
         }
         m->list_number = p->list_number;
+        drift_look(p, m, drift);
         if (m->young && m->passed && asked_usec >= m->made_usec + p->settle_usec)
                 young_set(p, m, false);
 }
@@ -237,9 +245,10 @@ static void drop_absent(struct planner *p, uint64_t asked_usec)
         }
 }
 
-void observe_list(struct planner *p, const struct instances *l, uint64_t asked_usec, bool exact)
+void observe_list(struct planner *p, const struct event *e)
 {
-        p->settle_usec = exact ? 0 : PLANNER_SETTLE_USEC;
+        uint64_t asked_usec = e->asked_usec;
+        p->settle_usec = e->exact ? 0 : PLANNER_SETTLE_USEC;
         if (p->observing && asked_usec >= p->asked_usec)
                 p->observing = false;
         if (asked_usec < p->list_usec)
@@ -249,9 +258,11 @@ void observe_list(struct planner *p, const struct instances *l, uint64_t asked_u
         p->list_failures = 0;
         p->list_usec = asked_usec;
         p->list_number++;
-        for (size_t i = 0; i < l->count; i++)
-                if (is_of_group(p, l->items + i))
-                        take_listed(p, l->items + i, asked_usec);
+        if (e->properties)
+                p->properties_usec = p->now_usec;
+        for (size_t i = 0; i < e->list->count; i++)
+                if (is_of_group(p, e->list->items + i))
+                        take_listed(p, e->list->items + i, e->drift ? e->drift[i] : NULL, asked_usec);
         drop_absent(p, asked_usec);
         p->observed = true;
         p->list_due_usec = NEVER;

@@ -12,6 +12,7 @@
  *      planner_slots.c      the same where each instance has a logical id
  *      planner_destroy.c    drain, destroy
  *      planner_health.c     who is asked when, who is sick, what is done about it
+ *      planner_drift.c      whose properties are not as wanted any more, and what is done about it
  *      planner_roll.c       stages of a roll, its gate, its failure
  *      planner_json.c       what is written down; planner_read.c reads it
  *      planner_status.c     for people; planner_pretend.c: in InfraKit's words
@@ -29,6 +30,8 @@
 enum { TOKEN_LENGTH = 26, HASH_LENGTH = 32 };
 /* So many may die early one after another before the next has to wait: one that is killed twice is no crash loop yet. */
 #define EARLY_DEATHS 3u
+/* So many new ones, one after another, that differ from the document at the first look: replacing does not mend that. */
+#define DRIFT_BIRTHS 3u
 enum { PROVISION_WINDOW = 32, HEALTH_PARALLEL = 128, DRAIN_ATTEMPTS = 3 };
 enum { MSEC = 1000, SECOND = 1000000 };
 #define NEVER UINT64_MAX
@@ -45,7 +48,7 @@ struct slot {
 /* The order is that of life. From PHASE_LEAVING on a member is on its way out. */
 enum member_phase { PHASE_LIVE, PHASE_TO_DRAIN, PHASE_DRAINING, PHASE_TO_DESTROY, PHASE_DESTROYING };
 
-enum leave_reason { LEAVE_TERMINATE, LEAVE_ROLL, LEAVE_SICK, LEAVE_ASKED, LEAVE_REASONS };
+enum leave_reason { LEAVE_TERMINATE, LEAVE_ROLL, LEAVE_SICK, LEAVE_ASKED, LEAVE_DRIFT, LEAVE_REASONS };
 
 struct member {
         struct instance instance;
@@ -54,10 +57,11 @@ struct member {
         uint64_t good_usec;  /* since when it is good without a break; 0: it is not */
         uint64_t check_usec; /* when its health is asked next */
         uint64_t call_usec;  /* when it is labelled, drained or destroyed next */
+        char *drift;         /* in what its properties differ from the document's; NULL: in nothing that is known */
         struct slot *slot;
         struct member *next, *previous; /* in the list of the young or of those that leave */
         size_t index;                   /* in planner.members */
-        uint32_t check_at, call_at, victim_at; /* positions in heaps */
+        uint32_t check_at, call_at, victim_at, drift_at; /* positions in heaps */
         uint32_t list_number;           /* the last list that had it */
         uint16_t good_count, bad_count; /* answers one after another */
         uint8_t phase, reason, health, call_tries, ask_tries, lineage;
@@ -70,6 +74,8 @@ struct member {
         bool asking;    /* its health is asked */
         bool labelling; /* its hash was "bootstrap"; in instance.tags stands what it is labelled with */
         bool passed;    /* the gate of a roll, or came when there was no roll */
+        bool fresh;     /* made for an intent since this process has begun */
+        bool looked;    /* its properties were compared once */
         bool bad;       /* the last answer that said anything said so */
         bool ever_good, answered, proven, sick, protected;
 };
@@ -99,9 +105,10 @@ struct grave {
 
 /* Kept with every change of a member (member_lift, member_place), so that no event needs a scan. */
 struct counts {
-        uint32_t live, sure, leaving, leaving_sick, leaving_roll;
+        uint32_t live, sure, leaving, leaving_ill, leaving_roll; /* ill: sick or drifted */
         uint32_t current, old, old_protected; /* of the live; old: those that may be replaced */
         uint32_t good, sick, sick_current;
+        uint32_t drifted, drifted_due; /* due: neither sick nor protected */
         uint32_t service;    /* surely there and as good as is known; a new one in a roll only once it has passed */
         uint32_t unpassed;   /* current ones that the gate waits for */
         uint32_t unproven;   /* may still become good */
@@ -148,6 +155,7 @@ struct planner {
         uint32_t size_lowered;
         struct updating updating;
         struct health_policy health;
+        struct drift_policy drift;
         struct limits limits;
         uint64_t poll_usec;
         struct string_map protected_ids;
@@ -160,7 +168,7 @@ struct planner {
         struct member **members;
         size_t member_count, member_room;
         struct string_map member_by_id;
-        struct heap checks, calls, old_victims, current_victims;
+        struct heap checks, calls, old_victims, current_victims, drifted;
         struct counts n;
         struct member *young, *leaving; /* lists */
         struct string_map grave_by_id;
@@ -171,6 +179,9 @@ struct planner {
         uint64_t asked_usec; /* the list in hand was */
         uint64_t list_due_usec;
         uint32_t list_failures;
+        uint64_t properties_usec; /* the newest list with properties was asked then; 0: none was */
+        uint32_t drift_births;    /* new ones that differed at the first look, one after another */
+        bool drift_stopped;
 
         /* what is promised */
         struct intent *intents;
@@ -226,8 +237,8 @@ void grave_dig(struct planner *p, const char *id, uint64_t at_usec);
 void graves_forget(struct planner *p, uint64_t before_usec);
 
 /* ---- planner_observe.c ---- */
-void observe_list(struct planner *p, const struct instances *l, uint64_t asked_usec, bool exact);
-void observe_failed(struct planner *p);
+void observe_list(struct planner *p, const struct event *e);
+void observe_failed(struct planner *p, bool properties);
 void observe_appeared(struct planner *p, const struct instance *i);
 void observe_vanished(struct planner *p, const char *id);
 /* A list that is asked at or after at_usec is needed. */
@@ -295,6 +306,17 @@ void health_schedule_all(struct planner *p);
 void health_ask(struct planner *p);
 void health_remedy(struct planner *p);
 uint64_t health_wake(const struct planner *p);
+
+uint32_t budget_of(const struct planner *p);
+
+/* ---- planner_drift.c ---- */
+/* What the last list with properties says of it: "" for nothing, NULL for not known. */
+void drift_look(struct planner *p, struct member *m, const char *drift);
+void drift_forget(struct member *m); /* lifted */
+void drift_remedy(struct planner *p);
+void drift_resume(struct planner *p);
+bool has_drift_to_mend(const struct planner *p);
+uint64_t drift_wake(const struct planner *p); /* when a list with properties is due */
 
 /* ---- planner_roll.c ---- */
 bool roll_active(const struct planner *p);

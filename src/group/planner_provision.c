@@ -151,6 +151,7 @@ static void add_made(struct planner *p, const struct event *e, const struct inte
                 made.logical_id = made.logical_id ? made.logical_id : i->logical_id;
         }
         struct member *m = member_new(p, &made);
+        m->fresh = true;
         tags_done(&made.tags);
         member_judge(p, m);
         m->sure = true;

@@ -262,6 +262,8 @@ static int read_plain(const struct json_place *at, struct planner *p, struct err
                 { "freed", json_bool, offsetof(struct planner, freed), 0 },
                 { "destroying", json_bool, offsetof(struct planner, destroying), 0 },
                 { "remediation_stopped", json_bool, offsetof(struct planner, remediation_stopped), 0 },
+                { "drift_stopped", json_bool, offsetof(struct planner, drift_stopped), 0 },
+                { "drift_births", json_u32, offsetof(struct planner, drift_births), 0 },
                 { 0 },
         };
         int r = json_object(at, fields, p, e);

@@ -229,6 +229,7 @@ void roll_pause(struct planner *p)
 void roll_resume(struct planner *p)
 {
         circuit_close(p, "resumed");
+        drift_resume(p);
         if (p->remediation_stopped) {
                 p->remediation_stopped = false;
                 must_save(p);

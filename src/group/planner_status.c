@@ -13,7 +13,7 @@ bool is_converged(const struct planner *p)
         const struct counts *n = &p->n;
         uint32_t count = wanted_count(p);
         return p->committed && p->observed && !p->destroying && !p->freed && !roll_active(p) && n->live == count && n->sure == count &&
-               n->current == count && !n->leaving && !p->intents_kept && !has_sick(p) && !n->doubtful && !n->unlabelled && !p->vacant && !n->stray;
+               n->current == count && !n->leaving && !p->intents_kept && !has_sick(p) && !has_drift_to_mend(p) && !n->doubtful && !n->unlabelled && !p->vacant && !n->stray;
 }
 
 static void count_calls(const struct planner *p, struct planner_status *s)
@@ -40,6 +40,7 @@ void planner_get_status(const struct planner *p, struct planner_status *ret)
                 .sick = p->n.sick,
                 .unknown = p->n.live - p->n.good - p->n.sick,
                 .current = p->n.current,
+                .drifted = p->n.drifted,
                 .old = p->n.live - p->n.current,
                 .provisioning = (uint32_t)p->calling,
                 .intents = (uint32_t)p->intents_kept,
@@ -50,6 +51,7 @@ void planner_get_status(const struct planner *p, struct planner_status *ret)
                 .good_revision = p->good_revision,
                 .circuit_open = p->circuit.open,
                 .remediation_stopped = p->remediation_stopped,
+                .drift_stopped = p->drift_stopped,
                 .observed = p->observed,
                 .destroying_group = p->destroying,
                 .freed = p->freed,
@@ -64,6 +66,7 @@ static void view(const struct member *m, struct member_view *ret)
         *ret = (struct member_view){
                 .instance = &m->instance,
                 .health = m->health,
+                .drift = m->drift,
                 .phase = !is_leaving(m) ? "live" : m->phase <= PHASE_DRAINING ? "draining" : "destroying",
                 .current = m->current,
                 .protected = m->protected,

@@ -8,7 +8,7 @@
 
 enum { GROUP_ID_MAX = 128, DOCUMENT_MAX = 4 << 20 };
 enum { SECOND_USEC = 1000000, MINUTE_USEC = 60 * SECOND_USEC };
-enum { INTERVAL_LEAST_USEC = 10000, POLL_LEAST_USEC = 100000 };
+enum { INTERVAL_LEAST_USEC = 10000, POLL_LEAST_USEC = 100000, DRIFT_LEAST_USEC = SECOND_USEC };
 
 uint32_t share_up(struct share s, uint32_t of)
 {
@@ -242,6 +242,31 @@ static int read_health(const struct json_place *at, void *into, struct error *e)
         return h->failures ? 0 : json_fail(at, e, "Failures must be at least 1");
 }
 
+static int read_drift_action(const struct json_place *at, void *into, struct error *e)
+{
+        static const char *const words[] = { [DRIFT_TELL] = "tell", [DRIFT_REPLACE] = "replace", NULL };
+        int word = json_word(at, words, e);
+        if (word >= 0)
+                *(enum drift_action *)into = (enum drift_action)word;
+        return word < 0 ? word : 0;
+}
+
+static int read_drift(const struct json_place *at, void *into, struct error *e)
+{
+        static const struct json_field fields[] = {
+                { "Interval", read_duration, offsetof(struct drift_policy, interval_usec), 0 },
+                { "Action", read_drift_action, offsetof(struct drift_policy, action), 0 },
+                { 0 },
+        };
+        struct drift_policy *d = into;
+        int r = read_only_ours(at, fields, d, e);
+        if (r < 0)
+                return r;
+        if (d->interval_usec && d->interval_usec < DRIFT_LEAST_USEC)
+                return json_fail(at, e, "Interval is 0, or at least 1s");
+        return d->interval_usec || d->action == DRIFT_TELL ? 0 : json_fail(at, e, "what is not looked for cannot be replaced: Action takes an Interval");
+}
+
 static int read_limits(const struct json_place *at, void *into, struct error *e)
 {
         static const struct json_field fields[] = {
@@ -375,6 +400,7 @@ static int read_properties(const struct json_place *at, void *into, struct error
                 { "Flavor", read_use, offsetof(struct group_spec, flavor), JSON_REQUIRED },
                 { "Updating", read_updating, offsetof(struct group_spec, updating), 0 },
                 { "Health", read_health, offsetof(struct group_spec, health), 0 },
+                { "Drift", read_drift, offsetof(struct group_spec, drift), 0 },
                 { "Limits", read_limits, offsetof(struct group_spec, limits), 0 },
                 { "Poll", read_duration, offsetof(struct group_spec, poll_usec), 0 },
                 { "Protection", read_protection, 0, 0 },
@@ -396,6 +422,7 @@ static void set_defaults(struct group_spec *s)
 {
         s->updating = (struct updating){ .surge = { 1 }, .batch = { 1 }, .deadline_usec = 10 * (uint64_t)MINUTE_USEC };
         s->health = (struct health_policy){ .grace_usec = 30 * (uint64_t)SECOND_USEC, .failures = 3, .budget = { 20, true } };
+        s->drift = (struct drift_policy){ .interval_usec = 5 * (uint64_t)MINUTE_USEC };
         s->limits = (struct limits){ .attempts = 5, .backoff_usec = SECOND_USEC, .backoff_max_usec = 5 * (uint64_t)MINUTE_USEC,
                                      .reset_usec = 10 * (uint64_t)MINUTE_USEC };
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A group's document: what is to be there.  InfraKit's document is one; what Bulkhead adds stands in members that InfraKit passes
- * over: more of Updating, Health, Limits and Protection.
+ * over: more of Updating, Health, Drift, Limits and Protection.
  *
  *      {"ID": "web", "Properties": {
  *        "Allocation": {"Size": 3},                           or {"LogicalIDs": ["10.0.0.1", ...]}; never both
@@ -12,6 +12,7 @@
  *                       "Surge": 1 or "25%", "Unavailable": 0 or "25%", "Batch": 1 or "10%", "Canary": 1 or "5%",
  *                       "Checkpoints": ["25%", "50%"], "Bake": "10m", "Deadline": "10m", "OnFailure": "pause" or "rollback"},
  *        "Health":     {"Interval": "1s", "Grace": "30s", "Failures": 3, "Budget": 1 or "20%", "Check": {...}},
+ *        "Drift":      {"Interval": "5m", "Action": "tell" or "replace"},
  *        "Limits":     {"Parallel": 32, "Attempts": 5, "Backoff": "1s", "BackoffMax": "5m", "Rate": "100/1m", "Reset": "10m"},
  *        "Poll":       "10s",
  *        "Protection": {"Group": true, "Instances": ["id", ...]}}}
@@ -51,6 +52,11 @@ struct health_policy {
         struct share budget;     /* so many sick ones are replaced at once; more than 2 budgets sick opens the breaker. Default 20 % */
         char *check;             /* JSON of a check by the controller itself (http, tcp, exec); NULL: the flavor's Healthy */
 };
+enum drift_action { DRIFT_TELL, DRIFT_REPLACE };
+struct drift_policy {
+        uint64_t interval_usec; /* so often the properties of instances are compared with the document's; 0: never. Default 5 min */
+        enum drift_action action; /* replace: within the budget of health, as the sick are, and only once a roll is over. Default: tell */
+};
 struct limits {
         uint32_t parallel;       /* calls in hand at once; 0: no limit but the controller's own */
         uint32_t attempts;       /* failed provisions one after another that open the circuit. Default 5 */
@@ -69,6 +75,7 @@ struct group_spec {
         struct plugin_use instance, flavor;
         struct updating updating;
         struct health_policy health;
+        struct drift_policy drift;
         struct limits limits;
         uint64_t poll_usec; /* how often instances are listed though nobody tells of changes. 0: not said; the controller has a default, and writes it here */
         bool protect_group; /* no destroy, and no scaling to zero */

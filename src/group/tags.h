@@ -12,6 +12,7 @@
 #define TAG_CONFIG_HASH "infrakit.config.hash" /* of the configuration that the instance was made with */
 #define TAG_LOGICAL_ID "infrakit.logical_id"
 #define TAG_TOKEN "bulkhead.token" /* names one intent to provision, written down before it is carried out */
+#define TAG_PREPARED "bulkhead.prepared" /* which properties the flavor changed (group/drift.h); absent: none */
 #define CONFIG_HASH_ADOPT "bootstrap" /* as a configuration hash: adopt me, and label me with the group's own */
 
 enum { TAGS_MAX = 256, TAG_NAME_MAX = 256, TAG_VALUE_MAX = 4096 };
