@@ -26,6 +26,8 @@ struct creature {
         bool ours;        /* has our group's tag */
         bool lie;         /* it never was: a call said so */
         bool alive, sick; /* sick: by chance, on top of its configuration */
+        bool drifted;     /* its properties were changed */
+        bool told_drifted; /* by a list */
         bool protected;   /* as the newest document says */
         uint64_t born_usec, died_usec;
         unsigned config;
@@ -34,6 +36,7 @@ struct creature {
         uint64_t told_dead_usec;
         bool told_answer, told_good_once, told_bad; /* bad: until it is good again */
         bool leaving; /* a drain or destroy of it was asked for */
+        bool here, live; /* the planner knows it; and it does not leave. As after the last step */
         bool served;  /* when it was marked to go */
         bool broke_floor; /* then too few were left */
         bool judged;  /* it was called to go */
@@ -54,7 +57,7 @@ struct revision {
         unsigned config;
 };
 
-enum happening { H_TIME, H_EFFECT, H_ANSWER, H_LIST, H_TELL, H_SICKEN, H_DIE, H_PERSON, H_START, H_QUIET };
+enum happening { H_TIME, H_EFFECT, H_ANSWER, H_LIST, H_TELL, H_SICKEN, H_DRIFT, H_DIE, H_PERSON, H_START, H_QUIET };
 
 struct future {
         uint64_t at_usec, order;
@@ -64,12 +67,12 @@ struct future {
         char id[24], token[32], logical[16], hash[40];
         unsigned config, outcome;
         uint64_t asked_usec, seen_usec;
-        bool vanish;
+        bool vanish, properties;
         uint32_t position;
 };
 
 struct sim {
-        uint64_t seed, random, now_usec, order, trace, steps, acts;
+        uint64_t seed, random, drift_random, now_usec, order, trace, steps, acts;
         bool trace_on, chaos, quorum, calm;
         const char *mutant;
         unsigned faults; /* per thousand of calls */
@@ -96,11 +99,14 @@ struct sim {
         uint64_t roll_began_usec;
         uint64_t same_time, last_step_usec;
         size_t calls_started;
+        uint32_t drift_leavers;
 };
 
 /* ---- sim_world.c ---- */
 uint64_t chance(struct sim *s, uint64_t below);
 bool per_mille(struct sim *s, unsigned n);
+/* Of chances of its own, so that the rest of a life is the same with drift as without. */
+uint64_t drift_chance(struct sim *s, uint64_t below);
 uint64_t between(struct sim *s, uint64_t least, uint64_t most); /* its logarithm is spread evenly */
 struct future *plan(struct sim *s, enum happening kind, uint64_t at_usec);
 struct future *next(struct sim *s);
@@ -148,3 +154,4 @@ void judge_committed(struct sim *s); /* before the planner hears of it */
 void judge_succeeded(struct sim *s);
 void judge_step(struct sim *s, const struct actions *list);
 void judge_end(struct sim *s);
+void judge_started(struct sim *s); /* the controller has read what is on disk */

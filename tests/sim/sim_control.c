@@ -35,6 +35,7 @@ void control_start(struct sim *s)
         s->wake_usec = UINT64_MAX;
         s->planner = planner_new("web", chance(s, UINT64_MAX));
         read_state(s);
+        judge_started(s);
         const char *young = s->saved ? strstr(s->saved, "\"young\"") : NULL;
         for (size_t i = 0; i < s->promise_count; i++) { /* what is on disk is as unsure as on the first day */
                 struct promise *p = s->promises + i;
@@ -104,12 +105,13 @@ static void save(struct sim *s)
         s->saved = TAKE_PTR(t.data);
 }
 
-static void list(struct sim *s)
+static void list(struct sim *s, bool properties)
 {
         bool faulty = s->chaos && !s->calm;
         uint64_t delay = between(s, 2000, faulty ? 5 * USEC_S : 20000);
         struct future *f = plan(s, H_LIST, s->now_usec + delay);
         f->asked_usec = s->now_usec;
+        f->properties = properties;
         f->seen_usec = s->now_usec + delay / 2;
         if (faulty && per_mille(s, 100)) {
                 uint64_t lag = between(s, 1000, LAG_MAX);
@@ -149,7 +151,7 @@ static bool act(struct sim *s, const struct action *a)
         case ACTION_SAVE: save(s); break;
         case ACTION_PROVISION: case ACTION_LABEL: case ACTION_DRAIN: case ACTION_DESTROY: provider_call(s, a); break;
         case ACTION_HEALTH: ask_health(s, a->id); break;
-        case ACTION_OBSERVE: list(s); break;
+        case ACTION_OBSERVE: list(s, a->properties); break;
         case ACTION_WAKE: wake_at(s, a->at_usec); break;
         case ACTION_SIZE: people_commit(s, s->revisions[s->revision].config, a->size, &s->revisions[s->revision].spec); return true;
         case ACTION_COMMIT:

@@ -124,12 +124,14 @@ void judge_succeeded(struct sim *s)
 /* ---- who goes ---- */
 
 /* As good as the controller can know: it was told so, or never told otherwise of one that was there before. */
-static bool serves(const struct sim *s, const struct creature *c)
+static bool is_good_as_told(const struct creature *c)
 {
-        struct member_view view;
-        if (!c->told || !planner_find(s->planner, c->id, &view) || strcmp(view.phase, "live"))
-                return false;
         return (c->told_answer ? !c->told_bad && (c->told_good_once || !c->in_roll) : c->told_good_once || !c->in_roll);
+}
+
+static bool serves(const struct creature *c)
+{
+        return c->told && c->live && is_good_as_told(c);
 }
 
 static bool is_floor_held(const struct sim *s)
@@ -140,7 +142,7 @@ static bool is_floor_held(const struct sim *s)
         if (s->quorum || (!unavailable && !surge(s)))
                 unavailable = unavailable ? unavailable : 1;
         for (size_t i = 0; i < s->creature_count; i++)
-                serving += serves(s, s->creatures + i);
+                serving += serves(s->creatures + i);
         return serving + unavailable >= floor;
 }
 
@@ -152,6 +154,7 @@ static void judge_leaving(struct sim *s, const struct action *a)
                 return; /* one of the provider's lies */
         MUST(s, c->told, a->id);
         MUST(s, !c->protected || c->judged, a->id);
+        MUST(s, strcmp(a->reason, "drift") || c->told_drifted, a->id);
         MUST(s, strcmp(a->reason, "rolling_update") || !c->broke_floor, a->id);
         c->judged = true;
 }
@@ -162,9 +165,21 @@ void judge_act(struct sim *s, const struct action *a)
                 judge_provision(s, a);
         if (a->kind == ACTION_DRAIN || a->kind == ACTION_DESTROY)
                 judge_leaving(s, a);
+        if (a->kind == ACTION_TELL && (!strcmp(a->topic, "instance/drift") || !strcmp(a->topic, "instance/drift-mended")))
+                MUST(s, creature_get(s, a->id)->told_drifted || strstr(a->message, "tags"), a->id);
         if (a->kind == ACTION_COMMIT) {
                 MUST(s, a->revision >= 1 && a->revision < s->revision, "rolled back to what was before");
                 MUST(s, s->backs[s->revision]++ < 1 + s->life, "one way back");
+        }
+}
+
+static void look(struct sim *s)
+{
+        for (size_t i = 0; i < s->creature_count; i++) {
+                struct creature *c = s->creatures + i;
+                struct member_view view;
+                c->here = planner_find(s->planner, c->id, &view);
+                c->live = c->here && !strcmp(view.phase, "live");
         }
 }
 
@@ -174,21 +189,46 @@ static void watch_leaving(struct sim *s)
         bool held = is_floor_held(s);
         for (size_t i = 0; i < s->creature_count; i++) {
                 struct creature *c = s->creatures + i;
-                struct member_view view;
-                if (!planner_find(s->planner, c->id, &view)) {
+                if (!c->here) {
                         c->served = c->broke_floor = false; /* it may be alive, and come back only to go again */
                         continue;
                 }
-                if (!strcmp(view.phase, "live")) {
+                if (c->live) {
                         c->leaving = c->broke_floor = false;
-                        c->served = serves(s, c);
+                        c->served = serves(c);
                         continue;
                 }
                 if (c->leaving)
                         continue;
                 c->leaving = true; /* and on disk before it is called */
-                c->broke_floor = c->served && !held;
+                c->broke_floor = c->served && is_good_as_told(c) && !held; /* what was told in this very step counts */
         }
+}
+
+/* ---- drift ---- */
+
+static uint32_t count_drift_leavers(const struct sim *s)
+{
+        CLEAN_TEXT struct text t = { 0 };
+        uint32_t n = 0;
+        planner_format(&t, s->planner);
+        for (const char *at = t.data; (at = strstr(at, "\"reason\":\"drift\"")) != NULL; at++)
+                n++;
+        return n;
+}
+
+void judge_started(struct sim *s)
+{
+        s->drift_leavers = count_drift_leavers(s);
+}
+
+/* No more go for drift at once than the budget, and none while people want it told alone. */
+static void watch_drift(struct sim *s, const struct planner_status *status)
+{
+        uint32_t n = status->draining + status->destroying ? count_drift_leavers(s) : 0, budget = share_up(wanted(s)->health.budget, status->wanted);
+        if (n > s->drift_leavers)
+                MUST(s, n <= (budget ? budget : 1) && wanted(s)->drift.action == DRIFT_REPLACE, "the budget of drift");
+        s->drift_leavers = n;
 }
 
 void judge_step(struct sim *s, const struct actions *list)
@@ -202,8 +242,10 @@ void judge_step(struct sim *s, const struct actions *list)
                 for (size_t j = i + 1; j < s->creature_count && s->steps % 64 == 0; j++)
                         MUST(s, !s->creatures[i].alive || !s->creatures[j].alive || !*s->creatures[i].token ||
                                         strcmp(s->creatures[i].token, s->creatures[j].token), "no duplicates");
+        look(s);
         watch_leaving(s);
         planner_get_status(s->planner, &status);
+        watch_drift(s, &status);
         for (size_t i = 0; i < s->creature_count && status.roll == ROLL_NONE; i++)
                 s->creatures[i].in_roll = false;
         if (!status.converged)
@@ -226,6 +268,7 @@ void judge_end(struct sim *s)
                         continue;
                 alive++;
                 MUST(s, !strcmp(c->hash, wanted(s)->hash), c->id);
+                MUST(s, !c->drifted || wanted(s)->drift.action == DRIFT_TELL || !*c->token, c->id);
                 if (s->quorum)
                         MUST(s, slots[strcmp(c->logical, "") ? c->logical[7] - '0' : 0]++ == 0, c->id);
         }

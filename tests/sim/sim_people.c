@@ -39,6 +39,9 @@ static void add_policy(struct sim *s, struct text *t)
         text_addf(t, ",\"Updating\":%s", updating[chance(s, ELEMENTS(updating))]);
         text_addf(t, ",\"Health\":%s", health[chance(s, ELEMENTS(health))]);
         text_addf(t, ",\"Limits\":%s", limits[chance(s, ELEMENTS(limits))]);
+        static const char *const drift[] = { "{}", "{\"Interval\":\"1m\",\"Action\":\"replace\"}", "{\"Interval\":\"2m\",\"Action\":\"replace\"}",
+                                             "{\"Interval\":\"0s\"}" };
+        text_addf(t, ",\"Drift\":%s", drift[drift_chance(s, ELEMENTS(drift))]);
         text_addf(t, ",\"Poll\":\"%llus\"", (unsigned long long)(10 + chance(s, 50)));
 }
 
@@ -83,6 +86,7 @@ uint64_t people_commit(struct sim *s, unsigned config, uint32_t size, const stru
         if (like) { /* the same but for what is asked */
                 r->spec.updating = like->updating;
                 r->spec.limits = like->limits;
+                r->spec.drift = like->drift;
                 r->spec.poll_usec = like->poll_usec;
                 char *check = r->spec.health.check;
                 r->spec.health = like->health;
@@ -203,8 +207,13 @@ void people_calm(struct sim *s)
 {
         uint32_t size = people_wanted(s);
         unsigned config = s->revisions[s->revision].config;
-        for (size_t i = 0; i < s->creature_count; i++)
-                s->creatures[i].sick = false;
+        bool kept = false;
+        for (size_t i = 0; i < s->creature_count; i++) {
+                struct creature *c = s->creatures + i;
+                c->sick = false;
+                c->drifted = c->drifted && !kept; /* one of them: never too many to be mended */
+                kept = kept || (c->drifted && c->alive && c->ours);
+        }
         people_commit(s, s->config_kinds[config] == GOOD_CONFIG ? config : 5, s->quorum || size ? size : 3, NULL);
         send_commit(s);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A provider whose calls fail, whose answers are lost, whose lists are late and whose events come twice, never, or long after. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim.h"
@@ -163,6 +164,8 @@ static void provision(struct sim *s, const struct future *f)
                 plan(s, H_DIE, s->now_usec + between(s, 10000, 30 * USEC_M))->asked_usec = s->creature_count - 1;
         if (s->chaos && !s->calm && per_mille(s, 40))
                 plan(s, H_SICKEN, s->now_usec + between(s, 10000, 30 * USEC_M))->asked_usec = s->creature_count - 1;
+        if (s->chaos && !s->calm && drift_chance(s, 10) == 0)
+                plan(s, H_DRIFT, s->now_usec + drift_chance(s, 20 * USEC_M))->asked_usec = s->creature_count - 1;
 }
 
 void provider_effect(struct sim *s, const struct future *f)
@@ -178,15 +181,26 @@ void provider_effect(struct sim *s, const struct future *f)
 
 /* ---- lists ---- */
 
+/* As the controller finds it out: of those that have the wanted configuration and were made by us. */
+static const char *drift_of(const struct sim *s, struct creature *c)
+{
+        if (!*c->token || strcmp(c->hash, s->revisions[s->revision].spec.hash))
+                return NULL;
+        c->told_drifted |= c->drifted;
+        return c->drifted ? "/Version is 99, not another" : "";
+}
+
 /* As it was at seen_usec, which may be a while before it was asked for. */
 void provider_list(struct sim *s, const struct future *f)
 {
         struct instances list = { 0 };
+        char **drift = xalloc(s->creature_count, sizeof *drift);
         for (size_t i = 0; i < s->creature_count; i++) {
                 struct creature *c = s->creatures + i;
                 if (c->born_usec > f->seen_usec || (!c->alive && c->died_usec <= f->seen_usec))
                         continue;
                 instance_of(c, instances_add(&list, c->id));
+                drift[list.count - 1] = f->properties ? (char *)(uintptr_t)drift_of(s, c) : NULL;
                 if (!c->ours)
                         continue;
                 c->told = true;
@@ -194,7 +208,8 @@ void provider_list(struct sim *s, const struct future *f)
                         c->told_dead = false;
         }
         trace(s, "list of %zu as at %.3f", list.count, (double)f->seen_usec / 1e6);
-        struct event e = { .kind = EVENT_OBSERVED, .list = &list, .asked_usec = f->asked_usec };
+        struct event e = { .kind = EVENT_OBSERVED, .list = &list, .asked_usec = f->asked_usec, .properties = f->properties, .drift = drift };
         control_step(s, &e);
+        free(drift);
         instances_done(&list);
 }

@@ -7,13 +7,23 @@
 #include "sim.h"
 
 /* xorshift64*: the same everywhere. */
+static uint64_t draw(uint64_t *random, uint64_t below)
+{
+        *random ^= *random >> 12;
+        *random ^= *random << 25;
+        *random ^= *random >> 27;
+        uint64_t value = *random * UINT64_C(2685821657736338717);
+        return below ? (uint64_t)((unsigned __int128)value * below >> 64) : 0;
+}
+
 uint64_t chance(struct sim *s, uint64_t below)
 {
-        s->random ^= s->random >> 12;
-        s->random ^= s->random << 25;
-        s->random ^= s->random >> 27;
-        uint64_t value = s->random * UINT64_C(2685821657736338717);
-        return below ? (uint64_t)((unsigned __int128)value * below >> 64) : 0;
+        return draw(&s->random, below);
+}
+
+uint64_t drift_chance(struct sim *s, uint64_t below)
+{
+        return draw(&s->drift_random, below);
 }
 
 bool per_mille(struct sim *s, unsigned n)

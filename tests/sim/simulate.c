@@ -45,6 +45,16 @@ static void sicken(struct sim *s, struct creature *c)
                 plan(s, H_SICKEN, s->now_usec + between(s, USEC_S, USEC_M))->asked_usec = (uint64_t)(c - s->creatures);
 }
 
+static void drift(struct sim *s, struct creature *c)
+{
+        if (s->calm || !c->alive)
+                return;
+        c->drifted = !c->drifted;
+        trace(s, "        %s %s", c->drifted ? "drifts" : "is mended", c->id);
+        if (c->drifted && drift_chance(s, 2))
+                plan(s, H_DRIFT, s->now_usec + drift_chance(s, 5 * USEC_M))->asked_usec = (uint64_t)(c - s->creatures);
+}
+
 /* What is meant for a controller that died is lost. */
 static bool is_for_the_dead(const struct sim *s, const struct future *f)
 {
@@ -62,9 +72,10 @@ static void happen(struct sim *s, const struct future *f)
         case H_TIME: if (f->at_usec >= s->wake_usec) control_step(s, &time); break;
         case H_EFFECT: provider_effect(s, f); break;
         case H_ANSWER: control_answer(s, f); break;
-        case H_LIST: if (f->outcome) control_step(s, &failed); else provider_list(s, f); break;
+        case H_LIST: failed.properties = f->properties; if (f->outcome) control_step(s, &failed); else provider_list(s, f); break;
         case H_TELL: deliver(s, f); break;
         case H_SICKEN: sicken(s, s->creatures + f->asked_usec); break;
+        case H_DRIFT: drift(s, s->creatures + f->asked_usec); break;
         case H_DIE: if (!s->calm) creature_die(s, s->creatures + f->asked_usec); break;
         case H_PERSON: people_act(s); break;
         case H_START: control_start(s); break;
@@ -103,7 +114,7 @@ static void come_to_rest(struct sim *s)
                 live_until(s, s->now_usec + USEC_M);
                 struct planner_status status;
                 planner_get_status(s->planner, &status);
-                if (status.roll == ROLL_CHECKPOINT || status.roll == ROLL_PAUSED || status.roll == ROLL_FAILED || status.remediation_stopped) {
+                if (status.roll == ROLL_CHECKPOINT || status.roll == ROLL_PAUSED || status.roll == ROLL_FAILED || status.remediation_stopped || status.drift_stopped) {
                         s->failures = s->not_before_usec = 0;
                         control_step(s, &resume);
                 }
@@ -127,7 +138,7 @@ static void judge_rest(struct sim *s)
 
 static uint64_t live(uint64_t seed, bool trace_on)
 {
-        struct sim s = { .seed = seed, .random = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15), .trace_on = trace_on, .trace = UINT64_C(14695981039346656037),
+        struct sim s = { .seed = seed, .random = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15), .drift_random = (seed + 1) * UINT64_C(0xd1342543de82ef95), .trace_on = trace_on, .trace = UINT64_C(14695981039346656037),
                          .now_usec = 1000 * USEC_S, .wake_usec = UINT64_MAX,
                          .queue = { .before = future_before, .position = offsetof(struct future, position) } };
         static const unsigned faults[] = { 0, 50, 50, 300 };
