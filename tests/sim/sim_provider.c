@@ -164,8 +164,8 @@ static void provision(struct sim *s, const struct future *f)
                 plan(s, H_DIE, s->now_usec + between(s, 10000, 30 * USEC_M))->asked_usec = s->creature_count - 1;
         if (s->chaos && !s->calm && per_mille(s, 40))
                 plan(s, H_SICKEN, s->now_usec + between(s, 10000, 30 * USEC_M))->asked_usec = s->creature_count - 1;
-        if (s->chaos && !s->calm && drift_chance(s, 10) == 0)
-                plan(s, H_DRIFT, s->now_usec + drift_chance(s, 20 * USEC_M))->asked_usec = s->creature_count - 1;
+        if (s->chaos && !s->calm && drift_chance(s, 4) == 0)
+                plan(s, H_DRIFT, s->now_usec + drift_chance(s, 10 * USEC_M))->asked_usec = s->creature_count - 1;
 }
 
 void provider_effect(struct sim *s, const struct future *f)
