@@ -92,10 +92,11 @@ static void print_changes(FILE *f, const struct json_node *group)
 static void print_drift(FILE *f, const struct json_node *group)
 {
         unsigned long long n = view_number(group, "Drifted");
-        bool replace = text_equal(view_text(group, "DriftAction"), "replace");
+        bool replace = text_equal(view_text(group, "DriftAction"), "replace"), one = n == 1;
         if (n)
-                fprintf(f, "      %llu of its instances ha%s drifted, and %s\n", n, n == 1 ? "s" : "ve",
-                        !replace ? "stay: Drift.Action is tell" : n == 1 ? "is replaced within the budget" : "are replaced within the budget");
+                fprintf(f, "      %llu of its instances %s drifted, and %s\n", n, one ? "has" : "have",
+                        replace ? one ? "is replaced within the budget" : "are replaced within the budget"
+                                : one ? "stays: Drift.Action is tell" : "stay: Drift.Action is tell");
 }
 
 static void print_group(FILE *f, const struct json_node *group, int width)

@@ -132,6 +132,7 @@ static void a_document_is_read_whole(void **state)
                                    "\"Updating\":{\"Duration\":\"30s\",\"SkipBeforeInstanceDestroy\":\"drain\",\"Surge\":\"25%\",\"Unavailable\":1,\"Batch\":\"2\","
                                    "\"Canary\":\"5%\",\"Checkpoints\":[\"25%\",\"50%\"],\"Bake\":\"10m\",\"Deadline\":\"0\",\"OnFailure\":\"rollback\"},"
                                    "\"Health\":{\"Interval\":\"1s\",\"Grace\":\"5s\",\"Failures\":2,\"Budget\":1,\"Check\":{\"Kind\":\"http\"}},"
+                                   "\"Drift\":{\"Interval\":\"2m\",\"Action\":\"replace\"},"
                                    "\"Limits\":{\"Parallel\":32,\"Attempts\":4,\"Backoff\":\"2s\",\"BackoffMax\":\"1m\",\"Rate\":\"100/1m\",\"Reset\":\"3m\"},"
                                    "\"Poll\":\"10s\",\"Protection\":{\"Group\":true,\"Instances\":[\"i-1\"]}}}",
                                    &s, &e),
@@ -155,6 +156,8 @@ static void a_document_is_read_whole(void **state)
         assert_int_equal(s.health.interval_usec, 1000000);
         assert_int_equal(s.health.failures, 2);
         assert_string_equal(s.health.check, "{\"Kind\":\"http\"}");
+        assert_int_equal(s.drift.interval_usec, 120000000);
+        assert_int_equal(s.drift.action, DRIFT_REPLACE);
         assert_int_equal(s.limits.parallel, 32);
         assert_int_equal(s.limits.rate, 100);
         assert_int_equal(s.limits.rate_usec, 60000000);
@@ -178,6 +181,8 @@ static void what_is_not_said_has_a_default(void **state)
         assert_int_equal(s.health.grace_usec, 30000000);
         assert_int_equal(s.health.failures, 3);
         assert_int_equal(share_up(s.health.budget, 10), 2);
+        assert_int_equal(s.drift.interval_usec, 300000000);
+        assert_int_equal(s.drift.action, DRIFT_TELL);
         assert_int_equal(s.limits.attempts, 5);
         assert_int_equal(s.limits.backoff_usec, 1000000);
         assert_int_equal(s.limits.backoff_max_usec, 300000000);
@@ -225,6 +230,10 @@ static void what_is_wrong_is_named(void **state)
                 { SIZED ",\"Health\":{\"Failures\":0}}}", "Failures must be at least 1" },
                 { SIZED ",\"Health\":{\"Interval\":\"1ms\"}}}", "Interval is 0, or at least 10ms" },
                 { SIZED ",\"Health\":{\"Check\":\"http\"}}}", "/Health/Check: expected an object" },
+                { SIZED ",\"Drift\":{\"Interval\":\"10ms\"}}}", "Interval is 0, or at least 1s" },
+                { SIZED ",\"Drift\":{\"Action\":\"explode\"}}}", "unknown word \"explode\"" },
+                { SIZED ",\"Drift\":{\"Interval\":\"0s\",\"Action\":\"replace\"}}}", "Action takes an Interval" },
+                { SIZED ",\"Drift\":{\"Actions\":\"tell\"}}}", "/Drift/Actions: is no member that is known" },
                 { SIZED ",\"Limits\":{\"Attempts\":0}}}", "Attempts must be" },
                 { SIZED ",\"Limits\":{\"Backoff\":\"0\"}}}", "Backoff is at least" },
                 { SIZED ",\"Limits\":{\"Backoff\":\"10m\"}}}", "BackoffMax at least as long" },
