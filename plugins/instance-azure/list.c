@@ -69,7 +69,7 @@ static int take_machines(struct azure *a, struct azure_page *page, void *into, s
                 one->tags = m->tags;
                 m->tags = (struct tags){ 0 };
                 if (d->properties)
-                        one->properties = TAKE_PTR(m->text);
+                        one->properties = m->state == AZURE_SUCCEEDED ? azure_observed(m->text) : TAKE_PTR(m->text);
         }
         return 0;
 }

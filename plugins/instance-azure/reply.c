@@ -429,3 +429,43 @@ int azure_token_read(const char *text, size_t size, struct azure_token *ret, str
                 *ret = t;
         return r;
 }
+
+/* ---- what a machine is now ---- */
+
+static const struct {
+        const char *path[4], *open, *close;
+} observed[] = {
+        { { "properties", "hardwareProfile", "vmSize" }, "\"hardwareProfile\":{\"vmSize\":", "}" },
+        { { "properties", "storageProfile", "osDisk", "diskSizeGB" }, "\"storageProfile\":{\"osDisk\":{\"diskSizeGB\":", "}}" },
+        { { "properties", "licenseType" }, "\"licenseType\":", "" },
+};
+
+static void add_observed(struct text *t, const struct json_node *machine)
+{
+        const char *comma = "";
+        for (size_t i = 0; i < ELEMENTS(observed); i++) {
+                const struct json_node *n = machine;
+                for (size_t k = 0; n && k < ELEMENTS(observed[i].path) && observed[i].path[k]; k++)
+                        n = json_member(n, observed[i].path[k]);
+                if (!n || (n->type != JSON_STRING && n->type != JSON_NUMBER))
+                        continue;
+                text_addf(t, "%s%s", comma, observed[i].open);
+                json_add(t, n);
+                text_add(t, observed[i].close);
+                comma = ",";
+        }
+}
+
+char *azure_observed(const char *machine)
+{
+        CLEAN_JSON struct json_document d = { 0 };
+        CLEAN_TEXT struct text t = { 0 };
+        text_add(&t, machine);
+        if (json_parse("machine", machine, t.length, &d, NULL) < 0 || d.nodes[0].type != JSON_OBJECT || !d.nodes[0].count || json_member(d.nodes, "VM"))
+                return TAKE_PTR(t.data);
+        t.length = (size_t)(strrchr(t.data, '}') - t.data);
+        text_add(&t, ",\"VM\":{\"properties\":{");
+        add_observed(&t, d.nodes);
+        text_add(&t, "}}}");
+        return TAKE_PTR(t.data);
+}

@@ -33,6 +33,12 @@ struct azure_operation {
 void azure_operation_done(struct azure_operation *o);
 int azure_operation_read(const char *text, size_t size, struct azure_operation *ret, struct error *e);
 
+/*
+ * A machine's text with the member VM: those of the document that can change, where documents have them, so that drift is seen. What Azure gives in
+ * other words than it was told is not among them. Allocated.
+ */
+char *azure_observed(const char *machine);
+
 struct azure_machine {
         char *name;
         enum azure_state state;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "group/observed.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "os/run_program.h"
@@ -117,6 +118,7 @@ static int write_bundle(const struct local_instance *i, const struct container_p
 {
         CLEAN_TEXT struct text from = { 0 }, to = { 0 };
         CLEAN_FREE char *theirs = xprintf("%s/config.json", p->bundle), *ours = xprintf("%s/config.json", i->folder);
+        CLEAN_FREE char *note = xprintf("%s/written", i->folder);
         int r = file_read(AT_FDCWD, theirs, CONTAINER_CONFIG_MAX, &from);
         if (r < 0)
                 return error_errno(e, r, "container.config", "reading %s", theirs);
@@ -124,6 +126,8 @@ static int write_bundle(const struct local_instance *i, const struct container_p
         if (r < 0)
                 return error_while(e, "making a configuration of %s", theirs);
         r = file_replace(AT_FDCWD, ours, to.data, to.length, 0600);
+        if (r == 0)
+                r = observed_note(AT_FDCWD, note, to.data, to.length);
         return r < 0 ? error_errno(e, r, "container.config", "writing %s", ours) : 0;
 }
 
@@ -189,14 +193,21 @@ static bool ended(void *self, const struct local_instance *i, int fd)
         return true; /* a pidfd has no other news */
 }
 
-static void describe_container(void *self, const struct local_instance *i, struct text *t)
+/* Its configuration is made of the whole document, so what is another there is the whole bundle. */
+static void observe(void *self, const struct local_instance *i, char **properties)
 {
+        CLEAN_CONTAINER_PROPERTIES struct container_properties p = { 0 };
+        CLEAN_FREE char *config = xprintf("%s/config.json", i->folder), *note = xprintf("%s/written", i->folder);
+        CLEAN_TEXT struct text now = { 0 };
         (void)self;
-        text_addf(t, ",\"Container\":\"%s\"", i->instance.id);
+        if (!observed_changed(AT_FDCWD, note, config, 2 * CONTAINER_CONFIG_MAX, &now) || container_properties_parse(*properties, &p, NULL) < 0)
+                return;
+        CLEAN_FREE char *other = xprintf("%s with another config.json", p.bundle);
+        observed_set_text(properties, "Bundle", other);
 }
 
 static const struct local_kind kind = {
-        .name = "container", .make = make, .find = find, .end = end, .clean = clean, .ended = ended, .describe = describe_container,
+        .name = "container", .make = make, .find = find, .end = end, .clean = clean, .ended = ended, .observe = observe,
 };
 
 /* ---- the plugin ---- */

@@ -175,6 +175,80 @@ static const char *logical_id(const struct xml_document *d, const struct xml_nod
         return tag ? tag : address && *address ? address : NULL;
 }
 
+static void begin_member(struct text *t, const char *name)
+{
+        text_addf(t, "%s\"%s\":", t->data[t->length - 1] == '{' ? "" : ",", name);
+}
+
+/*
+ * The members of the document that can change, under RunInstancesInput as documents have them: drift is looked for there. The image is none: a
+ * document may name it by a parameter. What EC2 is still changing is not said.
+ */
+static void add_text_member(struct text *t, const struct xml_document *d, const struct xml_node *item, const char *path, const char *name)
+{
+        const char *value = xml_text(d, item, path);
+        if (!value || !*value)
+                return;
+        begin_member(t, name);
+        text_add_json(t, value);
+}
+
+static void add_groups(struct text *t, const struct xml_document *d, const struct xml_node *item)
+{
+        const struct xml_node *set = xml_find(d, item, "groupSet");
+        const char *comma = "";
+        if (!set)
+                return;
+        begin_member(t, "SecurityGroupIds");
+        text_add(t, "[");
+        for (const struct xml_node *c = xml_first(set); c; c = xml_next(set, c), comma = ",") {
+                const char *id = xml_text(d, c, "groupId");
+                text_add(t, comma);
+                text_add_json(t, id ? id : "");
+        }
+        text_add(t, "]");
+}
+
+static void add_metadata(struct text *t, const struct xml_document *d, const struct xml_node *item)
+{
+        const char *state = xml_text(d, item, "metadataOptions/state");
+        if (!state || !text_equal(state, "applied"))
+                return;
+        begin_member(t, "MetadataOptions");
+        text_add(t, "{");
+        add_text_member(t, d, item, "metadataOptions/httpTokens", "HttpTokens");
+        add_text_member(t, d, item, "metadataOptions/httpEndpoint", "HttpEndpoint");
+        add_text_member(t, d, item, "metadataOptions/httpPutResponseHopLimit", "HttpPutResponseHopLimit");
+        text_add(t, "}");
+}
+
+/* A document says its name or its ARN; the name is the ARN's end. */
+static void add_profile(struct text *t, const struct xml_document *d, const struct xml_node *item)
+{
+        const char *arn = xml_text(d, item, "iamInstanceProfile/arn"), *slash = arn ? strrchr(arn, '/') : NULL;
+        if (!slash)
+                return;
+        begin_member(t, "IamInstanceProfile");
+        text_add(t, "{\"Arn\":");
+        text_add_json(t, arn);
+        text_add(t, ",\"Name\":");
+        text_add_json(t, slash + 1);
+        text_add(t, "}");
+}
+
+static void add_input(struct text *t, const struct xml_document *d, const struct xml_node *item)
+{
+        text_add(t, ",\"RunInstancesInput\":{");
+        add_text_member(t, d, item, "instanceType", "InstanceType");
+        add_text_member(t, d, item, "subnetId", "SubnetId");
+        add_text_member(t, d, item, "keyName", "KeyName");
+        add_text_member(t, d, item, "ebsOptimized", "EbsOptimized");
+        add_groups(t, d, item);
+        add_metadata(t, d, item);
+        add_profile(t, d, item);
+        text_add(t, "}");
+}
+
 static int read_instance(const struct xml_document *d, const struct xml_node *item, const struct tags *match, bool properties,
                          struct instances *ret, struct error *e)
 {
@@ -193,6 +267,9 @@ static int read_instance(const struct xml_document *d, const struct xml_node *it
         tags = (struct tags){ 0 };
         if (properties) {
                 add_struct(&t, d, item, "");
+                t.length--; /* its closing brace; there is a member before, the id */
+                add_input(&t, d, item);
+                text_add(&t, "}");
                 i->properties = TAKE_PTR(t.data);
         }
         return 0;

@@ -3,6 +3,7 @@
 
 #include <libvirt/virterror.h>
 
+#include "group/observed.h"
 #include "libvirt_plugin.h"
 
 pthread_mutex_t *lane_of(struct libvirt *l, const char *domain)
@@ -65,6 +66,29 @@ bool domain_counts(virDomainPtr d, const struct instance_record *r)
         if (r->stage != STAGE_READY || virDomainIsActive(d) != 0)
                 return true;
         return properties_parse(r->properties, true, &p, &e) < 0 || p.keep_stopped;
+}
+
+/* ---- what it is now ---- */
+
+/* The hypervisor rounds memory up to what it can give: whole MiB, and on POWER 256 of them. */
+static bool same_memory(const struct properties *p, uint64_t bytes)
+{
+        uint64_t step = p->arch && text_starts(p->arch, "ppc") ? 256ULL << 20 : 1ULL << 20;
+        return bytes + 1024 > p->memory_bytes && bytes < p->memory_bytes + step;
+}
+
+/* Of a whole domain in XML nothing is known. What was not asked for need not be as it is by itself. */
+void domain_observe(virDomainPtr d, const struct instance_record *r, char **properties)
+{
+        CLEAN_PROPERTIES struct properties p = { 0 };
+        virDomainInfo info = { 0 };
+        if (r->stage != STAGE_READY || properties_parse(*properties, true, &p, NULL) < 0 || p.xml || virDomainGetInfo(d, &info) < 0)
+                return;
+        CLEAN_FREE char *memory = xprintf("%llu", (unsigned long long)info.maxMem * 1024), *cpus = xprintf("%u", (unsigned)info.nrVirtCpu);
+        if (!same_memory(&p, (uint64_t)info.maxMem * 1024))
+                observed_set(properties, "Memory", memory);
+        if (info.nrVirtCpu != p.cpus)
+                observed_set(properties, "CPUs", cpus);
 }
 
 /* ---- disks ---- */

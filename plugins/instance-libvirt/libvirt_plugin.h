@@ -115,6 +115,8 @@ int domain_write(const struct libvirt *l, virDomainPtr d, const struct instance_
 int domain_bring_up(const struct libvirt *l, virConnectPtr c, virDomainPtr d, struct instance_record *r, struct error *e);
 /* Ends it and removes it with its disks: the definition last, so that until then it is known what it was. */
 int domain_bring_down(const struct libvirt *l, virConnectPtr c, virDomainPtr d, const struct instance_record *r, struct error *e);
+/* What it is now, in place of the properties that were asked for (group/observed.h). */
+void domain_observe(virDomainPtr d, const struct instance_record *r, char **properties);
 /* Whether it counts as an instance: not when it has stopped, unless its properties say so. */
 bool domain_counts(virDomainPtr d, const struct instance_record *r);
 /* Calls each for all domains of ours; it gives 0, or what ends the walk. */

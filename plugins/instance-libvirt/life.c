@@ -175,8 +175,11 @@ static int list_one(void *context, virDomainPtr d, const char *name, struct inst
 {
         struct listing *to = context;
         (void)e;
+        size_t before = to->ret->count;
         if (domain_counts(d, r))
                 instance_record_list(r, name, to->match, to->properties, to->ret);
+        if (to->properties && to->ret->count > before)
+                domain_observe(d, r, &to->ret->items[before].properties);
         return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "group/expand.h"
 #include "group/local.h"
+#include "group/observed.h"
 #include "os/file.h"
 #include "plan/service.h"
 #include "shim/activation.h"
@@ -88,12 +89,34 @@ static int stop(const struct services *s, const struct local_instance *i, struct
 
 /* ---- what struct local_kind asks for ---- */
 
+/* Where service_unit_make has the unit's own lines. */
+static char *unit_file(const struct local_instance *i)
+{
+        return xprintf("%s/%s.service.d/unit.conf", i->folder, i->instance.id);
+}
+
+static char *note_file(const struct local_instance *i)
+{
+        return xprintf("%s/written", i->folder);
+}
+
+static int note_unit(const struct local_instance *i, const struct unit *u)
+{
+        CLEAN_FREE char *unit = unit_file(i), *note = note_file(i);
+        for (size_t k = 0; k < u->count; k++)
+                if (text_equal(u->sources[k].path, unit))
+                        return observed_note(AT_FDCWD, note, u->sources[k].text.data, u->sources[k].text.length);
+        return 0;
+}
+
 static int write_files(const struct local_instance *i, const struct unit *u, const char *init, struct error *e)
 {
         CLEAN_FREE char *drop_ins = xprintf("%s/%s.d", i->folder, u->name.whole), *script = xprintf("%s/init", i->folder);
         int r = mkdir(drop_ins, 0700) < 0 && errno != EEXIST ? -errno : 0;
         for (size_t k = 0; r == 0 && k < u->count; k++)
                 r = file_replace(AT_FDCWD, u->sources[k].path, u->sources[k].text.data, u->sources[k].text.length, 0600);
+        if (r == 0)
+                r = note_unit(i, u);
         if (r == 0 && init)
                 r = file_replace(AT_FDCWD, script, init, strlen(init), 0600);
         return r < 0 ? error_errno(e, r, "local.record", "writing the unit of %s", i->instance.id) : 0;
@@ -178,14 +201,18 @@ static bool ended(void *self, const struct local_instance *i, int fd)
         return client_hear(fd, &news) < 0 || news.kind == CLIENT_NEWS_EXITED;
 }
 
-static void describe_unit(void *self, const struct local_instance *i, struct text *t)
+/* The unit as it stands on disk, where that is not what was written. */
+static void observe(void *self, const struct local_instance *i, char **properties)
 {
+        CLEAN_FREE char *unit = unit_file(i), *note = note_file(i);
+        CLEAN_TEXT struct text now = { 0 };
         (void)self;
-        text_addf(t, ",\"Unit\":\"%s.service\"", i->instance.id);
+        if (observed_changed(AT_FDCWD, note, unit, 2 * SERVICE_UNIT_TEXT_MAX, &now))
+                observed_set_text(properties, "Unit", now.length ? now.data : "");
 }
 
 static const struct local_kind kind = {
-        .name = "service", .make = make, .find = find, .end = end, .clean = clean, .ended = ended, .describe = describe_unit,
+        .name = "service", .make = make, .find = find, .end = end, .clean = clean, .ended = ended, .observe = observe,
 };
 
 /* ---- the plugin ---- */

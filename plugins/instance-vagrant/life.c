@@ -115,6 +115,14 @@ int vagrant_destroy(void *self, const char *type, const char *id, const char *re
         return r < 0 ? r : bring_down(v, &m, e);
 }
 
+static void list_machine(const struct machine *m, const struct tags *match, bool properties, struct instances *ret)
+{
+        size_t before = ret->count;
+        instance_record_list(&m->record, m->id, match, properties, ret);
+        if (properties && ret->count > before)
+                machine_observe(m, &ret->items[before].properties);
+}
+
 int vagrant_describe(void *self, const char *type, const struct tags *match, bool properties, struct instances *ret, struct error *e)
 {
         CLEAN_STRINGS struct strings ids = { 0 };
@@ -124,7 +132,7 @@ int vagrant_describe(void *self, const char *type, const struct tags *match, boo
                 CLEAN_MACHINE struct machine m = { .fd = -EBADF, .work_fd = -EBADF };
                 r = machine_open(self, ids.items[i], -1, &m, e);
                 if (r == 0)
-                        instance_record_list(&m.record, m.id, match, properties, ret);
+                        list_machine(&m, match, properties, ret);
                 else if (r == -ENOENT)
                         r = 0;
         }

@@ -3,10 +3,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "group/observed.h"
 #include "os/file.h"
 #include "vagrant.h"
 
 #define RECORD "instance.json"
+#define WRITTEN "written" /* a note of the Vagrantfile */
 #define NEW_PREFIX ".new-"
 #define OLD_PREFIX ".old-"
 enum { CHANGE_WAIT_USEC = 10000000, RANDOM_DIGITS = 16 };
@@ -33,6 +35,8 @@ static int fill(int fd, const struct instance_record *record, const struct prope
         instance_record_format(&json, record);
         properties_vagrantfile(&vagrantfile, p, record->logical_id);
         int r = plugin_save(fd, "Vagrantfile", vagrantfile.data, vagrantfile.length);
+        if (r == 0)
+                r = observed_note(fd, WRITTEN, vagrantfile.data, vagrantfile.length);
         if (r == 0 && init && *init)
                 r = plugin_save(fd, "init", init, strlen(init));
         return r < 0 ? r : plugin_save(fd, RECORD, json.data, json.length);
@@ -68,6 +72,22 @@ int machine_create(const struct vagrant *v, const struct instance_record *record
         if (r < 0 && r != -EEXIST)
                 return error_errno(e, r, "vagrant.folder", "making %s/%s", v->folder.path, id);
         return 0;
+}
+
+/* ---- what it is now ---- */
+
+/* Of a Vagrantfile that we have written, and that is another now, it cannot be told which member that would be. */
+void machine_observe(const struct machine *m, char **properties)
+{
+        CLEAN_PROPERTIES struct properties p = { 0 };
+        CLEAN_TEXT struct text now = { 0 };
+        if (!observed_changed(m->fd, WRITTEN, "Vagrantfile", VAGRANTFILE_MAX, &now) || properties_parse(*properties, true, &p, NULL) < 0)
+                return;
+        CLEAN_FREE char *other = p.box ? xprintf("%s with another Vagrantfile", p.box) : NULL;
+        if (p.vagrantfile || !other)
+                observed_set_text(properties, "Vagrantfile", now.length ? now.data : "");
+        else
+                observed_set_text(properties, "Box", other);
 }
 
 /* ---- opening ---- */

@@ -4,7 +4,7 @@
 
 #include "vagrant.h"
 
-enum { NETWORKS_MAX = 16, MEMORY_MIB_MAX = 1 << 24, CPUS_MAX = 4096, VAGRANTFILE_MAX = 1 << 20 };
+enum { NETWORKS_MAX = 16, MEMORY_MIB_MAX = 1 << 24, CPUS_MAX = 4096 };
 
 /* By network_kind. The second half are Vagrant's own words, as InfraKit's documents have them. */
 static const char *const kind_words[] = { "private", "public", "forward", "private_network", "public_network", "forwarded_port", NULL };

@@ -38,6 +38,7 @@ struct network {
         char *ip, *bridge;
         uint32_t guest, host; /* ports */
 };
+enum { VAGRANTFILE_MAX = 1 << 20 };
 struct properties {
         char *box, *box_version, *hostname, *provider, *vagrantfile;
         uint32_t cpus, memory_mib;
@@ -80,6 +81,8 @@ void machine_close(struct machine *m);
 bool machine_is_id(const char *id);
 /* Makes the folder with all that is needed; one that is there is left as it is. */
 int machine_create(const struct vagrant *v, const struct instance_record *record, const struct properties *p, const char *init, struct error *e);
+/* What it is now, in place of the properties that were asked for (group/observed.h). */
+void machine_observe(const struct machine *m, char **properties);
 /* Opens the folder, and takes its lock when wait_usec is not negative. -ENOENT, -EBUSY (id "vagrant.busy"). */
 int machine_open(const struct vagrant *v, const char *id, int64_t wait_usec, struct machine *ret, struct error *e);
 /* Changes what is written down: another stage, and labels when there are any. */

@@ -11,6 +11,7 @@
 #include "group/expand.h"
 #include "group/local_port.h"
 #include "group/local_record.h"
+#include "group/observed.h"
 #include "os/file.h"
 
 struct local {
@@ -374,13 +375,14 @@ static void describe_one(struct local *l, const struct local_instance *i, bool p
         tags_copy(&copy->tags, &i->instance.tags);
         if (!properties)
                 return;
-        text_addf(&t, "{\"Properties\":%s", i->instance.properties ? i->instance.properties : "null");
+        copy->properties = i->instance.properties ? xstrdup(i->instance.properties) : NULL;
+        if (l->kind->observe)
+                l->kind->observe(l->self, i, &copy->properties);
+        text_addf(&t, "{\"Name\":\"%s\"", i->instance.id);
         if (i->port)
                 text_addf(&t, ",\"Address\":\"127.0.0.1\",\"Port\":%u", i->port);
-        if (l->kind->describe)
-                l->kind->describe(l->self, i, &t);
         text_add(&t, "}");
-        copy->properties = TAKE_PTR(t.data);
+        observed_set(&copy->properties, "Running", t.data);
 }
 
 int local_describe(struct local *l, const struct tags *match, bool properties, struct instances *ret, struct error *e)

@@ -55,8 +55,8 @@ struct local_kind {
         void (*clean)(void *self, const struct local_instance *i);
         /* Its descriptor is readable: whether it has ended. On the loop's thread; must not wait. */
         bool (*ended)(void *self, const struct local_instance *i, int fd);
-        /* Appends members after a comma to the properties that describe gives: ",\"Unit\":...". May be NULL. */
-        void (*describe)(void *self, const struct local_instance *i, struct text *t);
+        /* What it is now, in place of the properties that were asked for (group/observed.h). With the lock held; NULL: nothing else can be seen. */
+        void (*observe)(void *self, const struct local_instance *i, char **properties);
 };
 
 /* Ports that instances may be given; low 0: none is wanted. */
