@@ -351,6 +351,13 @@ def test_properties_are_told_when_they_are_asked_for_and_hold_no_secret(azure, p
     assert "hunter" not in json.dumps(told)
 
 
+def test_what_can_change_is_told_where_documents_have_it(azure, plugin):
+    name = plugin.provision("t1")
+    assert plugin.describe(properties=True)[name]["Properties"]["VM"]["properties"]["hardwareProfile"] == {"vmSize": "Standard_B1s"}
+    azure.machines[name]["properties"]["hardwareProfile"]["vmSize"] = "Standard_D8s_v5"
+    assert plugin.describe(properties=True)[name]["Properties"]["VM"]["properties"]["hardwareProfile"] == {"vmSize": "Standard_D8s_v5"}
+
+
 # ---- labels and ends ----
 
 def test_labels_are_added_to_the_tags_and_none_is_lost(azure, plugin):

@@ -299,6 +299,20 @@ def test_every_parameter_of_the_api_is_carried_over_as_botocore_does(ec2, cloud)
     assert own["TagSpecification.3.ResourceType"] == "instance" and own["MaxCount"] == "1"
 
 
+def test_what_can_change_is_described_where_documents_have_it(ec2, cloud):
+    document = {"RunInstancesInput": {"ImageId": "resolve:ssm:/image", "InstanceType": "t3.micro", "SubnetId": "subnet-1", "SecurityGroupIds": ["sg-1", "sg-2"]}}
+    ec2.provision(document, tags("t1"))
+
+    def described():
+        return ec2.describe(GROUP, properties=True)[0]["Properties"]["RunInstancesInput"]
+
+    assert described() == {"InstanceType": "t3.micro", "SubnetId": "subnet-1", "EbsOptimized": "false", "SecurityGroupIds": ["sg-1", "sg-2"],
+                           "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": "1"}}
+    cloud.running()[0]["parameters"].update({"InstanceType": "m5.large", "MetadataOptions.HttpTokens": "optional"})
+    assert described()["InstanceType"] == "m5.large" and described()["MetadataOptions"]["HttpTokens"] == "optional"
+
+
+
 def test_properties_are_what_botocore_reads(ec2, cloud):
     from botocore.parsers import create_parser
 
@@ -310,4 +324,5 @@ def test_properties_are_what_botocore_reads(ec2, cloud):
     parsed = create_parser("ec2").parse({"body": body.encode(), "headers": {}, "status_code": 200}, shape)
     expected = parsed["Reservations"][0]["Instances"][0]
     expected["LaunchTime"] = "2026-11-29T12:00:00.000Z"
+    described.pop("RunInstancesInput")  # ours: what the document has
     assert described == json.loads(json.dumps(expected, default=str))

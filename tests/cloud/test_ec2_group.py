@@ -8,12 +8,12 @@ import pytest
 from plugin import Plugin, program
 
 
-def document(size, image="ami-1"):
+def document(size, image="ami-1", type_=None, **more):
     return {"ID": "web", "Properties": {
         "Allocation": {"Size": size},
-        "Instance": {"Plugin": "aws/ec2-instance", "Properties": {"RunInstancesInput": {"ImageId": image}}},
+        "Instance": {"Plugin": "aws/ec2-instance", "Properties": {"RunInstancesInput": {"ImageId": image, **({"InstanceType": type_} if type_ else {})}}},
         "Flavor": {"Plugin": "vanilla", "Properties": {"Init": ["echo hi"]}},
-        "Limits": {"Backoff": "100ms", "BackoffMax": "500ms", "Attempts": 50}, "Poll": "500ms"}}
+        "Limits": {"Backoff": "100ms", "BackoffMax": "500ms", "Attempts": 50}, "Poll": "500ms", **more}}
 
 
 @pytest.fixture(name="world")
@@ -63,6 +63,25 @@ def test_a_group_comes_rolls_and_goes(world, cloud):
     assert settled(cloud, 3, "ami-2")
     world["group"].call("Group.DestroyGroup", Name="group", ID="web")
     wait(lambda: not cloud.running())
+
+
+def drift_of(world):
+    events = world["group"].call("Fleet.Events", Group="web", Max=1000)["Events"]
+    return [(e["ID"], e["Message"]) for e in events if e["Topic"] == "instance/drift"]
+
+
+def test_an_instance_of_another_type_than_its_document_says_has_drifted(world, cloud):
+    commit(world, 2, type_="t3.micro", Drift={"Interval": "1s"})
+    wait(lambda: settled(cloud, 2))
+    time.sleep(3)
+    assert not drift_of(world)
+    changed = cloud.running()[0]
+    changed["parameters"]["InstanceType"] = "m5.large"
+    wait(lambda: drift_of(world))
+    assert drift_of(world) == [(changed["id"], '/RunInstancesInput/InstanceType is "m5.large", not "t3.micro"')]
+    assert world["group"].call("Fleet.Status", ID="web")["Groups"][0]["Drifted"] == 1
+    commit(world, 2, type_="t3.micro", Drift={"Interval": "1s", "Action": "replace"})
+    wait(lambda: settled(cloud, 2) and {i["parameters"]["InstanceType"] for i in cloud.running()} == {"t3.micro"})
 
 
 @pytest.mark.skipif(os.environ.get("BULKHEAD_CHECK") != "--full", reason="the absence of an instance so young is believed after a minute: --full")

@@ -63,10 +63,20 @@ def host():
     h.close()
 
 
+def test_a_configuration_that_somebody_edited_is_described_as_another(host):
+    one = host.instances.provision(host.properties(), token="a")
+    assert host.instances.describe()[one]["Properties"]["Bundle"] == str(host.bundle)
+    path = host.base / f"run/instances/container/{one}/config.json"
+    config = json.loads(path.read_text())
+    config["process"]["args"] = ["sleep", "1"]
+    path.write_text(json.dumps(config))
+    assert host.instances.describe()[one]["Properties"]["Bundle"] == f"{host.bundle} with another config.json"
+
+
 def test_an_instance_is_provisioned_described_labelled_and_destroyed(host):
     one = host.instances.provision(host.properties(), token="a", tags={"infrakit.group": "web"}, logical_id="10.0.0.1")
     found = host.instances.describe(**{"infrakit.group": "web"})
-    assert list(found) == [one] and found[one]["LogicalID"] == "10.0.0.1" and found[one]["Properties"]["Container"] == one
+    assert list(found) == [one] and found[one]["LogicalID"] == "10.0.0.1" and found[one]["Properties"]["Running"]["Name"] == one
     host.instances.label(one, x="y")
     assert list(host.instances.describe(x="y")) == [one]
     assert host.containers()[one]["status"] == "running"
@@ -156,7 +166,7 @@ def test_the_bundle_is_shared_and_only_the_instances_own_folders_can_be_written(
         texts.append(open(f"{log}{n}").read())
         assert texts[n].startswith("init\n") and "Read-only" in texts[n] and "written" in texts[n] and "shared-by-all" not in texts[n]
         assert f"{port} {one} 10.0.0.{n} b gold\n" in texts[n]
-    assert host.instances.describe()[ids[0]]["Properties"]["Port"] != host.instances.describe()[ids[1]]["Properties"]["Port"]
+    assert host.instances.describe()[ids[0]]["Properties"]["Running"]["Port"] != host.instances.describe()[ids[1]]["Properties"]["Running"]["Port"]
     assert (host.bundle / "config.json").read_text() == before and not (host.bundle / "rootfs/x").exists()
 
 

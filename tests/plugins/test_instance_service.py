@@ -52,7 +52,7 @@ def test_an_instance_is_provisioned_described_labelled_and_destroyed(host, servi
     assert list(found) == [one]
     assert found[one]["LogicalID"] == "10.0.0.1"
     assert found[one]["Tags"]["infrakit.group"] == "web" and found[one]["Tags"]["bulkhead.token"] == "a"
-    assert found[one]["Properties"]["Unit"] == f"{one}.service" and found[one]["Properties"]["Properties"] == SLEEP
+    assert found[one]["Properties"] == dict(SLEEP, Running=found[one]["Properties"]["Running"]) and found[one]["Properties"]["Running"]["Name"] == one
     assert "Properties" not in service.describe(properties=False)[one]
     assert service.describe(tier="2") == {}
     assert f"{one}.service" in host.runs()
@@ -67,6 +67,23 @@ def test_an_instance_is_provisioned_described_labelled_and_destroyed(host, servi
     assert e.value.id == "instance.missing"
     with pytest.raises(Failed):
         service.label(one, a="b")
+
+
+def test_a_unit_that_somebody_edited_is_described_as_it_stands(host, service):
+    one = service.provision(SLEEP, token="a")
+    text = {"Unit": "[Service]\nExecStart=/bin/sleep 3600\n# {{id}}\n"}
+    two = service.provision(text, token="b")
+
+    def units():
+        return {i: d["Properties"]["Unit"] for i, d in service.describe().items()}
+
+    assert units() == {one: SLEEP["Unit"], two: text["Unit"]}
+    for i in (one, two):
+        with open(host.base / f"run/instances/service/{i}/{i}.service.d/unit.conf", "a") as f:
+            f.write("User=root\n")
+    assert units() == {one: "[Service]\nExecStart=/bin/sleep 3600\nUser=root\n", two: f"[Service]\nExecStart=/bin/sleep 3600\n# {two}\nUser=root\n"}
+    service.label(one, more="x")
+    assert units()[one].endswith("User=root\n")
 
 
 def test_the_same_token_gives_the_same_instance(host, service):
@@ -171,7 +188,7 @@ def test_instances_of_one_http_service_have_ports_of_their_own(host, service):
     found = service.describe()
     ports = [int(found[i]["Tags"]["bulkhead.port"]) for i in ids]
     assert len(set(ports)) == 3 and all(low <= p <= low + 9 for p in ports)
-    assert [found[i]["Properties"]["Port"] for i in ids] == ports and found[ids[0]]["Tags"]["bulkhead.address"] == "127.0.0.1"
+    assert [found[i]["Properties"]["Running"]["Port"] for i in ids] == ports and found[ids[0]]["Tags"]["bulkhead.address"] == "127.0.0.1"
     for port in ports:
         assert eventually(lambda p=port: get(p) in (200, 404))
     service.destroy(ids[0])

@@ -50,6 +50,17 @@ def test_a_domain_is_provisioned_described_labelled_and_destroyed(libvirt, virsh
         libvirt.destroy(i)
 
 
+def test_a_domain_that_somebody_changed_is_described_as_it_is(libvirt, virsh):
+    asked = {**SMALL, "CPUs": 2, "OnStop": "keep"}
+    i = libvirt.provision(asked, token="t")
+    assert libvirt.describe(properties=True)[0]["Properties"] == asked
+    virsh("setvcpus", i, "1")
+    assert libvirt.describe(properties=True)[0]["Properties"] == {**asked, "CPUs": 1}
+    virsh("destroy", i)
+    virsh("setmaxmem", i, "131072")
+    assert libvirt.describe(properties=True)[0]["Properties"]["Memory"] == 134217728
+
+
 def test_the_domain_is_what_the_document_says(libvirt, virsh):
     i = libvirt.provision({**WITH_DISK, "CPUs": 2, "Networks": ["default", {"Network": "default", "MAC": "52:54:00:00:00:07"}], "InitKey": "opt/x/y"},
                           token="t", Init="#!/bin/sh\necho <hi>\n")

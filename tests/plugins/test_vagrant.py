@@ -69,6 +69,13 @@ def test_an_instance_is_provisioned_described_labelled_and_destroyed(vagrant, wo
     assert [p.name for p in (folder / "state").iterdir()] == [".lock"]
 
 
+def test_a_vagrantfile_that_somebody_edited_is_described_as_another(vagrant, folder):
+    i = vagrant.provision(BOX, token="t")
+    path = folder / "state" / i / "Vagrantfile"
+    path.write_text(path.read_text().replace("provider.memory = 512", "provider.memory = 4096"))
+    assert vagrant.describe(properties=True)[0]["Properties"] == {**BOX, "Box": "debian/bookworm64 with another Vagrantfile"}
+
+
 def test_what_is_not_there_cannot_be_labelled_or_destroyed(vagrant):
     for act in (lambda: vagrant.destroy("bh-" + "0" * 32), lambda: vagrant.label("bh-" + "0" * 32, a="b"), lambda: vagrant.destroy("../world")):
         with pytest.raises(Refused, match="no instance"):
