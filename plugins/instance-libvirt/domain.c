@@ -84,9 +84,9 @@ void domain_observe(virDomainPtr d, const struct instance_record *r, char **prop
         virDomainInfo info = { 0 };
         if (r->stage != STAGE_READY || properties_parse(*properties, true, &p, NULL) < 0 || p.xml || virDomainGetInfo(d, &info) < 0)
                 return;
-        CLEAN_FREE char *memory = xprintf("%llu", (unsigned long long)info.maxMem * 1024), *cpus = xprintf("%u", (unsigned)info.nrVirtCpu);
+        CLEAN_FREE char *memory = xprintf(info.maxMem % 1024 ? "%luK" : "%luM", info.maxMem % 1024 ? info.maxMem : info.maxMem / 1024), *cpus = xprintf("%u", (unsigned)info.nrVirtCpu);
         if (!same_memory(&p, (uint64_t)info.maxMem * 1024))
-                observed_set(properties, "Memory", memory);
+                observed_set_text(properties, "Memory", memory);
         if (info.nrVirtCpu != p.cpus)
                 observed_set(properties, "CPUs", cpus);
 }

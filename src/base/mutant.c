@@ -76,6 +76,7 @@ static const char *const names[] = {
         "plan-any-tag",
         "plan-late-lists",
         "plan-unprotected",
+        "plan-all-drift",
 };
 
 static const char *chosen;

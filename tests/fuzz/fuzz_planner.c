@@ -64,11 +64,13 @@ static void go_on(struct planner *p, const char *document)
         check(group_spec_read(&top, &spec, NULL) == 0);
         tags_set(&instances_add(&list, "i-1")->tags, TAG_GROUP, "web");
         tags_set(&list.items[0].tags, TAG_CONFIG_HASH, spec.hash);
+        char differs[] = "/A is 1, not 2", *drift[] = { differs };
         uint64_t now = 1000000000;
         step(p, &(struct event){ .kind = EVENT_COMMIT, .spec = &spec, .revision = 3 }, now);
         for (unsigned i = 0; i < 6; i++) {
                 now += 37000000;
-                step(p, &(struct event){ .kind = EVENT_OBSERVED, .list = &list, .asked_usec = now }, now);
+                drift[0] = i % 3 == 2 ? differs + sizeof differs - 1 : differs;
+                step(p, &(struct event){ .kind = EVENT_OBSERVED, .list = &list, .asked_usec = now, .properties = true, .drift = drift }, now);
                 step(p, &(struct event){ .kind = EVENT_HEALTH, .id = "i-1", .health = HEALTH_GOOD }, now + 1);
                 step(p, &(struct event){ .kind = i % 2 ? EVENT_RESUME : EVENT_PAUSE }, now + 2);
                 step(p, &(struct event){ .kind = EVENT_VANISHED, .id = "i-2" }, now + 3);
@@ -84,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (size > 1 && read_state(p, (const char *)data + 1, size - 1) == 0) {
                 check_again(p);
                 go_on(p, data[0] % 2 ? "{\"ID\":\"web\",\"Properties\":{\"Allocation\":{\"Size\":2},\"Instance\":{\"Plugin\":\"a\"},\"Flavor\":{\"Plugin\":\"b\"},"
-                                       "\"Health\":{\"Interval\":\"1s\"},\"Updating\":{\"Canary\":1,\"Checkpoints\":[1],\"Bake\":\"1m\",\"OnFailure\":\"rollback\"}}}"
+                                       "\"Health\":{\"Interval\":\"1s\"},\"Drift\":{\"Interval\":\"1s\",\"Action\":\"replace\"},\"Updating\":{\"Canary\":1,\"Checkpoints\":[1],\"Bake\":\"1m\",\"OnFailure\":\"rollback\"}}}"
                                      : "{\"ID\":\"web\",\"Properties\":{\"Allocation\":{\"LogicalIDs\":[\"a\",\"b\"]},\"Instance\":{\"Plugin\":\"a\"},"
                                        "\"Flavor\":{\"Plugin\":\"b\"}}}");
         }

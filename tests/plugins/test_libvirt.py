@@ -58,7 +58,7 @@ def test_a_domain_that_somebody_changed_is_described_as_it_is(libvirt, virsh):
     assert libvirt.describe(properties=True)[0]["Properties"] == {**asked, "CPUs": 1}
     virsh("destroy", i)
     virsh("setmaxmem", i, "131072")
-    assert libvirt.describe(properties=True)[0]["Properties"]["Memory"] == 134217728
+    assert libvirt.describe(properties=True)[0]["Properties"]["Memory"] == "128M"
 
 
 def test_the_domain_is_what_the_document_says(libvirt, virsh):

@@ -148,6 +148,7 @@ MUTANTS = {
     "plan-more-surge": ("a roll makes more than its surge", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
     "plan-any-tag": ("instances of others are taken for ours", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
     "plan-late-lists": ("a list is believed although it may be late", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
+    "plan-all-drift": ("all that have drifted are replaced at once", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
     "plan-unprotected": ("protected instances are destroyed", [PLANNER + "test_what_must_hold_in_a_fleet_holds"]),
 }
 
