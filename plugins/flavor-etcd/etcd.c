@@ -252,6 +252,27 @@ static int prepare(void *self, const char *type, const struct json_place *proper
         return quorum_add_init(spec, &script, e);
 }
 
+static bool any_is_healthy(const struct etcd *c, const struct strings *members)
+{
+        for (size_t i = 0; i < members->count; i++) {
+                const struct etcd_place at = place_of(c, members->items[i]);
+                if (etcd_is_healthy(&at))
+                        return true;
+        }
+        return false;
+}
+
+/* One that lives in a cluster that has lost its majority is not at fault, and its data may be the last: it must not be replaced for it. */
+static enum health judge(const struct etcd *c, const struct instance *i)
+{
+        CLEAN_STRINGS struct strings others = { 0 };
+        const struct etcd_place at = place_of(c, i->logical_id);
+        if (etcd_is_healthy(&at))
+                return HEALTH_GOOD;
+        quorum_others(i, &others);
+        return others.count && etcd_is_alive(&at) && !any_is_healthy(c, &others) ? HEALTH_UNKNOWN : HEALTH_BAD;
+}
+
 static int healthy(void *self, const char *type, const struct json_place *properties, const struct instance *i, enum health *ret, struct error *e)
 {
         CLEAN_ETCD struct etcd c = { 0 };
@@ -261,8 +282,7 @@ static int healthy(void *self, const char *type, const struct json_place *proper
                 return r;
         if (!i->logical_id)
                 return error_set(e, EINVAL, "flavor.members", "instance %s has no logical id to ask it at", i->id);
-        const struct etcd_place at = place_of(&c, i->logical_id);
-        *ret = etcd_is_healthy(&at) ? HEALTH_GOOD : HEALTH_BAD;
+        *ret = judge(&c, i);
         return 0;
 }
 
