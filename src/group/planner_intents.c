@@ -146,26 +146,44 @@ void intent_remove(struct planner *p, struct intent *i)
         free(i);
 }
 
+static void set_fulfilled(struct planner *p, struct intent *i, bool fulfilled)
+{
+        intent_count(p, i, SIZE_MAX);
+        i->fulfilled = fulfilled;
+        intent_count(p, i, 1);
+        if (i->slot)
+                slot_changed(p, i->slot, 0, fulfilled ? -1 : 1);
+}
+
 void intent_fulfil(struct planner *p, struct intent *i)
 {
         if (i->state != INTENT_CALLING) {
                 intent_remove(p, i);
                 return;
         }
-        if (i->fulfilled)
-                return;
-        intent_count(p, i, SIZE_MAX);
-        i->fulfilled = true;
-        intent_count(p, i, 1);
-        if (i->slot)
-                slot_changed(p, i->slot, 0, -1);
+        if (!i->fulfilled)
+                set_fulfilled(p, i, true);
+}
+
+void intent_doubt(struct planner *p, const struct tags *tags)
+{
+        const char *token = tags_get(tags, TAG_TOKEN);
+        struct intent *i = token ? intent_get(p, token) : NULL;
+        if (i && i->fulfilled)
+                set_fulfilled(p, i, false);
 }
 
 /* ---- all ---- */
 
+/* Its logical id is one of the wanted ones; and nobody has it, as who was made by an older call whose effect came late. */
+static bool has_place(const struct planner *p, const struct intent *i)
+{
+        return p->quorum ? i->slot && !i->slot->occupants : !i->logical_id;
+}
+
 static bool is_wanted(const struct planner *p, const struct intent *i)
 {
-        if (p->destroying || !p->committed || (p->quorum ? !i->slot : i->logical_id != NULL))
+        if (p->destroying || !p->committed || !has_place(p, i))
                 return false;
         if (text_equal(i->hash, p->hash))
                 return p->roll.phase != ROLL_FAILED || !p->good_revision || text_equal(p->hash, p->good_hash);
