@@ -12,14 +12,11 @@
  *
  * Peers and clients are spoken to without TLS: the network between the members is to be theirs alone.
  */
-#include <poll.h>
 #include <string.h>
 
 #include "group/quorum.h"
 #include "group/serve.h"
 #include "members.h"
-
-enum { TRY_AGAIN_MS = 250 };
 
 struct etcd {
         struct quorum_ports ports;
@@ -158,7 +155,7 @@ static int joins(const struct etcd *c, const struct strings *members, const stru
 /* Removes the member of before, if there is one, and adds ours. A cluster refuses for some seconds after it has lost one: it is asked again. */
 static int take_place(const struct etcd *c, const struct etcd_place *at, const char *old_id, const char *own_url, struct etcd_members *ret, struct error *e)
 {
-        for (uint64_t waited_ms = 0;; waited_ms += TRY_AGAIN_MS) {
+        for (uint64_t until_usec = 0;;) {
                 struct error why = { 0 };
                 int r = old_id ? etcd_remove(at, old_id, &why) : 0;
                 old_id = r == 0 ? NULL : old_id;
@@ -166,12 +163,11 @@ static int take_place(const struct etcd *c, const struct etcd_place *at, const c
                         r = etcd_add(at, own_url, ret, &why);
                 if (r == 0)
                         return 0;
-                if (waited_ms * 1000 >= c->ports.wait_usec) {
+                if (!quorum_try_again(&c->ports, &until_usec)) {
                         if (e)
                                 *e = why;
                         return r;
                 }
-                (void)poll(NULL, 0, TRY_AGAIN_MS);
         }
 }
 
@@ -256,6 +252,27 @@ static int prepare(void *self, const char *type, const struct json_place *proper
         return quorum_add_init(spec, &script, e);
 }
 
+static bool any_is_healthy(const struct etcd *c, const struct strings *members)
+{
+        for (size_t i = 0; i < members->count; i++) {
+                const struct etcd_place at = place_of(c, members->items[i]);
+                if (etcd_is_healthy(&at))
+                        return true;
+        }
+        return false;
+}
+
+/* One that lives in a cluster that has lost its majority is not at fault, and its data may be the last: it must not be replaced for it. */
+static enum health judge(const struct etcd *c, const struct instance *i)
+{
+        CLEAN_STRINGS struct strings others = { 0 };
+        const struct etcd_place at = place_of(c, i->logical_id);
+        if (etcd_is_healthy(&at))
+                return HEALTH_GOOD;
+        quorum_others(i, &others);
+        return others.count && etcd_is_alive(&at) && !any_is_healthy(c, &others) ? HEALTH_UNKNOWN : HEALTH_BAD;
+}
+
 static int healthy(void *self, const char *type, const struct json_place *properties, const struct instance *i, enum health *ret, struct error *e)
 {
         CLEAN_ETCD struct etcd c = { 0 };
@@ -265,8 +282,7 @@ static int healthy(void *self, const char *type, const struct json_place *proper
                 return r;
         if (!i->logical_id)
                 return error_set(e, EINVAL, "flavor.members", "instance %s has no logical id to ask it at", i->id);
-        const struct etcd_place at = place_of(&c, i->logical_id);
-        *ret = etcd_is_healthy(&at) ? HEALTH_GOOD : HEALTH_BAD;
+        *ret = judge(&c, i);
         return 0;
 }
 
@@ -292,8 +308,9 @@ static int drain(void *self, const char *type, const struct json_place *properti
         if (r < 0 || !i->logical_id)
                 return r;
         quorum_others(i, &others);
-        for (uint64_t waited_ms = 0; !has_left(&c, &others, i->logical_id) && waited_ms * 1000 < c.ports.wait_usec; waited_ms += TRY_AGAIN_MS)
-                (void)poll(NULL, 0, TRY_AGAIN_MS);
+        uint64_t until_usec = 0;
+        while (!has_left(&c, &others, i->logical_id) && quorum_try_again(&c.ports, &until_usec))
+                ;
         return 0;
 }
 

@@ -152,3 +152,10 @@ bool etcd_is_healthy(const struct etcd_place *at)
         const struct json_place top = json_top(&d, "etcd's answer");
         return json_object(&top, fields, &health, NULL) == 0 && health && text_equal(health, "true");
 }
+
+bool etcd_is_alive(const struct etcd_place *at)
+{
+        CLEAN_HTTP_READER struct http_reader r = { 0 };
+        http_reader_init(&r, HTTP_RESPONSE, ETCD_ANSWER_MAX);
+        return ask(at, "GET", "/version", NULL, &r, NULL) == 0 && r.status == 200;
+}

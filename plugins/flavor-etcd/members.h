@@ -34,3 +34,5 @@ int etcd_add(const struct etcd_place *at, const char *peer_url, struct etcd_memb
 int etcd_remove(const struct etcd_place *at, const char *id, struct error *e);
 /* Whether the member says of itself that it is healthy: it serves, and its cluster has a leader. */
 bool etcd_is_healthy(const struct etcd_place *at);
+/* Whether a member answers at all, which takes no leader. */
+bool etcd_is_alive(const struct etcd_place *at);

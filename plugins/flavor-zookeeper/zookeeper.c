@@ -6,17 +6,16 @@
  *       "Timeout": "5s", "Wait": "10s"}                                 all have defaults
  *
  * What is run first writes zoo.cfg and data/myid, with the server lines of all members, into DataDir or the service's $STATE_DIRECTORY
- * (else /var/lib/zookeeper). A member is good when it says `imok` and serves: as leader, follower, observer or alone. Members of a fixed
+ * (else /var/lib/zookeeper). A member is good when it says `imok` and serves: as leader, as follower, or alone. Members of a fixed
  * ensemble cannot leave it; before one is taken away it is waited, at most Wait, until the others have a majority.
  */
-#include <poll.h>
 #include <string.h>
 
 #include "group/quorum.h"
 #include "group/serve.h"
 #include "os/tcp_ask.h"
 
-enum { CONFIG_MAX = 64, ANSWER_MAX = 65536, LOOK_AGAIN_MS = 250 };
+enum { CONFIG_MAX = 64, ANSWER_MAX = 65536 };
 
 struct zookeeper {
         struct quorum_ports ports;
@@ -32,10 +31,16 @@ static void zookeeper_done(struct zookeeper *z)
 
 /* ---- reading ---- */
 
-/* Lines of a file that is written by a script: names and values that mean nothing to a shell, and none of ours. */
+/* The words that members are asked with. A group may allow more. */
+#define WORDS "4lw.commands.whitelist"
+
+/*
+ * Lines of a file that is written by a script: names and values that mean nothing to a shell, and none of ours.  All members have the same
+ * lines, and all vote: with peerType they would all be observers.
+ */
 static int check_line(const struct json_place *at, const struct tag *line, struct error *e)
 {
-        static const char *const ours[] = { "dataDir", "clientPort", "clientPortAddress", "4lw.commands.whitelist" };
+        static const char *const ours[] = { "dataDir", "clientPort", "clientPortAddress", "peerType", "dynamicConfigFile" };
         const char *allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:, *";
         if (line->name[strspn(line->name, allowed)] || line->value[strspn(line->value, allowed)])
                 return json_fail(at, e, "%s: a line of zoo.cfg has letters, digits and \"._-/:, *\" here", line->name);
@@ -75,12 +80,15 @@ static void add_config(struct text *t, const struct zookeeper *z, const struct s
 {
         static const char *const defaults[][2] = { { "tickTime", "2000" }, { "initLimit", "10" }, { "syncLimit", "5" }, { "admin.enableServer", "false" } };
         text_add(t, "cat >\"$dir/zoo.cfg\" <<END\ndataDir=$dir/data\n");
-        text_addf(t, "clientPort=%u\nclientPortAddress=%s\n4lw.commands.whitelist=ruok,srvr\n", z->ports.client, members->items[index]);
+        text_addf(t, "clientPort=%u\nclientPortAddress=%s\n", z->ports.client, members->items[index]);
+        const char *words = tags_get(&z->config, WORDS);
+        text_addf(t, WORDS "=ruok,srvr%s%s\n", words ? "," : "", words ? words : "");
         for (size_t i = 0; i < ELEMENTS(defaults); i++)
                 if (!tags_get(&z->config, defaults[i][0]))
                         text_addf(t, "%s=%s\n", defaults[i][0], defaults[i][1]);
         for (size_t i = 0; i < z->config.count; i++)
-                text_addf(t, "%s=%s\n", z->config.items[i].name, z->config.items[i].value);
+                if (!text_equal(z->config.items[i].name, WORDS))
+                        text_addf(t, "%s=%s\n", z->config.items[i].name, z->config.items[i].value);
         for (size_t i = 0; members->count > 1 && i < members->count; i++) {
                 CLEAN_FREE char *host = quorum_host(members->items[i]);
                 text_addf(t, "server.%zu=%s:%u:%u\n", i + 1, host, z->ports.peer, z->ports.election);
@@ -129,13 +137,56 @@ static int ask(const struct zookeeper *z, const char *address, const char *word,
         return tcp_ask(&q, ret, e);
 }
 
+/* One that has lost the others may say `read-only`, and one in an election says nothing of a mode: neither is of a majority. */
+static bool takes_part(const char *state)
+{
+        static const char *const modes[] = { "leader\n", "follower\n", "standalone\n" };
+        const char *mode = strstr(state, "\nMode: ");
+        for (size_t i = 0; mode && i < ELEMENTS(modes); i++)
+                if (text_starts(mode + sizeof "\nMode: " - 1, modes[i]))
+                        return true;
+        return false;
+}
+
+/* One that does not answer the word says so, and may serve all the same. */
+static bool says_ok(const struct text *answer)
+{
+        return text_equal(answer->data, "imok") || strstr(answer->data, "whitelist");
+}
+
 static bool serves(const struct zookeeper *z, const char *address)
 {
         CLEAN_TEXT struct text ok = { 0 }, state = { 0 };
         if (ask(z, address, "ruok", &ok, NULL) < 0 || ask(z, address, "srvr", &state, NULL) < 0)
                 return false;
-        /* One that does not answer the first word says so, and may serve all the same. */
-        return (text_equal(ok.data, "imok") || strstr(ok.data, "whitelist")) && strstr(state.data, "\nMode: ");
+        return says_ok(&ok) && takes_part(state.data);
+}
+
+static bool is_alive(const struct zookeeper *z, const char *address)
+{
+        CLEAN_TEXT struct text ok = { 0 };
+        return ask(z, address, "ruok", &ok, NULL) == 0 && says_ok(&ok);
+}
+
+static bool others_have_majority(const struct zookeeper *z, const struct strings *others)
+{
+        size_t serving = 0, needed = (others->count + 1) / 2 + 1;
+        for (size_t i = 0; i < others->count && serving < needed; i++)
+                serving += serves(z, others->items[i]);
+        return serving >= needed;
+}
+
+/*
+ * One that lives and does not serve because the ensemble has no majority is not at fault, and its data may be the last of their kind: it
+ * must not be replaced for it.
+ */
+static enum health judge(const struct zookeeper *z, const struct instance *i)
+{
+        CLEAN_STRINGS struct strings others = { 0 };
+        if (serves(z, i->logical_id))
+                return HEALTH_GOOD;
+        quorum_others(i, &others);
+        return others.count && is_alive(z, i->logical_id) && !others_have_majority(z, &others) ? HEALTH_UNKNOWN : HEALTH_BAD;
 }
 
 static int healthy(void *self, const char *type, const struct json_place *properties, const struct instance *i, enum health *ret, struct error *e)
@@ -147,16 +198,8 @@ static int healthy(void *self, const char *type, const struct json_place *proper
                 return r;
         if (!i->logical_id)
                 return error_set(e, EINVAL, "flavor.members", "instance %s has no logical id to ask it at", i->id);
-        *ret = serves(&z, i->logical_id) ? HEALTH_GOOD : HEALTH_BAD;
+        *ret = judge(&z, i);
         return 0;
-}
-
-static bool others_have_majority(const struct zookeeper *z, const struct strings *others)
-{
-        size_t serving = 0;
-        for (size_t i = 0; i < others->count; i++)
-                serving += serves(z, others->items[i]);
-        return serving >= (others->count + 1) / 2 + 1;
 }
 
 /* What is not serving makes nothing worse by going. */
@@ -169,11 +212,9 @@ static int drain(void *self, const char *type, const struct json_place *properti
         if (r < 0 || !i->logical_id)
                 return r;
         quorum_others(i, &others);
-        for (uint64_t waited_ms = 0; others.count && waited_ms * 1000 < z.ports.wait_usec; waited_ms += LOOK_AGAIN_MS) {
-                if (!serves(&z, i->logical_id) || others_have_majority(&z, &others))
-                        return 0;
-                (void)poll(NULL, 0, LOOK_AGAIN_MS);
-        }
+        uint64_t until_usec = 0;
+        while (others.count && serves(&z, i->logical_id) && !others_have_majority(&z, &others) && quorum_try_again(&z.ports, &until_usec))
+                ;
         return 0;
 }
 

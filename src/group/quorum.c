@@ -2,11 +2,13 @@
 #include "group/quorum.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <string.h>
+#include <time.h>
 
 #include "group/spec.h"
 
-enum { DURATION_MAX_S = 600 };
+enum { DURATION_MAX_S = 600, TRY_AGAIN_MS = 250 };
 
 /* Written as the C library writes it, so that one address is one text, and safe in a script. */
 static bool is_address(const char *s)
@@ -80,6 +82,19 @@ void quorum_ports_done(struct quorum_ports *p)
 {
         free(p->data);
         *p = (struct quorum_ports){ 0 };
+}
+
+bool quorum_try_again(const struct quorum_ports *p, uint64_t *until_usec)
+{
+        struct timespec t;
+        (void)clock_gettime(CLOCK_BOOTTIME, &t);
+        uint64_t now_usec = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+        if (!*until_usec)
+                *until_usec = now_usec + p->wait_usec;
+        if (now_usec >= *until_usec)
+                return false;
+        (void)poll(NULL, 0, TRY_AGAIN_MS);
+        return true;
 }
 
 int quorum_read_duration(const struct json_place *at, void *into, struct error *e)

@@ -30,6 +30,11 @@ struct quorum_ports {
         uint64_t timeout_usec, wait_usec;
 };
 void quorum_ports_done(struct quorum_ports *p);
+/*
+ * Between two tries: waits a moment, and is false, at once, when the properties' Wait has passed since the first call.  `until_usec` is 0
+ * before it.  What the tries themselves take counts.
+ */
+bool quorum_try_again(const struct quorum_ports *p, uint64_t *until_usec);
 /* Members of an object: "Timeout", "Wait" as Go's durations; "DataDir" an absolute path without blanks or quotes. Readers for tables. */
 int quorum_read_duration(const struct json_place *at, void *into, struct error *e);
 int quorum_read_port(const struct json_place *at, void *into, struct error *e);

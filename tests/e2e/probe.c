@@ -5,6 +5,7 @@
  *      probe undo NAME LOCKED HIDDEN PID   one way to take the sandbox apart; undo-names lists them
  *      probe call NAME...          system calls by name, x86-64 and i386 ("32:" before the name): the errno
  *      probe keyring | add-key NAME | find-key NAME | drop-key NAME   the session keyring, keys of the user
+ *      probe attribute NAME        what kind of process it is, in the words of test_process.py
  *      probe sleep SECONDS | exit N | signal N | eat BYTES | fork N | spin MILLISECONDS
  */
 #define _GNU_SOURCE
@@ -20,10 +21,12 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -347,6 +350,66 @@ static int call(const char *name, char *low)
         return 4095;
 }
 
+/* ---- attributes ---- */
+
+static void print_number_of(const char *path, int base)
+{
+        char line[64] = "";
+        FILE *f = fopen(path, "re");
+        if (!f || !fgets(line, sizeof line, f))
+                exit(98);
+        fclose(f);
+        printf("%ld\n", strtol(line, NULL, base));
+}
+
+static void print_cpus(void)
+{
+        cpu_set_t *set = CPU_ALLOC(8192);
+        size_t size = CPU_ALLOC_SIZE(8192);
+        const char *comma = "";
+        if (!set || sched_getaffinity(0, size, set) < 0)
+                exit(98);
+        putchar('[');
+        for (int i = 0; i < 8192; i++)
+                if (CPU_ISSET_S(i, size, set)) {
+                        printf("%s%d", comma, i);
+                        comma = ", ";
+                }
+        puts("]");
+        CPU_FREE(set);
+}
+
+static int print_attribute(const char *name)
+{
+        struct sched_param priority;
+        struct utsname machine;
+        int policy = sched_getscheduler(0);
+        long io = syscall(SYS_ioprio_get, 1, 0);
+        if (!strcmp(name, "nice"))
+                printf("%d\n", getpriority(PRIO_PROCESS, 0));
+        else if (!strcmp(name, "cpus"))
+                print_cpus();
+        else if (!strcmp(name, "policy"))
+                printf("%d\n", policy & ~SCHED_RESET_ON_FORK);
+        else if (!strcmp(name, "reset"))
+                puts(policy & SCHED_RESET_ON_FORK ? "True" : "False");
+        else if (!strcmp(name, "priority") && sched_getparam(0, &priority) == 0)
+                printf("%d\n", priority.sched_priority);
+        else if (!strcmp(name, "io"))
+                printf("(%ld, %ld)\n", io / 8192, io % 8192);
+        else if (!strcmp(name, "slack"))
+                printf("%d\n", prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0));
+        else if (!strcmp(name, "oom"))
+                print_number_of("/proc/self/oom_score_adj", 10);
+        else if (!strcmp(name, "core"))
+                print_number_of("/proc/self/coredump_filter", 16);
+        else if (!strcmp(name, "machine") && uname(&machine) == 0)
+                puts(machine.machine);
+        else
+                return 97;
+        return 0;
+}
+
 int main(int argc, char **argv)
 {
         const char *what = argc > 1 ? argv[1] : "";
@@ -368,7 +431,9 @@ int main(int argc, char **argv)
                                 return 0;
                         }
                 return 97;
-        } else if (!strcmp(what, "keyring"))
+        } else if (!strcmp(what, "attribute") && argc == 3)
+                return print_attribute(argv[2]);
+        else if (!strcmp(what, "keyring"))
                 printf("%ld\n", syscall(SYS_keyctl, 0 /* KEYCTL_GET_KEYRING_ID */, -3, 0));
         else if (!strcmp(what, "add-key") && argc == 3)
                 return syscall(SYS_add_key, "user", argv[2], "x", 1, -4) < 0;

@@ -78,13 +78,13 @@ def scene(any_box, tools):
     s.close()
 
 
-READ_ONLY = "python3 -c 'import os, sys; sys.exit(bool(os.statvfs(sys.argv[1]).f_flag & os.ST_RDONLY))'"
-CONNECT = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(chr(0) + \"{abstract}\")'"
+READ_ONLY = "python3 -IS -c 'import os, sys; sys.exit(bool(os.statvfs(sys.argv[1]).f_flag & os.ST_RDONLY))'"
+CONNECT = "python3 -IS -c 'import socket; socket.socket(socket.AF_UNIX).connect(chr(0) + \"{abstract}\")'"
 
-SOCKET = "python3 -c 'import socket as s, sys; s.socket(*[getattr(s, a) for a in sys.argv[1:]])'"
+SOCKET = "python3 -IS -c 'import socket as s, sys; s.socket(*[getattr(s, a) for a in sys.argv[1:]])'"
 
-SEND = "python3 -c 'import socket as s; s.socket(s.AF_INET, s.SOCK_DGRAM).sendto(bytes(1), (\"127.0.0.1\", 9))'"
-BIND = ("python3 -c 'import socket as s, sys; k = s.socket(getattr(s, sys.argv[1])); k.setsockopt(s.SOL_SOCKET, s.SO_REUSEADDR, 1); "
+SEND = "python3 -IS -c 'import socket as s; s.socket(s.AF_INET, s.SOCK_DGRAM).sendto(bytes(1), (\"127.0.0.1\", 9))'"
+BIND = ("python3 -IS -c 'import socket as s, sys; k = s.socket(getattr(s, sys.argv[1])); k.setsockopt(s.SOL_SOCKET, s.SO_REUSEADDR, 1); "
         "k.bind((sys.argv[2], int(sys.argv[3])))'")
 
 # (directives, without them, a script): with the directives the script fails, without it works.
@@ -97,7 +97,7 @@ STOPS = [
     ("InaccessiblePaths={d}/keep/f", "", "echo y >>{d}/keep/f"),
     ("NoExecPaths={d}/keep", "", "{d}/keep/probe exit 0"),
     ("NoExecPaths={d}/keep", "NoExecPaths={d}/keep\nExecPaths={d}/keep/inner", "{d}/keep/inner/probe exit 0"),
-    ("NoExecPaths={d}/keep", "", "python3 -c 'import mmap; f = open(\"{d}/keep/probe\", \"rb\"); mmap.mmap(f.fileno(), 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC, flags=mmap.MAP_PRIVATE)'"),
+    ("NoExecPaths={d}/keep", "", "python3 -IS -c 'import mmap; f = open(\"{d}/keep/probe\", \"rb\"); mmap.mmap(f.fileno(), 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC, flags=mmap.MAP_PRIVATE)'"),
     ("BindReadOnlyPaths={d}/other:{d}/keep", "BindPaths={d}/other:{d}/keep", "test ! -e {d}/keep/inner && echo y >>{d}/keep/f"),
     ("BindPaths={d}/other:{d}/keep", "", "test -e {d}/keep/inner"),
     ("TemporaryFileSystem={d}/keep", "", "test -e {d}/keep/f"),
@@ -182,7 +182,7 @@ STOPS = [
     ("CapabilityBoundingSet=", "", "grep -q 'CapBnd:.*[1-9a-f]' /proc/self/status"),
     ("CapabilityBoundingSet=~CAP_SYS_ADMIN", "", "capsh --has-b=cap_sys_admin"),
     ("UMask=0077", "", "rm -f {d}/new; touch {d}/new; test $(stat -c %a {d}/new) = 644"),
-    ("LimitNOFILE=32", "", "python3 -c 'x = [open(\"/dev/null\") for _ in range(40)]'"),
+    ("LimitNOFILE=32", "", "python3 -IS -c 'x = [open(\"/dev/null\") for _ in range(40)]'"),
     ("LimitFSIZE=0", "", "echo y >>{d}/keep/f"),
     ("IgnoreSIGPIPE=no", "", "sh -c 'kill -PIPE $$'"),
     ("UnsetEnvironment=PATH", "", "env | grep -q ^PATH="),
@@ -249,7 +249,7 @@ ROOT_STOPS = [
     ("SocketBindDeny=any\nSocketBindAllow=udp", "SocketBindDeny=any\nSocketBindAllow=tcp", BIND + " AF_INET 127.0.0.1 0"),
     ("SocketBindDeny=ipv6", "SocketBindDeny=ipv4", BIND + " AF_INET6 ::1 0"),
     ("SocketBindDeny=tcp:61000-61999", "SocketBindDeny=tcp:62000-62999", BIND + " AF_INET 127.0.0.1 61421"),
-    ("BindNetworkInterface=lo", "", "python3 -c 'import socket; assert not socket.socket().getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16)'"),
+    ("BindNetworkInterface=lo", "", "python3 -IS -c 'import socket; assert not socket.socket().getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16)'"),
     ("SetCredential=key:x", "SetCredential=key:x\nSetCredential=", "test -z \"$CREDENTIALS_DIRECTORY\""),
     ("SetCredential=key:x\nUser=daemon", "SetCredential=key:x", "echo y >$CREDENTIALS_DIRECTORY/key || test $(stat -c %u $CREDENTIALS_DIRECTORY/key) = 0"),
     ("SetLoginEnvironment=yes", "", "test -z \"$LOGNAME\""),
@@ -375,7 +375,7 @@ def test_all_restrictions_at_once_let_work_go_on(any_box, options):
               "os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))\n"
               "mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC); mmap.mmap(-1, 4096)\n"
               "subprocess.run(['echo', 'program'], check=True)\n")
-    r = any_box.run(ALL_RESTRICTIONS, "python3", "-c", script, options=list(options))
+    r = any_box.run(ALL_RESTRICTIONS, "python3", "-IS", "-c", script, options=list(options))
     assert (r.status, sorted(r.out.split())) == (0, ["program", "thread"]), r
 
 

@@ -87,11 +87,11 @@ class Network:
         return p
 
     def python(self, properties, script, **more):
-        return self.run(properties, "python3", "-c", script, **more)
+        return self.run(properties, "python3", "-IS", "-c", script, **more)
 
     def serve(self, where):
         """Echoes what comes by TCP and UDP, to port 7000, v4 and v6, until the end."""
-        p = subprocess.Popen([*self.enter(where), "python3", "-c", SERVER], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        p = subprocess.Popen([*self.enter(where), "python3", "-IS", "-c", SERVER], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         assert p.stdout.readline() == b"up\n"
         return p
 
@@ -168,7 +168,7 @@ def served(network):
 
 
 def ask(network, properties, *questions, **more):
-    r = network.run(properties, "python3", "-c", ASK, *questions, **more)
+    r = network.run(properties, "python3", "-IS", "-c", ASK, *questions, **more)
     assert r.returncode == 0, r
     return r.stdout.split()
 
@@ -260,10 +260,10 @@ except TimeoutError:
                                                 ("RestrictNetworkInterfaces=~near2", "yes")])
 def test_what_comes_in(network, properties, answer):
     """It is the other side's address that counts, and where it comes in."""
-    p = subprocess.Popen([*network.enter(network.near), str(binary()), *network.box.arguments(properties.split("\n") if properties else [], ["-P"]), "python3", "-c", LISTEN],
+    p = subprocess.Popen([*network.enter(network.near), str(binary()), *network.box.arguments(properties.split("\n") if properties else [], ["-P"]), "python3", "-IS", "-c", LISTEN],
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=network.box.env())
     assert p.stdout.readline() == "up\n"
-    subprocess.run([*network.enter(network.far), "python3", "-c", KNOCK], check=True)
+    subprocess.run([*network.enter(network.far), "python3", "-IS", "-c", KNOCK], check=True)
     out, _ = p.communicate("\n", timeout=30)
     assert out.split() == [answer] * 2
 
@@ -279,7 +279,7 @@ def test_many_prefixes(served):
 
 
 def test_processes_below_and_other_users_are_held(served):
-    script = f"setpriv --reuid 65534 --clear-groups python3 -c '{ASK}' {' '.join(FAR)} & wait"
+    script = f"setpriv --reuid 65534 --clear-groups python3 -IS -c '{ASK}' {' '.join(FAR)} & wait"
     r = served.run("IPAddressDeny=192.0.2.18 2001:db8:1::2", "sh", "-c", script)
     assert r.stdout.split() == SHUT
 
@@ -288,7 +288,7 @@ def test_a_group_below_is_held(served):
     """A payload that makes groups of its own in its group does not get out by that."""
     folder = v2_folder()
     script = (f"own={folder}$(sed -n s/^0:://p /proc/self/cgroup); mkdir $own/below && echo 0 >$own/below/cgroup.procs && grep -q below /proc/self/cgroup &&"
-              f" python3 -c '{ASK}' {' '.join(FAR)}")
+              f" python3 -IS -c '{ASK}' {' '.join(FAR)}")
     r = served.run("IPAddressDeny=any", "sh", "-c", script)
     assert r.stdout.split() == SHUT, r
 
@@ -298,8 +298,8 @@ def test_a_socket_stays_with_the_group_that_made_it(served):
     outer = ("import os, socket, subprocess, sys; s = socket.create_connection(('192.0.2.18', 7000)); os.dup2(s.fileno(), 0); "
              "sys.exit(subprocess.call(sys.argv[1:], stdin=0))")
     inner = "import socket; s = socket.socket(fileno=0); s.sendall(b'x'); print(s.recv(10))"
-    argv = [str(binary()), *served.box.arguments(["IPAddressDeny=any"], ["-P"]), "python3", "-c", inner]
-    r = subprocess.run([*served.enter(served.near), "python3", "-c", outer, *argv], capture_output=True, text=True, env=served.box.env(), timeout=30)
+    argv = [str(binary()), *served.box.arguments(["IPAddressDeny=any"], ["-P"]), "python3", "-IS", "-c", inner]
+    r = subprocess.run([*served.enter(served.near), "python3", "-IS", "-c", outer, *argv], capture_output=True, text=True, env=served.box.env(), timeout=30)
     assert r.stdout.strip() == "b'x'", r
 
 
@@ -349,13 +349,13 @@ RULES = ["", "SocketBindDeny=any", "SocketBindDeny=ipv6", "SocketBindDeny=ipv4",
 
 @pytest.mark.parametrize("properties", RULES, ids=lambda v: v.replace("\n", " "))
 def test_ports(network, properties):
-    r = network.run(properties, "python3", "-c", BIND, *PORTS)
+    r = network.run(properties, "python3", "-IS", "-c", BIND, *PORTS)
     assert r.stdout.split() == binds(properties), r
 
 
 def test_ports_reset_and_many(network):
     def got(*lines):
-        return network.run("\n".join(lines), "python3", "-c", BIND, *PORTS).stdout.split()
+        return network.run("\n".join(lines), "python3", "-IS", "-c", BIND, *PORTS).stdout.split()
     assert got("SocketBindDeny=any", "SocketBindDeny=") == binds("")
     assert got("SocketBindDeny=any", "SocketBindAllow=any", "SocketBindAllow=") == binds("SocketBindDeny=any")
     many = [f"SocketBindDeny={'tcp:' if i % 2 else ''}{2000 + i * 2}-{2001 + i * 2}" for i in range(500)]
@@ -410,7 +410,7 @@ def test_a_private_network_is_restricted_too(network):
                                   "DevicePolicy=closed", "SystemCallFilter=@system-service", "CapabilityBoundingSet=", "RestrictAddressFamilies=AF_INET AF_INET6"])
 def test_beside_other_directives(served, more):
     assert ask(served, f"{more}\nIPAddressDeny=192.0.2.18 2001:db8:1::2", *FAR, *LOCAL) == SHUT + OPEN
-    r = served.run(f"{more}\nSocketBindDeny=80", "python3", "-c", BIND, "4:t:80", "4:t:5353")
+    r = served.run(f"{more}\nSocketBindDeny=80", "python3", "-IS", "-c", BIND, "4:t:80", "4:t:5353")
     assert r.stdout.split() == ["EPERM", "yes"]
 
 
@@ -495,9 +495,9 @@ def report(r):
 
 
 def test_denials_are_named(served):
-    script = f"{ASK}\nimport subprocess, os; subprocess.run(['python3', '-c', {BIND!r}, '4:t:80', '6:u:80', '4:t:5353', '4:u:80'])"
+    script = f"{ASK}\nimport subprocess, os; subprocess.run(['python3', '-IS', '-c', {BIND!r}, '4:t:80', '6:u:80', '4:t:5353', '4:u:80'])"
     properties = "IPAddressDeny=192.0.2.18\nIPAddressDeny=2001:db8:1::/64\nSocketBindDeny=tcp:80\nSocketBindDeny=ipv6:udp"
-    r = served.run(properties, "python3", "-c", script, "tcp@192.0.2.18", "tcp@2001:db8:1::2", "tcp@127.0.0.1", "tcp@::ffff:192.0.2.18", options=["--report-denials"])
+    r = served.run(properties, "python3", "-IS", "-c", script, "tcp@192.0.2.18", "tcp@2001:db8:1::2", "tcp@127.0.0.1", "tcp@::ffff:192.0.2.18", options=["--report-denials"])
     assert r.stdout.split() == ["no", "no", "yes", "no", "EPERM", "EPERM", "yes", "yes"]
     lines = report(r)
     for want in ("connect(192.0.2.18:7000)  by IPAddressDeny=192.0.2.18", "connect([2001:db8:1::2]:7000)  by IPAddressDeny=2001:db8:1::/64",
@@ -514,7 +514,7 @@ def test_a_thread_that_binds_is_named(network):
 
 def test_what_is_allowed_is_not_named(served):
     r = served.run("IPAddressDeny=any\nIPAddressAllow=localhost\nSocketBindDeny=any\nSocketBindAllow=80", "sh", "-c",
-                   f"python3 -c '{BIND}' 4:t:80; python3 -c '{ASK}' tcp@127.0.0.1", options=["--report-denials"])
+                   f"python3 -IS -c '{BIND}' 4:t:80; python3 -IS -c '{ASK}' tcp@127.0.0.1", options=["--report-denials"])
     assert r.stdout.split() == ["yes", "yes"] and report(r) == []
 
 

@@ -100,25 +100,8 @@ def test_a_hard_limit_is_not_raised_without_the_capability(any_box):
 
 # ---- attributes ----
 
-LOOK = """import ctypes, os, sys
-c = ctypes.CDLL(None)
-get = {
-    "nice": lambda: os.getpriority(os.PRIO_PROCESS, 0),
-    "cpus": lambda: sorted(os.sched_getaffinity(0)),
-    "policy": lambda: os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK,
-    "reset": lambda: bool(os.sched_getscheduler(0) & os.SCHED_RESET_ON_FORK),
-    "priority": lambda: os.sched_getparam(0).sched_priority,
-    "io": lambda: divmod(c.syscall(%d, 1, 0), 8192),
-    "slack": lambda: c.prctl(30, 0, 0, 0, 0),
-    "oom": lambda: int(open("/proc/self/oom_score_adj").read()),
-    "core": lambda: int(open("/proc/self/coredump_filter").read(), 16),
-    "machine": lambda: os.uname().machine,
-}
-print(get[sys.argv[1]]())""" % (252 if platform.machine() == "x86_64" else 31)
-
-
 def look(box, properties, what):
-    return box.good(properties, "python3", "-c", LOOK, what).strip()
+    return box.good(properties, box.probe, "attribute", what).strip()
 
 
 ATTRIBUTES = [
@@ -158,7 +141,7 @@ def test_several_cpus(box):
 
 def test_realtime(box):
     """Where the kernel hands realtime out by control groups and ours has none, the error says so."""
-    r = box.run("CPUSchedulingPolicy=rr\nCPUSchedulingPriority=3", "python3", "-c", LOOK, "priority")
+    r = box.run("CPUSchedulingPolicy=rr\nCPUSchedulingPriority=3", box.probe, "attribute", "priority")
     if r.status == 0:
         assert r.out == "3\n"
         assert look(box, "CPUSchedulingPolicy=fifo", "policy") == str(os.SCHED_FIFO)

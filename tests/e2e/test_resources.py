@@ -28,7 +28,7 @@ def on_v1(controller):
 
 
 def look(box, properties, controller, old, new):
-    return box.good(properties, "python3", "-c", LOOK, controller, old, new).strip()
+    return box.good(properties, "python3", "-IS", "-c", LOOK, controller, old, new).strip()
 
 
 def has_controller(name):
@@ -71,10 +71,10 @@ def test_the_cpus_of_the_group_cannot_be_left(box):
     if len(there) < 2:
         pytest.skip("one CPU")
     script = "import os; os.sched_setaffinity(0, range(%d)); print(sorted(os.sched_getaffinity(0)))" % (there[-1] + 1)
-    assert box.good("", "python3", "-c", script).strip() == str(there)
-    assert box.good(f"AllowedCPUs={there[1]}", "python3", "-c", script).strip() == str(there[1:2])
-    assert box.good(f"AllowedCPUs={there[0]}\nAllowedCPUs={there[1]}", "python3", "-c", script).strip() == str(there[:2])
-    assert box.good(f"AllowedCPUs={there[0]}\nAllowedCPUs=", "python3", "-c", script).strip() == str(there)
+    assert box.good("", "python3", "-IS", "-c", script).strip() == str(there)
+    assert box.good(f"AllowedCPUs={there[1]}", "python3", "-IS", "-c", script).strip() == str(there[1:2])
+    assert box.good(f"AllowedCPUs={there[0]}\nAllowedCPUs={there[1]}", "python3", "-IS", "-c", script).strip() == str(there[:2])
+    assert box.good(f"AllowedCPUs={there[0]}\nAllowedCPUs=", "python3", "-IS", "-c", script).strip() == str(there)
     r = box.run("AllowedCPUs=8000", "true")
     assert r.status == 219 and "AllowedCPUs=8000" in r.err
 
@@ -154,10 +154,10 @@ begin = time.monotonic()
 for i in range(32):
     os.preadv(fd, [page], i * 65536)
 print(time.monotonic() - begin)"""
-    r = box.run("", "python3", "-c", script)
+    r = box.run("", "python3", "-IS", "-c", script)
     if r.status:
         pytest.skip(f"no direct reading: {r.err}")
-    assert float(box.good(f"IOReadBandwidthMax={node} 1M", "python3", "-c", script)) > 0.9
+    assert float(box.good(f"IOReadBandwidthMax={node} 1M", "python3", "-IS", "-c", script)) > 0.9
 
 
 def test_disks_by_a_file_on_them(box):
@@ -183,7 +183,7 @@ def test_disk_weights(box):
     need(controller)
     node, numbers, _ = disk()
     for assignment, old, new in (("IOWeight=200", "blkio.bfq.weight", "io.weight"), (f"IODeviceWeight={node} 200", "blkio.bfq.weight_device", "io.weight")):
-        r = box.run(assignment, "python3", "-c", LOOK, controller, old, new)
+        r = box.run(assignment, "python3", "-IS", "-c", LOOK, controller, old, new)
         if r.status == 0:
             assert "109" in r.out or "200" in r.out or "1000" in r.out, r
         else:

@@ -35,8 +35,9 @@ done
 grep -q '^libvirt-qemu:' /etc/passwd || echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin' >>/etc/passwd
 grep -q '^libvirt-qemu:' /etc/group || echo 'libvirt-qemu:x:64055:' >>/etc/group
 ip link set lo up
-# Processes of its own inside, so that nothing outlasts the shell; who joins the shell's namespaces sees the host's processes.
-setpriv --pdeathsig KILL unshare -m -p --fork --kill-child --mount-proc "$0" "$@" &
+# Processes of its own inside, so that nothing outlasts the shell; who joins the shell's namespaces sees the host's processes. A shell is the first
+# there, for libvirtd would not wait for its machines when they have ended, and count them as alive: each would take a minute to be destroyed.
+setpriv --pdeathsig KILL unshare -m -p --fork --kill-child --mount-proc sh -c '"$0" "$@" & wait $!' "$0" "$@" &
 wait $!
 """
 

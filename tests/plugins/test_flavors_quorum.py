@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Flavors of quorum systems: real members of etcd on addresses of the loopback; and ZooKeeper's answers, by a server of the test's."""
+"""Flavors of quorum systems: real members of etcd on addresses of the loopback; and ZooKeeper's answers, by a server of the test's.
+test_zookeeper_real.py has the real one."""
 import json
 import os
 import re
 import shutil
+import socket
 import socketserver
 import subprocess
 import threading
@@ -83,7 +85,14 @@ def test_zookeeper_writes_the_configuration_of_each_member(host, zookeeper):
     assert len([x for x in lines if x.startswith("tickTime")]) == 1
 
 
-@pytest.mark.parametrize("config", [{"a": "$(x)"}, {"a`": "b"}, {"dataDir": "/"}, {"server.9": "x"}, {"a": "b\nc"}, {"a": "b'"}])
+def test_a_group_may_allow_more_words_of_zookeeper(host, zookeeper):
+    spec = zookeeper.prepare({"Config": {"4lw.commands.whitelist": "mntr,conf"}}, {"LogicalID": "127.0.0.1"}, logical_ids=MEMBERS)
+    run_script(spec["Init"], host.base)
+    lines = (host.base / "zoo.cfg").read_text().splitlines()
+    assert [x for x in lines if x.startswith("4lw")] == ["4lw.commands.whitelist=ruok,srvr,mntr,conf"]
+
+
+@pytest.mark.parametrize("config", [{"a": "$(x)"}, {"a`": "b"}, {"dataDir": "/"}, {"server.9": "x"}, {"a": "b\nc"}, {"a": "b'"}, {"peerType": "observer"}])
 def test_zookeepers_lines_mean_nothing_to_a_shell(zookeeper, config):
     with pytest.raises(Failed):
         zookeeper.validate({"Config": config}, logical_ids=MEMBERS)
@@ -111,7 +120,7 @@ class FakeHandler(socketserver.BaseRequestHandler):
 
 @pytest.mark.parametrize("ruok, mode, health", [
     (b"imok", "leader", 1), (b"imok", "standalone", 1), (b"ruok is not executed because it is not in the whitelist.", "follower", 1),
-    (b"imok", None, 2), (b"", "leader", 2),
+    (b"imok", None, 2), (b"", "leader", 2), (b"imok", "read-only", 2), (b"imok", "observer", 2),
 ])
 def test_zookeeper_is_asked_whether_it_serves(host, zookeeper, ruok, mode, health):
     port = host.free_port()
@@ -121,6 +130,34 @@ def test_zookeeper_is_asked_whether_it_serves(host, zookeeper, ruok, mode, healt
     assert zookeeper.health(properties, member) == health
     server.end()
     assert zookeeper.health(properties, member) == 2
+
+
+def test_a_member_without_a_majority_is_not_at_fault(host, zookeeper):
+    """Replaced for it, the last that has the data would go."""
+    port = host.free_port()
+    member = {"ID": "a", "LogicalID": MEMBERS[0], "Tags": {"bulkhead.quorum": ",".join(MEMBERS)}}
+    properties = {"ClientPort": port, "Timeout": "2s"}
+    servers = [FakeZooKeeper(MEMBERS[0], port, mode=None), FakeZooKeeper(MEMBERS[1], port, mode=None)]
+    assert zookeeper.health(properties, member) == 0
+    servers.pop().end()
+    assert zookeeper.health(properties, member) == 0
+    servers += [FakeZooKeeper(m, port) for m in MEMBERS[1:]]
+    assert zookeeper.health(properties, member) == 2, "the others serve"
+    servers.pop().end()
+    servers.pop(0).end()
+    assert zookeeper.health(properties, member) == 2, "it is gone"
+    servers.pop().end()
+
+
+def test_what_does_not_answer_holds_a_drain_up_no_longer_than_asked(host, zookeeper):
+    port = host.free_port()
+    member = {"ID": "a", "LogicalID": MEMBERS[0], "Tags": {"bulkhead.quorum": ",".join(MEMBERS)}}
+    server = FakeZooKeeper(MEMBERS[0], port)
+    with socket.create_server((MEMBERS[1], port)), socket.create_server((MEMBERS[2], port)):
+        before = time.monotonic()
+        assert zookeeper.drain({"ClientPort": port, "Timeout": "1s", "Wait": "3s"}, member)
+        assert 3 < time.monotonic() - before < 10
+    server.end()
 
 
 def test_a_member_is_drained_once_the_others_have_a_majority(host, zookeeper):
@@ -225,8 +262,13 @@ def test_a_group_of_etcd_lives_loses_and_replaces_members(host):
     assert eventually(lambda: c.good(b)), host.bulkhead("logs", ids[b]).stdout[-2000:]
     assert c.listed(a)[b]["ID"] != was and len(c.listed(a)) == 3
 
-    # All of it may go.
-    for m in c.members:
-        c.leave(m, ids[m])
+    # One is left, with the last of the data: it is no worse than before, and is not to be replaced. It may go, if it must.
+    left = c.described(a)
+    for m in (b, d):
+        os.kill(host.runs()[f"{ids[m]}.service"]["supervisor_pid"], 9)
+    assert eventually(lambda: c.flavor.health(c.properties, left) == 0)
+    assert eventually(lambda: set(c.instance.describe()) == {ids[a]})
+    c.leave(a, ids[a])
+    assert c.flavor.health(c.properties, left) == 2
     assert host.runs() == {}
     assert not [x for x in os.listdir("/run") if re.match("etcd-", x)]

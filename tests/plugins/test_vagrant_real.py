@@ -9,10 +9,13 @@ from machines import KERNEL_WORDS, box, needs
 from plugin import Plugin, Refused, eventually
 
 pytestmark = needs("vagrant", "libvirtd", "qemu-system-x86_64", "dnsmasq", "debootstrap", "nsenter")
+# Each command over SSH takes a second or two under emulation, and Vagrant would try some thirty to find out what the guest is.
 SETTINGS = """\
 Vagrant.configure('2') do |config|
   config.vm.boot_timeout = 1500
   config.ssh.insert_key = false
+  config.vm.guest = :debian
+  config.vm.allow_fstab_modification = false
   config.vm.provider 'libvirt' do |l|
     l.uri = '{uri}'
     l.driver = 'qemu'
@@ -66,6 +69,9 @@ def test_a_machine_boots_runs_its_init_is_missed_and_goes(vagrant, virsh, folder
     assert vagrant.ids() == [] and virsh.domains() == []
 
     making = vagrant.provision_in_background(document, {"infrakit.group": "web"}, "t", timeout=1800, Init="hostname >/home/vagrant/ran\n")
+    # Its tags are on record before there is a machine.
+    eventually(lambda: vagrant.ids({"infrakit.group": "web"}), 60, 0.01)
+    assert virsh.domains() == []
     # Killed in the middle: what runs goes on, what is asked again waits for it.
     eventually(virsh.active, 600)
     assert len(vagrant.ids({"infrakit.group": "web"})) == 1
@@ -87,5 +93,7 @@ def test_a_machine_boots_runs_its_init_is_missed_and_goes(vagrant, virsh, folder
 
 def test_a_machine_is_destroyed(vagrant, virsh, folder):
     i = vagrant.provision({"Box": "bulkhead-test", "Memory": 384}, token="t", timeout=1800)
+    vagrant.label(i, color="red")
+    assert [d["Tags"]["color"] for d in vagrant.describe()] == ["red"] and virsh.active() == [f"{i}_default"]
     vagrant.destroy(i)
     assert vagrant.ids() == [] and virsh.domains() == [] and not (folder / "state" / i).exists()
