@@ -161,7 +161,7 @@ def test_errors_of_groups(running):
 def test_status_shows_instances(running):
     running("apply", running.write("web.json", document()))
     rows = running("status", "web").out.splitlines()
-    assert rows[1].split() == ["web", "1", "3", "3", "3", rows[1].split()[5], "0", "converged"]
+    assert rows[1].split() == ["web", "1", "3", "3", "3", rows[1].split()[5], "0", "0", "converged"]
     assert len([r for r in rows if "current" in r and "live" in r]) == 3
 
 
