@@ -261,8 +261,8 @@ static int apply(const struct fleet_options *o, struct fleet_plan *p)
         if (!o->quiet && !o->json)
                 fleet_print_plan(stdout, p->result);
         (void)fflush(stdout);
-        if (!o->yes && fleet_plan_removes(p->result) && !fleet_confirm("Instances would be replaced or removed. Go on?"))
-                return target_fail("apply", subject(o), (error_set(&e, ECANCELED, "group.declined", "nothing was changed"), &e));
+        if (!o->yes && fleet_plan_removes(p->result) && fleet_confirm("Instances would be replaced or removed. Go on?", &e) < 0)
+                return target_fail("apply", subject(o), &e);
         if (apply_plan(o, p, &e) < 0)
                 return target_fail("apply", subject(o), &e);
         if (o->json)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/fleet_show.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,13 +16,14 @@ bool fleet_colours(FILE *f)
         return isatty(fileno(f)) && !(no && *no);
 }
 
-bool fleet_confirm(const char *question)
+int fleet_confirm(const char *question, struct error *e)
 {
         char answer[16] = "";
         if (!isatty(0) || !isatty(2))
-                return true;
+                return 0;
         fprintf(stderr, "%s [y/N] ", question);
-        return fgets(answer, sizeof answer, stdin) && (*answer == 'y' || *answer == 'Y');
+        bool yes = fgets(answer, sizeof answer, stdin) && (*answer == 'y' || *answer == 'Y');
+        return yes ? 0 : error_set(e, ECANCELED, "group.declined", "nothing was changed");
 }
 
 /* ---- plans ---- */

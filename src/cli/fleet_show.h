@@ -12,7 +12,7 @@ bool fleet_plan_removes(const struct json_node *plan);
 void fleet_describe(struct text *t, const struct json_node *group);
 /* Whether it waits for a person, or for its provider, and will not go on by itself soon. */
 bool fleet_is_stuck(const struct json_node *group);
-/* Asks on the terminal; true without one. */
-bool fleet_confirm(const char *question);
+/* Asks on the terminal; without one nobody is there to say no. 0 to go on, or -ECANCELED, id "group.declined". */
+int fleet_confirm(const char *question, struct error *e);
 /* Whether colours are wanted there: a terminal, and no NO_COLOR. */
 bool fleet_colours(FILE *f);

@@ -125,10 +125,7 @@ static bool may_commit(const struct group_options *o, const struct json_document
         if (!strstr(details, "rolling update") && !strstr(details, "Terminating"))
                 return true;
         CLEAN_FREE char *question = xprintf("Committing %s would involve: %s. Go on?", view_text(result, "ID"), details);
-        if (fleet_confirm(question))
-                return true;
-        error_set(e, ECANCELED, "group.declined", "nothing was changed");
-        return false;
+        return fleet_confirm(question, e) == 0;
 }
 
 static int do_commit(const struct group_options *o)
@@ -275,8 +272,8 @@ static int simple(const struct group_options *o, const char *method, const char 
         const struct json_node *result;
         struct error e = { 0 };
         CLEAN_FREE char *words = question ? xprintf("%s %s?", question, o->words.items[0]) : NULL;
-        if (words && !o->yes && !fleet_confirm(words))
-                return fail(o, (error_set(&e, ECANCELED, "group.declined", "nothing was changed"), &e));
+        if (words && !o->yes && fleet_confirm(words, &e) < 0)
+                return fail(o, &e);
         if (call_id(o, method, &d, &result, &e) < 0)
                 return fail(o, &e);
         if (!o->quiet)
@@ -312,8 +309,8 @@ static int do_destroy_instances(const struct group_options *o)
         struct error e = { 0 };
         CLEAN_FREE char *question = xprintf("Destroy %zu instance%s of %s, and make it smaller by that?", o->words.count - 1, o->words.count > 2 ? "s" : "",
                                             o->words.items[0]);
-        if (!o->yes && !fleet_confirm(question))
-                return fail(o, (error_set(&e, ECANCELED, "group.declined", "nothing was changed"), &e));
+        if (!o->yes && fleet_confirm(question, &e) < 0)
+                return fail(o, &e);
         for (size_t i = 1; i < o->words.count; i++) {
                 text_add(&ids, i > 1 ? "," : "[");
                 text_add_json(&ids, o->words.items[i]);

@@ -163,9 +163,15 @@ void intent_fulfil(struct planner *p, struct intent *i)
 
 /* ---- all ---- */
 
+/* Its logical id is one of the wanted ones; and nobody has it, as who was made by an older call whose effect came late. */
+static bool has_place(const struct planner *p, const struct intent *i)
+{
+        return p->quorum ? i->slot && !i->slot->occupants : !i->logical_id;
+}
+
 static bool is_wanted(const struct planner *p, const struct intent *i)
 {
-        if (p->destroying || !p->committed || (p->quorum ? !i->slot : i->logical_id != NULL))
+        if (p->destroying || !p->committed || !has_place(p, i))
                 return false;
         if (text_equal(i->hash, p->hash))
                 return p->roll.phase != ROLL_FAILED || !p->good_revision || text_equal(p->hash, p->good_hash);

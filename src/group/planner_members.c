@@ -25,7 +25,7 @@ static bool call_before(const void *a, const void *b)
         return x->call_usec != y->call_usec ? x->call_usec < y->call_usec : compare_ids(x, y) < 0;
 }
 
-/* Who goes first: the sick, then who has not passed the gate, then the lowest id, as InfraKit does. */
+/* Who goes first: the sick, then who has not passed the gate, then whose last answer was bad, then the lowest id, as InfraKit does. */
 static bool victim_before(const void *a, const void *b)
 {
         const struct member *x = a, *y = b;
@@ -33,6 +33,8 @@ static bool victim_before(const void *a, const void *b)
                 return x->sick;
         if (x->passed != y->passed)
                 return !x->passed;
+        if (x->bad != y->bad)
+                return x->bad;
         return compare_ids(x, y) < 0;
 }
 

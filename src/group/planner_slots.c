@@ -18,6 +18,8 @@ void slot_changed(struct planner *p, struct slot *s, int occupants, int intents)
         s->occupants += (uint32_t)occupants;
         s->intents += (uint32_t)intents;
         p->vacant += (size_t)is_vacant(s) - (size_t)before;
+        if (occupants && s->intents)
+                p->check_intents = true;
 }
 
 struct slot *slot_of(const struct planner *p, const struct instance *i)

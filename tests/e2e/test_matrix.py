@@ -254,7 +254,8 @@ ROOT_STOPS = [
     ("SetCredential=key:x\nUser=daemon", "SetCredential=key:x", "echo y >$CREDENTIALS_DIRECTORY/key || test $(stat -c %u $CREDENTIALS_DIRECTORY/key) = 0"),
     ("SetLoginEnvironment=yes", "", "test -z \"$LOGNAME\""),
     ("NetworkNamespacePath=/proc/{pid}/ns/net\nPrivateNetwork=yes", "PrivateNetwork=yes", "test $(readlink /proc/self/ns/net) != {net}"),
-    ("CPUQuota=20%", "", "{probe} spin 600 | grep -qE ':([3-9][0-9][0-9])'"),
+    # What others do on the machine takes from both; the limited one never has that much.
+    ("CPUQuota=20%", "", "for i in 1 2 3 4 5; do {probe} spin 600 | grep -qE ':([3-9][0-9][0-9])' && exit 0; done; exit 1"),
 ]
 
 

@@ -34,6 +34,7 @@ struct creature {
         uint64_t told_dead_usec;
         bool told_answer, told_good_once, told_bad; /* bad: until it is good again */
         bool leaving; /* a drain or destroy of it was asked for */
+        bool here, live; /* the planner knows it; and it does not leave. As after the last step */
         bool served;  /* when it was marked to go */
         bool broke_floor; /* then too few were left */
         bool judged;  /* it was called to go */

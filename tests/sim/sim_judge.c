@@ -124,10 +124,9 @@ void judge_succeeded(struct sim *s)
 /* ---- who goes ---- */
 
 /* As good as the controller can know: it was told so, or never told otherwise of one that was there before. */
-static bool serves(const struct sim *s, const struct creature *c)
+static bool serves(const struct creature *c)
 {
-        struct member_view view;
-        if (!c->told || !planner_find(s->planner, c->id, &view) || strcmp(view.phase, "live"))
+        if (!c->told || !c->live)
                 return false;
         return (c->told_answer ? !c->told_bad && (c->told_good_once || !c->in_roll) : c->told_good_once || !c->in_roll);
 }
@@ -140,7 +139,7 @@ static bool is_floor_held(const struct sim *s)
         if (s->quorum || (!unavailable && !surge(s)))
                 unavailable = unavailable ? unavailable : 1;
         for (size_t i = 0; i < s->creature_count; i++)
-                serving += serves(s, s->creatures + i);
+                serving += serves(s->creatures + i);
         return serving + unavailable >= floor;
 }
 
@@ -168,20 +167,29 @@ void judge_act(struct sim *s, const struct action *a)
         }
 }
 
+static void look(struct sim *s)
+{
+        for (size_t i = 0; i < s->creature_count; i++) {
+                struct creature *c = s->creatures + i;
+                struct member_view view;
+                c->here = planner_find(s->planner, c->id, &view);
+                c->live = c->here && !strcmp(view.phase, "live");
+        }
+}
+
 /* Who was marked to go in this step, and whether that left enough. Why it goes is known when it is called. */
 static void watch_leaving(struct sim *s)
 {
         bool held = is_floor_held(s);
         for (size_t i = 0; i < s->creature_count; i++) {
                 struct creature *c = s->creatures + i;
-                struct member_view view;
-                if (!planner_find(s->planner, c->id, &view)) {
+                if (!c->here) {
                         c->served = c->broke_floor = false; /* it may be alive, and come back only to go again */
                         continue;
                 }
-                if (!strcmp(view.phase, "live")) {
+                if (c->live) {
                         c->leaving = c->broke_floor = false;
-                        c->served = serves(s, c);
+                        c->served = serves(c);
                         continue;
                 }
                 if (c->leaving)
@@ -202,6 +210,7 @@ void judge_step(struct sim *s, const struct actions *list)
                 for (size_t j = i + 1; j < s->creature_count && s->steps % 64 == 0; j++)
                         MUST(s, !s->creatures[i].alive || !s->creatures[j].alive || !*s->creatures[i].token ||
                                         strcmp(s->creatures[i].token, s->creatures[j].token), "no duplicates");
+        look(s);
         watch_leaving(s);
         planner_get_status(s->planner, &status);
         for (size_t i = 0; i < s->creature_count && status.roll == ROLL_NONE; i++)
