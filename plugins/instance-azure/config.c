@@ -8,7 +8,7 @@
 
 void azure_config_done(struct azure_config *c)
 {
-        azure_secret_free(&c->client_secret);
+        secret_clear(&c->client_secret);
         char *owned[] = { c->subscription, c->resource_group, c->location, c->endpoint, c->audience, c->authority, c->tenant, c->client_id,
                           c->client_secret_file, c->federated_token_file, c->metadata, c->ca_file, c->secrets_folder, c->compute_version,
                           c->network_version, c->tags_version };

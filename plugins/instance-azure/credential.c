@@ -94,8 +94,8 @@ struct login {
 static void login_done(struct login *l)
 {
         free(l->url);
-        azure_secret_free(&l->body);
-        azure_secret_free(&l->secret);
+        secret_clear(&l->body);
+        secret_clear(&l->secret);
         strings_clear(&l->headers);
 }
 
