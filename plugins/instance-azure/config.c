@@ -54,7 +54,7 @@ static int read_path(const char *name, const char *value, void *into, struct err
 /* Kept as its origin: what follows the host is ours to say. */
 static int read_origin(const char *name, const char *value, void *into, struct error *e)
 {
-        CLEAN_FREE char *origin = transfer_origin(value);
+        CLEAN_FREE char *origin = web_origin(value);
         const char *path = origin ? strstr(value, "://") : NULL;
         path = path ? strchr(path + 3, '/') : NULL;
         if (!origin || (path && path[1]))
