@@ -118,9 +118,8 @@ static void add_plugins_within(struct input_documents *d, const struct json_node
         }
 }
 
-static int add_document(const struct json_place *at, void *into, struct error *e)
+static int add_group(const struct json_place *at, struct input_documents *d, struct error *e)
 {
-        struct input_documents *d = into;
         CLEAN_GROUP_SPEC struct group_spec s = { 0 };
         int r = group_spec_read(at, &s, e);
         if (r < 0)
@@ -139,6 +138,44 @@ static int add_document(const struct json_place *at, void *into, struct error *e
         if (flavor)
                 add_plugins_within(d, flavor);
         return 0;
+}
+
+/* {"kind": "group", "metadata": {"name": NAME}, "properties": {...}} */
+static int add_spec(const struct json_place *at, struct input_documents *d, struct error *e)
+{
+        const struct json_node *metadata = json_member(at->value, "metadata"), *properties = json_member(at->value, "properties");
+        const struct json_node *name = metadata && metadata->type == JSON_OBJECT ? json_member(metadata, "name") : NULL;
+        CLEAN_JSON struct json_document document = { 0 };
+        CLEAN_TEXT struct text t = { 0 };
+        if (!name || name->type != JSON_STRING || !properties)
+                return json_fail(at, e, "a spec of a group has metadata with a name, and properties");
+        text_add(&t, "{\"ID\":");
+        json_add(&t, name);
+        text_add(&t, ",\"Properties\":");
+        json_add(&t, properties);
+        text_add(&t, "}");
+        int r = json_parse(name->text, t.data, t.length, &document, e);
+        const struct json_place top = json_top(&document, name->text);
+        return r < 0 ? r : add_group(&top, d, e);
+}
+
+static bool is_word(const struct json_node *n, const char *word)
+{
+        return n && n->type == JSON_STRING && text_equal(n->text, word);
+}
+
+/* As it is, or in one of the two wrappings that InfraKit's managers take. */
+static int add_document(const struct json_place *at, void *into, struct error *e)
+{
+        const struct json_node *n = at->value;
+        if (n->type == JSON_OBJECT && !json_member(n, "ID")) {
+                const struct json_place within = { .value = json_member(n, "Properties"), .up = at, .key = "Properties" };
+                if (is_word(json_member(n, "kind"), "group"))
+                        return add_spec(at, into, e);
+                if (is_word(json_member(n, "Plugin"), "group") && within.value)
+                        return add_group(&within, into, e);
+        }
+        return add_group(at, into, e);
 }
 
 int input_documents_add(const struct json_place *array, struct input_documents *ret, struct error *e)

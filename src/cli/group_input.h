@@ -25,7 +25,11 @@ struct input_documents {
 };
 void input_documents_done(struct input_documents *d);
 #define CLEAN_INPUT_DOCUMENTS CLEAN(input_documents_done)
-/* A file is one document, an array of them, or {"Groups":[...]}. No id may come twice. Ids: "json.value", "fleet.documents". */
+/*
+ * A file is one document, an array of them, or {"Groups":[...]}. A document may be wrapped as InfraKit's managers have it: {"Plugin":"group",
+ * "Properties":{"ID","Properties"}}, or {"kind":"group","metadata":{"name"},"properties"}. No id may come twice.
+ * Ids: "json.value", "fleet.documents".
+ */
 int input_documents_read(const struct strings *words, const struct strings *variables, struct input_documents *ret, struct error *e);
 /* Adds those of a JSON array of documents that is parsed already. */
 int input_documents_add(const struct json_place *array, struct input_documents *ret, struct error *e);

@@ -15,6 +15,12 @@ static bool is_gated(const struct planner *p, const struct member *m)
         return roll_active(p) && !m->passed;
 }
 
+/* A roll waits for it: to pass the gate; or, where its last answer was bad, to be good again or sick. */
+static bool is_awaited(const struct planner *p, const struct member *m)
+{
+        return roll_active(p) && (!m->passed || m->bad);
+}
+
 static uint64_t interval_of(const struct planner *p)
 {
         if (p->health.interval_usec)
@@ -40,7 +46,7 @@ static uint64_t eager_pause(const struct planner *p, const struct member *m)
 static uint64_t next_check(struct planner *p, const struct member *m)
 {
         uint64_t interval = interval_of(p), at = p->now_usec + eager_pause(p, m);
-        if (is_gated(p, m)) {
+        if (is_awaited(p, m)) {
                 uint64_t end = m->good_usec + p->updating.duration_usec;
                 return m->good_usec && end > p->now_usec && end < at ? end : at;
         }
@@ -202,7 +208,7 @@ static struct member *sickest(const struct planner *p)
 void health_remedy(struct planner *p)
 {
         watch_breaker(p);
-        if (p->remediation_stopped || !p->health.interval_usec)
+        if (p->remediation_stopped || (!p->health.interval_usec && !roll_moves(p)))
                 return;
         for (struct member *m; p->n.sick && (m = sickest(p)) != NULL;) {
                 uint64_t busy = (uint64_t)p->n.leaving_sick + p->n.unproven + p->open;

@@ -146,19 +146,31 @@ void intent_remove(struct planner *p, struct intent *i)
         free(i);
 }
 
+static void set_fulfilled(struct planner *p, struct intent *i, bool fulfilled)
+{
+        intent_count(p, i, SIZE_MAX);
+        i->fulfilled = fulfilled;
+        intent_count(p, i, 1);
+        if (i->slot)
+                slot_changed(p, i->slot, 0, fulfilled ? -1 : 1);
+}
+
 void intent_fulfil(struct planner *p, struct intent *i)
 {
         if (i->state != INTENT_CALLING) {
                 intent_remove(p, i);
                 return;
         }
-        if (i->fulfilled)
-                return;
-        intent_count(p, i, SIZE_MAX);
-        i->fulfilled = true;
-        intent_count(p, i, 1);
-        if (i->slot)
-                slot_changed(p, i->slot, 0, -1);
+        if (!i->fulfilled)
+                set_fulfilled(p, i, true);
+}
+
+void intent_doubt(struct planner *p, const struct tags *tags)
+{
+        const char *token = tags_get(tags, TAG_TOKEN);
+        struct intent *i = token ? intent_get(p, token) : NULL;
+        if (i && i->fulfilled)
+                set_fulfilled(p, i, false);
 }
 
 /* ---- all ---- */

@@ -207,6 +207,7 @@ void member_remove(struct planner *p, struct member *m)
         struct member *last = p->members[--p->member_count];
         p->members[m->index] = last;
         last->index = m->index;
+        intent_doubt(p, &m->instance.tags);
         member_free(m);
 }
 

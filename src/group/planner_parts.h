@@ -241,6 +241,8 @@ void intent_remove(struct planner *p, struct intent *i);
 void intent_add(struct planner *p, struct intent *i); /* filled in; counts it */
 /* Its instance is there. */
 void intent_fulfil(struct planner *p, struct intent *i);
+/* Its instance, with these tags, is gone while a call of it is in hand still: that may make another. */
+void intent_doubt(struct planner *p, const struct tags *tags);
 void intents_init(struct planner *p);
 /* In or out of the counts: every change of what counts stands between -1 (SIZE_MAX) and 1. */
 void intent_count(struct planner *p, const struct intent *i, size_t by);

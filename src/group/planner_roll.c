@@ -57,14 +57,16 @@ static void move(struct planner *p)
         set_phase(p, p->roll.back ? ROLL_BACK : p->roll.stage == 0 && !p->roll.direct ? ROLL_CANARY : ROLL_RUNNING, NULL);
 }
 
-/* Who has not passed has the whole time again. */
+/* Who has not passed has the whole time again. Who was bad when it was asked for the last time is asked again. */
 static void open_gate(struct planner *p)
 {
-        for (size_t i = 0; i < p->member_count; i++)
-                if (!p->members[i]->passed) {
-                        p->members[i]->gate_usec = p->now_usec;
-                        health_schedule(p, p->members[i]);
-                }
+        for (size_t i = 0; i < p->member_count; i++) {
+                struct member *m = p->members[i];
+                if (!m->passed)
+                        m->gate_usec = p->now_usec;
+                if (!m->passed || m->bad)
+                        health_schedule(p, m);
+        }
 }
 
 static void bake(struct planner *p)

@@ -210,6 +210,12 @@ def test_fleet_files_of_all_shapes_and_their_errors(running):
     (running.folder / "list.json").write_text(json.dumps([two]))
     assert "2 to create" in running("plan", "one.json", "list.json", status=2).out
     assert "1 to create" in running("plan", json.dumps({"Groups": [one]}), status=2).out
+    wrapped = [{"Plugin": "group", "Properties": one}, {"kind": "group", "metadata": {"name": "b"}, "properties": two["Properties"]}]
+    found = running("plan", json.dumps(wrapped), status=2).out
+    assert "+ a " in found and "+ b " in found and "2 to create" in found
+    assert running("plan", "--json", json.dumps(wrapped), status=2).out == running("plan", "--json", json.dumps([one, two]), status=2).out
+    for text in ('{"kind":"group","properties":{}}', '{"kind":"group","metadata":{"name":7},"properties":{}}', '{"kind":"vm","metadata":{"name":"b"},"properties":{}}'):
+        assert "json.value" in running("plan", "-", text=text, status=1).err, text
     assert "+ x " in running("plan", "-", "--var", "n=x", text=json.dumps(one).replace('"a"', '{{ var "n" | quote }}'), status=2).out
     for text, words in (("{", "json.syntax"), ("[]", "fleet.documents"), ('{"Groups":[]}', "fleet.documents"), (json.dumps([one, one]), "fleet.documents"),
                         ('{"ID":"x"}', "json.value"), ('{"Groups":[{"ID":"x","Properties":{"Allocation":{"Size":-1}}}]}', "/Groups/0/Properties")):

@@ -124,11 +124,14 @@ void judge_succeeded(struct sim *s)
 /* ---- who goes ---- */
 
 /* As good as the controller can know: it was told so, or never told otherwise of one that was there before. */
+static bool is_good_as_told(const struct creature *c)
+{
+        return (c->told_answer ? !c->told_bad && (c->told_good_once || !c->in_roll) : c->told_good_once || !c->in_roll);
+}
+
 static bool serves(const struct creature *c)
 {
-        if (!c->told || !c->live)
-                return false;
-        return (c->told_answer ? !c->told_bad && (c->told_good_once || !c->in_roll) : c->told_good_once || !c->in_roll);
+        return c->told && c->live && is_good_as_told(c);
 }
 
 static bool is_floor_held(const struct sim *s)
@@ -195,7 +198,7 @@ static void watch_leaving(struct sim *s)
                 if (c->leaving)
                         continue;
                 c->leaving = true; /* and on disk before it is called */
-                c->broke_floor = c->served && !held;
+                c->broke_floor = c->served && is_good_as_told(c) && !held; /* what was told in this very step counts */
         }
 }
 
