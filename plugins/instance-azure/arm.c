@@ -58,7 +58,7 @@ static int make_url(const struct arm *arm, const char *path, char **ret, struct 
                 *ret = xprintf("%s%s", arm->config->endpoint, path);
                 return 0;
         }
-        CLEAN_FREE char *origin = transfer_origin(path);
+        CLEAN_FREE char *origin = web_origin(path);
         if (!origin || !text_equal(origin, arm->config->endpoint))
                 return error_set(e, EPROTO, "azure.reply", "Azure sends us on to %s, which is not %s: the token stays here", origin ? origin : "an address that is none",
                                  arm->config->endpoint);
@@ -157,7 +157,7 @@ static int exchange(const struct arm *arm, const struct arm_request *q, const ch
         make_headers(q, token, &headers);
         const struct transfer_request t = { .method = q->method, .url = url, .headers = &headers, .body = q->body, .timeout_s = REQUEST_TIMEOUT_S,
                                             .limit = AZURE_REPLY_MAX };
-        r = transfer_do(arm->transfer, &t, ret, e);
+        r = transfer_do(arm->web, &t, ret, e);
         if (r < 0)
                 return r;
         if (ret->status == 401)

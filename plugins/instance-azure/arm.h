@@ -18,7 +18,7 @@
 
 struct arm {
         const struct azure_config *config;
-        struct transfer *transfer;
+        struct web_client *web;
         struct credential *credential;
 };
 

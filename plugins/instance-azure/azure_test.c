@@ -319,7 +319,7 @@ static void only_addresses_of_the_same_origin_are_the_same(void **state)
                 { "/relative", NULL },                                                   { "file:///etc/passwd", NULL },
         };
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
-                CLEAN_FREE char *origin = transfer_origin(rows[i][0]);
+                CLEAN_FREE char *origin = web_origin(rows[i][0]);
                 assert_true(rows[i][1] ? origin && text_equal(origin, rows[i][1]) : !origin);
         }
         assert_true(transfer_is_private("https://h") && transfer_is_private("http://127.0.0.1:8") && transfer_is_private("http://localhost"));

@@ -12,7 +12,7 @@ void azure_bodies_done(struct azure_bodies *b)
 {
         free(b->name);
         free(b->interface_name);
-        azure_secret_free(&b->machine);
+        secret_clear(&b->machine);
         free(b->interface);
         free(b->password_secret);
         *b = (struct azure_bodies){ 0 };

@@ -8,7 +8,7 @@
 
 void azure_config_done(struct azure_config *c)
 {
-        azure_secret_free(&c->client_secret);
+        secret_clear(&c->client_secret);
         char *owned[] = { c->subscription, c->resource_group, c->location, c->endpoint, c->audience, c->authority, c->tenant, c->client_id,
                           c->client_secret_file, c->federated_token_file, c->metadata, c->ca_file, c->secrets_folder, c->compute_version,
                           c->network_version, c->tags_version };
@@ -54,7 +54,7 @@ static int read_path(const char *name, const char *value, void *into, struct err
 /* Kept as its origin: what follows the host is ours to say. */
 static int read_origin(const char *name, const char *value, void *into, struct error *e)
 {
-        CLEAN_FREE char *origin = transfer_origin(value);
+        CLEAN_FREE char *origin = web_origin(value);
         const char *path = origin ? strstr(value, "://") : NULL;
         path = path ? strchr(path + 3, '/') : NULL;
         if (!origin || (path && path[1]))

@@ -15,17 +15,17 @@ enum { SECRET_MAX = 64 << 10, LOGIN_TIMEOUT_S = 30, LOGIN_ATTEMPTS = 5, LOGIN_RE
 
 struct credential {
         const struct azure_config *config;
-        struct transfer *transfer;
+        struct web_client *web;
         pthread_mutex_t lock; /* held while a token is asked for: the others wait for the same one */
         struct azure_token token;
         uint64_t renew_at_s, ends_at_s;
 };
 
-struct credential *credential_new(const struct azure_config *config, struct transfer *transfer)
+struct credential *credential_new(const struct azure_config *config, struct web_client *web)
 {
         struct credential *c = xalloc(1, sizeof *c);
         c->config = config;
-        c->transfer = transfer;
+        c->web = web;
         pthread_mutex_init(&c->lock, NULL);
         return c;
 }
@@ -94,8 +94,8 @@ struct login {
 static void login_done(struct login *l)
 {
         free(l->url);
-        azure_secret_free(&l->body);
-        azure_secret_free(&l->secret);
+        secret_clear(&l->body);
+        secret_clear(&l->secret);
         strings_clear(&l->headers);
 }
 
@@ -164,7 +164,7 @@ static int ask(struct credential *c, const struct login *l, struct azure_token *
                                             .limit = LOGIN_REPLY_MAX, .direct = l->direct };
         for (unsigned attempt = 1;; attempt++) {
                 CLEAN_REPLY struct transfer_reply reply = { 0 };
-                int r = transfer_do(c->transfer, &q, &reply, e);
+                int r = transfer_do(c->web, &q, &reply, e);
                 if (r == 0 && reply.status == 200)
                         return azure_token_read(reply.body.data, reply.body.length, ret, e);
                 bool again = r == 0 ? retry_status(reply.status) || (l->direct && (reply.status == 404 || reply.status == 410)) : r == -EIO;

@@ -8,7 +8,7 @@
 
 struct credential;
 
-struct credential *credential_new(const struct azure_config *config, struct transfer *transfer); /* both must outlast it */
+struct credential *credential_new(const struct azure_config *config, struct web_client *web); /* both must outlast it */
 void credential_free(struct credential *c);
 /* A copy of the token, for CLEAN_SECRET. "azure.login"; "azure.unreachable" when the login cannot be reached. */
 int credential_get(struct credential *c, char **ret, struct error *e);

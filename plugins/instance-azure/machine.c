@@ -18,14 +18,13 @@ int azure_new(const struct strings *options, struct azure **ret, struct error *e
         struct azure *a = xalloc(1, sizeof *a);
         pthread_mutex_init(&a->lock, NULL);
         int r = azure_config_read(options, &a->config, e);
-        if (r == 0)
-                r = transfer_new(a->config.ca_file, &a->arm.transfer, e);
         if (r < 0) {
                 azure_free(a);
                 return r;
         }
         a->arm.config = &a->config;
-        a->arm.credential = credential_new(&a->config, a->arm.transfer);
+        a->arm.web = web_client_new(a->config.ca_file);
+        a->arm.credential = credential_new(&a->config, a->arm.web);
         *ret = a;
         return 0;
 }
@@ -35,7 +34,7 @@ void azure_free(struct azure *a)
         if (!a)
                 return;
         credential_free(a->arm.credential);
-        transfer_free(a->arm.transfer);
+        web_client_free(a->arm.web);
         azure_config_done(&a->config);
         strings_clear(&a->in_hand);
         strings_clear(&a->suspects);

@@ -48,12 +48,36 @@ static int describe(void *self, const char *type, const struct tags *match, bool
         return azure_describe(self, match, properties, ret, e);
 }
 
+/* For --help; the manual page has the same. */
+static const char own_options[] =
+        "Options of its own are words NAME=VALUE, and stand before the variable:\n"
+        "  subscription=ID            $AZURE_SUBSCRIPTION_ID; required\n"
+        "  resource-group=NAME        $AZURE_RESOURCE_GROUP; required\n"
+        "  location=NAME              $AZURE_LOCATION\n"
+        "  endpoint=URL               $AZURE_RESOURCE_MANAGER_ENDPOINT, default https://management.azure.com\n"
+        "  audience=URL               $AZURE_RESOURCE_MANAGER_AUDIENCE, default the endpoint\n"
+        "  authority=URL              $AZURE_AUTHORITY_HOST, default https://login.microsoftonline.com\n"
+        "  tenant=ID                  $AZURE_TENANT_ID\n"
+        "  client-id=ID               $AZURE_CLIENT_ID\n"
+        "  client-secret-file=PATH    $AZURE_CLIENT_SECRET_FILE\n"
+        "  federated-token-file=PATH  $AZURE_FEDERATED_TOKEN_FILE\n"
+        "  credential=KIND            secret, federated, managed or auto, the default\n"
+        "  metadata=URL               the instance metadata service, default http://169.254.169.254\n"
+        "  secrets=DIR                $CREDENTIALS_DIRECTORY: the folder of passwords that documents name\n"
+        "  ca-file=PATH               certificates to trust in the place of the system's\n"
+        "  wait=TIME                  how long an operation may take, default 20min\n"
+        "  patience=TIME              how long a request is repeated, default 2min\n"
+        "  sweep=TIME                 between looks for interfaces that were left behind, default 10min\n"
+        "  compute-version=DATE       of the interface, default 2024-07-01\n"
+        "  network-version=DATE       of the interface, default 2023-11-01\n"
+        "  tags-version=DATE          of the interface, default 2021-04-01\n";
+
 int main(int argc, char **argv)
 {
         static const struct instance_plugin azure = {
                 .name = "azure", .version = BULKHEAD_VERSION, .summary = "Virtual machines of Azure, in one resource group.", .concurrent = true, .late = true,
                 .start = start, .stop = stop, .validate = validate, .provision = provision, .label = label, .destroy = destroy, .describe = describe,
         };
-        static const struct plugin_program program = { .name = "bulkhead-instance-azure", .instance = &azure };
+        static const struct plugin_program program = { .name = "bulkhead-instance-azure", .instance = &azure, .options = own_options };
         return plugin_main(&program, argc, argv);
 }

@@ -5,14 +5,6 @@
 
 /* ---- owners ---- */
 
-void azure_secret_free(char **s)
-{
-        if (*s)
-                explicit_bzero(*s, strlen(*s));
-        free(*s);
-        *s = NULL;
-}
-
 void azure_fault_done(struct azure_fault *f)
 {
         free(f->code);
@@ -55,7 +47,7 @@ void azure_page_done(struct azure_page *p)
 
 void azure_token_done(struct azure_token *t)
 {
-        azure_secret_free(&t->secret);
+        secret_clear(&t->secret);
         t->lifetime_s = 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/secret.h"
 #include "group/tags.h"
 
 enum { AZURE_REPLY_MAX = 32 << 20, AZURE_NAME_MAX = 80 };
@@ -81,7 +82,3 @@ struct azure_token {
 void azure_token_done(struct azure_token *t); /* wipes it */
 #define CLEAN_TOKEN CLEAN(azure_token_done)
 int azure_token_read(const char *text, size_t size, struct azure_token *ret, struct error *e);
-
-/* Wipes and frees a secret string. */
-void azure_secret_free(char **s);
-#define CLEAN_SECRET CLEAN(azure_secret_free)

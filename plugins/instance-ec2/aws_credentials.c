@@ -4,20 +4,6 @@
 #include <string.h>
 #include <time.h>
 
-void secret_free(char *secret)
-{
-        if (secret)
-                explicit_bzero(secret, strlen(secret));
-        free(secret);
-}
-
-void secret_text_clear(struct text *t)
-{
-        if (t->data)
-                explicit_bzero(t->data, t->room);
-        text_clear(t);
-}
-
 void aws_credentials_done(struct aws_credentials *c)
 {
         secret_free(c->access_key);

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "base/text.h"
+#include "base/secret.h"
 
 struct aws_credentials {
         char *access_key, *secret_key;
@@ -12,12 +12,6 @@ struct aws_credentials {
         uint64_t expires_usec; /* since 1970; 0: never */
         const char *source;    /* for people: "the environment" */
 };
-
-/* Wipes and frees one secret; NULL is fine. */
-void secret_free(char *secret);
-/* Wipes what a text held. */
-void secret_text_clear(struct text *t);
-#define CLEAN_SECRET_TEXT CLEAN(secret_text_clear)
 
 void aws_credentials_done(struct aws_credentials *c);
 #define CLEAN_AWS_CREDENTIALS CLEAN(aws_credentials_done)

@@ -261,7 +261,7 @@ static int from_container(struct credential_chain *c, struct aws_credentials *re
                 return r;
         const struct web_request request = { .method = "GET", .url = uri, .headers = &headers, .connect_ms = CONTAINER_MS, .total_ms = CONTAINER_MS,
                                              .reply_max = CONTAINER_REPLY_MAX, .direct = true };
-        r = web_call(c->web, &request, &status, &body, e);
+        r = aws_web_call(c->web, &request, &status, &body, e);
         if (r < 0)
                 return r;
         if (status != 200)

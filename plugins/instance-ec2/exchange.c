@@ -162,7 +162,7 @@ int aws_exchange(const struct aws_service *s, const struct query *q, const struc
         const struct web_request r = { .method = "POST", .url = s->endpoint.url, .headers = &headers, .body = q->body.data,
                                        .body_size = q->body.length, .connect_ms = CONNECT_MS, .total_ms = TOTAL_MS, .reply_max = XML_SIZE_MAX,
                                        .direct = text_starts(s->endpoint.url, "http://") }; /* no proxy hears what is not hidden */
-        int result = web_call(s->web, &r, &a.status, &body, e);
+        int result = aws_web_call(s->web, &r, &a.status, &body, e);
         wipe(&headers);
         if (result == 0 && a.status == 200)
                 result = xml_parse(body.data, body.length, &a.xml, e);

@@ -5,7 +5,7 @@
 #include "backoff.h"
 #include "aws_endpoint.h"
 #include "query.h"
-#include "web.h"
+#include "aws_web.h"
 #include "xml.h"
 
 struct aws_service {

@@ -25,7 +25,7 @@ static int call(struct metadata *m, const char *method, const char *path, const 
         struct backoff b = backoff_start(ATTEMPTS * TIMEOUT_MS * UINT64_C(1000));
         for (int i = 0; i < ATTEMPTS; i++) {
                 secret_text_clear(ret);
-                result = web_call(m->web, &r, ret_status, ret, e);
+                result = aws_web_call(m->web, &r, ret_status, ret, e);
                 bool again = result < 0 ? result != -EMSGSIZE : *ret_status >= 500 || *ret_status == 429;
                 if (!again || !backoff_wait(&b))
                         break;

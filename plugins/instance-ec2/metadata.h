@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "web.h"
+#include "aws_web.h"
 
 struct metadata {
         struct web_client *web;

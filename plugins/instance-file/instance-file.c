@@ -426,7 +426,7 @@ static int start(struct loop *loop, struct instance_events *events, const struct
 static const struct instance_plugin plugin = {
         .name = "file",
         .version = BULKHEAD_VERSION,
-        .summary = "Instances as files: --dir DIR, default $INFRAKIT_INSTANCE_FILE_DIR.",
+        .summary = "Instances as files.",
         .tells = true,
         .start = start,
         .stop = stop,
@@ -437,8 +437,13 @@ static const struct instance_plugin plugin = {
         .describe = describe,
 };
 
+/* For --help; the manual page has the same. */
+static const char own_options[] =
+        "  --dir DIR        where the files are, default $INFRAKIT_INSTANCE_FILE_DIR, or instances-file beside\n"
+        "                   the folder of plugins\n";
+
 int main(int argc, char **argv)
 {
-        static const struct plugin_program program = { .name = "bulkhead-instance-file", .instance = &plugin };
+        static const struct plugin_program program = { .name = "bulkhead-instance-file", .instance = &plugin, .options = own_options };
         return plugin_main(&program, argc, argv);
 }

@@ -104,8 +104,15 @@ static const struct instance_plugin plugin = {
         .describe = libvirt_describe,
 };
 
+/* For --help; the manual page has the same. */
+static const char own_options[] =
+        "  --uri URI        a libvirt to connect to, default qemu:///system; may be given again\n"
+        "  --owner WORD     what the names of domains begin with, default bulkhead\n"
+        "  --allow-xml      documents may hold a whole domain: DomainXML\n"
+        "  --check TIME     how often the plugin looks by itself, default 10s\n";
+
 int main(int argc, char **argv)
 {
-        static const struct plugin_program program = { .name = "bulkhead-instance-libvirt", .instance = &plugin };
+        static const struct plugin_program program = { .name = "bulkhead-instance-libvirt", .instance = &plugin, .options = own_options };
         return plugin_main(&program, argc, argv);
 }

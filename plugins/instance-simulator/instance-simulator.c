@@ -271,15 +271,23 @@ static int start(struct loop *loop, struct instance_events *events, const struct
 static const char *const types[] = { "", "compute", "net", "disk", NULL };
 #define PLUGIN(threads)                                                                                                                         \
         { .name = "simulator", .version = BULKHEAD_VERSION, .types = types, .concurrent = (threads), .tells = true, .start = start, .stop = stop,   \
-          .summary = "Instances that are only imagined: --delay DURATION, --lifetime DURATION, --fail PERCENT,\n--fail-after PERCENT, --capacity N.", \
+          .summary = "Instances that are only imagined.", \
           .validate = validate, .provision = provision, .label = label, .destroy = destroy, .describe = describe }
 /* Without a delay no call waits, and threads would only cost. */
 static const struct instance_plugin at_once = PLUGIN(false), with_delay = PLUGIN(true);
+
+/* For --help; the manual page has the same. */
+static const char own_options[] =
+        "  --delay DURATION     each provision and destroy takes so long\n"
+        "  --lifetime DURATION  an instance vanishes after so long\n"
+        "  --fail N             N of 100 provisions fail, without an effect\n"
+        "  --fail-after N       N of 100 provisions have their effect and then fail\n"
+        "  --capacity N         no more than so many instances\n";
 
 int main(int argc, char **argv)
 {
         for (int i = 1; i < argc; i++)
                 threaded = threaded || text_equal(argv[i], "--delay");
-        const struct plugin_program program = { .name = "bulkhead-instance-simulator", .instance = threaded ? &with_delay : &at_once };
+        const struct plugin_program program = { .name = "bulkhead-instance-simulator", .instance = threaded ? &with_delay : &at_once, .options = own_options };
         return plugin_main(&program, argc, argv);
 }

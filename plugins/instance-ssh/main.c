@@ -133,8 +133,16 @@ static const struct instance_plugin plugin = {
         .describe = ssh_describe,
 };
 
+/* For --help; the manual page has the same. */
+static const char own_options[] =
+        "  --dir DIR           the folder of what is known of hosts, default instance-ssh in $BULKHEAD_STATE_DIR\n"
+        "  --ssh PATH          the program, default /usr/bin/ssh\n"
+        "  --identity PATH     the private key\n"
+        "  --environment NAME  a variable of ours that ssh gets as well; may be given again\n"
+        "  --check TIME        how often the plugin looks by itself, default 10s\n";
+
 int main(int argc, char **argv)
 {
-        static const struct plugin_program program = { .name = "bulkhead-instance-ssh", .instance = &plugin };
+        static const struct plugin_program program = { .name = "bulkhead-instance-ssh", .instance = &plugin, .options = own_options };
         return plugin_main(&program, argc, argv);
 }

@@ -110,8 +110,19 @@ static const struct instance_plugin plugin = {
         .describe = vagrant_describe,
 };
 
+/* For --help; the manual page has the same. */
+static const char own_options[] =
+        "  --dir DIR             the folder of machines, default instance-vagrant in $BULKHEAD_STATE_DIR\n"
+        "  --vagrant PATH        the program, default /usr/bin/vagrant\n"
+        "  --provider NAME       the provider of Vagrant, default its own choice\n"
+        "  --environment NAME    a variable of ours that vagrant gets as well; may be given again\n"
+        "  --allow-vagrantfile   documents may hold a whole Vagrantfile, which is a program\n"
+        "  --up-limit TIME       how long vagrant up may take, default 15min\n"
+        "  --destroy-limit TIME  how long vagrant destroy may take, default 5min\n"
+        "  --check TIME          how often the plugin looks by itself, default 30s\n";
+
 int main(int argc, char **argv)
 {
-        static const struct plugin_program program = { .name = "bulkhead-instance-vagrant", .instance = &plugin };
+        static const struct plugin_program program = { .name = "bulkhead-instance-vagrant", .instance = &plugin, .options = own_options };
         return plugin_main(&program, argc, argv);
 }

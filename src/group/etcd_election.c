@@ -94,7 +94,7 @@ static void granted(struct etcd_call *c, struct etcd_reply *reply, const struct 
 {
         struct etcd_election *e = LOOP_OWNER(c, struct etcd_election, grant);
         struct error refused = { 0 };
-        if (reply && (reply->failed || !reply->lease))
+        if (reply && etcd_reply_denied(reply, "asking for a lease", &refused) == 0 && (reply->failed || !reply->lease))
                 (void)error_set(&refused, EACCES, "etcd.refused", "no lease: %.200s", reply->message ? reply->message : "an empty answer");
         if (!reply || refused.code) {
                 tell_trouble(e, reply ? &refused : why);
@@ -111,7 +111,7 @@ static void kept(struct etcd_call *c, struct etcd_reply *reply, const struct err
         struct etcd_election *e = LOOP_OWNER(c, struct etcd_election, keep);
         if (!reply || reply->failed) {
                 struct error refused = { 0 };
-                if (reply)
+                if (reply && etcd_reply_denied(reply, "keeping the lease", &refused) == 0)
                         (void)error_set(&refused, EACCES, "etcd.refused", "keeping the lease: %.200s", reply->message);
                 tell_trouble(e, reply ? &refused : why);
                 loop_timer_set(loop_of(e), &e->keep_timer, loop_now_usec(loop_of(e)) + etcd_backoff_usec(e->failures, lease_usec(e) / 10));
@@ -123,7 +123,8 @@ static void kept(struct etcd_call *c, struct etcd_reply *reply, const struct err
                 lose(e, &gone);
                 return;
         }
-        tell_trouble(e, NULL);
+        if (e->state != ELECTION_STANDING) /* a lease alone is no word on whether we may have the key */
+                tell_trouble(e, NULL);
         lease_lives(e, c->began_usec);
 }
 
@@ -164,7 +165,7 @@ static void stood(struct etcd_call *c, struct etcd_reply *reply, const struct er
         }
         if (!reply || reply->failed || (!reply->succeeded && !reply->count)) {
                 struct error refused = { 0 };
-                if (reply)
+                if (reply && etcd_reply_denied(reply, "standing for election", &refused) == 0)
                         (void)error_set(&refused, EACCES, "etcd.refused", "standing for election: %.200s", reply->message ? reply->message : "no key");
                 tell_trouble(e, reply ? &refused : why);
                 loop_timer_set(loop_of(e), &e->stand_timer, loop_now_usec(loop_of(e)) + etcd_backoff_usec(e->failures, lease_usec(e) / 3));

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "base/secret.h"
+#include "group/etcd_auth.h"
+
 static void start_first(struct etcd_lane *l);
 
 static const struct store_endpoint *endpoint_of(const struct etcd_lane *l)
@@ -10,8 +13,22 @@ static const struct store_endpoint *endpoint_of(const struct etcd_lane *l)
         return &l->client->address->endpoints[l->endpoint];
 }
 
+/* What a login says and hears is in no memory that is given back. */
+static void wipe(struct etcd_lane *l)
+{
+        struct text *const said[] = { &l->stream.out, &l->reader.body };
+        if (!l->first || !l->first->login)
+                return;
+        for (size_t i = 0; i < ELEMENTS(said); i++)
+                if (said[i]->data)
+                        explicit_bzero(said[i]->data, said[i]->room);
+}
+
 static void disconnect(struct etcd_lane *l)
 {
+        wipe(l);
+        if (l->client->auth)
+                etcd_auth_forget(l->client->auth, l);
         loop_timer_clear(l->client->loop, &l->timer);
         if (l->connected)
                 stream_close(&l->stream);
@@ -28,9 +45,21 @@ static struct etcd_call *take_first(struct etcd_lane *l)
                 l->last = NULL;
         c->next = NULL;
         c->in_hand = false;
-        l->again = false;
+        l->again = l->renewed = l->denied = false;
         l->turn++;
         return c;
+}
+
+/* The call ends; the connection is as good as it was. Called last: done may begin anew. */
+static void end_call(struct etcd_lane *l, const struct error *why)
+{
+        struct error e = *why;
+        if (l->client->auth)
+                etcd_auth_forget(l->client->auth, l);
+        loop_timer_clear(l->client->loop, &l->timer);
+        struct etcd_call *c = take_first(l);
+        start_first(l);
+        c->done(c, NULL, &e);
 }
 
 /* The connection is of no use: the call ends, the next one tries the next endpoint. Called last: done may begin anew. */
@@ -60,6 +89,12 @@ static void fail_or_repeat(struct etcd_lane *l, const struct error *why)
         l->again = true;
 }
 
+/* The token is of no use any more, and the call had no effect: it is sent again with another, once. */
+static bool renews(const struct etcd_lane *l, const struct etcd_reply *reply)
+{
+        return l->client->auth && !l->first->login && !l->renewed && etcd_reply_wants_login(reply);
+}
+
 /* gRPC: cancelled, unknown, deadline exceeded, internal, unavailable. Another endpoint may know better. */
 static bool is_of_this_endpoint(int64_t code)
 {
@@ -72,22 +107,34 @@ static void finish(struct etcd_lane *l)
         CLEAN_ETCD_REPLY struct etcd_reply reply = { 0 };
         struct error e = { 0 };
         int status = l->reader.status;
-        if (etcd_read_reply(l->reader.body.data ? l->reader.body.data : "", l->reader.body.length, &reply, &e) < 0) {
+        const char *body = l->reader.body.data ? l->reader.body.data : "";
+        if (etcd_read_reply(body, l->reader.body.length, &reply, &e) < 0) {
+                size_t line = strcspn(body, "\r\n");
                 if (status != 200)
-                        (void)error_set(&e, EPROTO, "etcd.reply", "HTTP status %d, and no words of etcd's", status);
+                        (void)error_set(&e, EPROTO, "etcd.reply", "HTTP status %d, and no words of etcd's: %.*s", status, (int)(line < 120 ? line : 120), body);
                 return fail(l, &e);
         }
         if (status != 200 && !reply.failed) {
                 (void)error_set(&e, EPROTO, "etcd.reply", "HTTP status %d", status);
                 return fail(l, &e);
         }
+        bool keep = l->reader.keep;
+        if (renews(l, &reply)) {
+                etcd_auth_spent(l->client->auth, l->token);
+                l->renewed = l->used = true;
+                http_reader_next(&l->reader);
+                if (!keep)
+                        disconnect(l);
+                start_first(l);
+                return;
+        }
         if (reply.failed && is_of_this_endpoint(reply.code)) {
                 (void)error_set(&e, EAGAIN, "etcd.refused", "%.200s", reply.message);
                 return fail(l, &e);
         }
         l->client->good = l->endpoint;
-        bool keep = l->reader.keep;
         loop_timer_clear(l->client->loop, &l->timer);
+        wipe(l);
         http_reader_next(&l->reader);
         if (!keep)
                 disconnect(l);
@@ -172,8 +219,9 @@ static bool on_input(struct stream *stream, const char *data, size_t size)
         struct etcd_lane *l = LOOP_OWNER(stream, struct etcd_lane, stream);
         struct error e = { 0 };
         size_t used = 0;
-        if (!l->first) { /* words to nothing */
+        if (!l->first || l->waiting || l->denied) { /* words to nothing */
                 disconnect(l);
+                start_first(l);
                 return false;
         }
         if (http_read(&l->reader, data, size, &used, &e) < 0) {
@@ -190,20 +238,34 @@ static void elapsed(struct loop_timer *t)
         struct etcd_lane *l = LOOP_OWNER(t, struct etcd_lane, timer);
         struct error e = l->trouble;
         if (!e.code)
-                (void)error_set(&e, ETIMEDOUT, "etcd.timeout", "no answer in %llu ms", (unsigned long long)(l->first->timeout_usec / 1000));
-        fail(l, &e);
+                (void)error_set(&e, ETIMEDOUT, "etcd.timeout", "no %s in %llu ms", l->waiting ? "token" : "answer",
+                                (unsigned long long)(l->first->timeout_usec / 1000));
+        if (l->waiting || l->denied)
+                end_call(l, &e);
+        else
+                fail(l, &e);
 }
 
 /* A member that has lost its leader ends a stream with this header, instead of staying silent. */
+static void add_headers(struct etcd_lane *l, const struct etcd_call *c, struct text *t)
+{
+        if (c->line)
+                text_add(t, "Grpc-Metadata-hasleader: true\r\n");
+        if (l->client->auth && !c->login) {
+                text_addf(t, "Authorization: %s\r\n", l->client->auth->token);
+                l->token = l->client->auth->number;
+        }
+}
+
 static void send_request(struct etcd_lane *l, const struct etcd_call *c)
 {
-        CLEAN_TEXT struct text host = { 0 }, request = { 0 }, all = { 0 };
+        CLEAN_TEXT struct text host = { 0 };
+        CLEAN_SECRET_TEXT struct text request = { 0 }, all = { 0 };
         store_endpoint_format(&host, endpoint_of(l));
         http_add_request(&request, "POST", c->path, host.data, "application/json", &c->body);
         size_t line = (size_t)(strchr(request.data, '\n') - request.data) + 1;
         text_add_bytes(&all, request.data, line);
-        if (c->line)
-                text_add(&all, "Grpc-Metadata-hasleader: true\r\n");
+        add_headers(l, c, &all);
         text_add_bytes(&all, request.data + line, request.length - line);
         stream_send(&l->stream, all.data, all.length);
 }
@@ -223,6 +285,37 @@ static int connect_lane(struct etcd_lane *l, struct error *e)
         return 0;
 }
 
+/* Connects and sends, or waits for a token first. */
+static int begin(struct etcd_lane *l, struct etcd_call *c, struct error *e)
+{
+        struct etcd_auth *a = l->client->auth;
+        if (a && !a->token && !c->login) {
+                int r = etcd_auth_wait(a, l, e);
+                l->denied = r < 0;
+                return r;
+        }
+        if (!l->connected) {
+                int r = connect_lane(l, e);
+                if (r < 0)
+                        return r;
+        }
+        send_request(l, c);
+        return 0;
+}
+
+void etcd_lane_go_on(struct etcd_lane *l)
+{
+        if (begin(l, l->first, &l->trouble) < 0)
+                loop_timer_set(l->client->loop, &l->timer, loop_now_usec(l->client->loop));
+}
+
+void etcd_lane_denied(struct etcd_lane *l, const struct error *why)
+{
+        l->denied = true;
+        l->trouble = *why;
+        loop_timer_set(l->client->loop, &l->timer, loop_now_usec(l->client->loop));
+}
+
 /* Calls nobody back: what fails at once is told by the timer, when the loop goes on. */
 static void start_first(struct etcd_lane *l)
 {
@@ -232,9 +325,7 @@ static void start_first(struct etcd_lane *l)
         c->began_usec = loop_fresh_usec(l->client->loop);
         loop_timer_set(l->client->loop, &l->timer, c->began_usec + c->timeout_usec);
         l->trouble = (struct error){ 0 };
-        if (l->connected || connect_lane(l, &l->trouble) >= 0)
-                send_request(l, c);
-        else
+        if (begin(l, c, &l->trouble) < 0)
                 loop_timer_set(l->client->loop, &l->timer, c->began_usec);
 }
 
@@ -245,6 +336,7 @@ void etcd_lane_init(struct etcd_lane *l, struct etcd_client *c)
 
 void etcd_lane_reset(struct etcd_lane *l)
 {
+        wipe(l);
         while (l->first)
                 (void)take_first(l);
         disconnect(l);

@@ -17,6 +17,7 @@
 
 enum { ETCD_REPLY_MAX = 64 << 20 };
 
+struct etcd_auth;  /* group/etcd_auth.h */
 struct etcd_relay; /* a bulkhead-tls that has not ended yet */
 
 /* What all lanes share. */
@@ -26,6 +27,7 @@ struct etcd_client {
         const char *ca, *certificate, *key, *tls_program;   /* the owner's; NULL where not given */
         size_t good;                                        /* the endpoint that answered last, or the next to be tried */
         struct etcd_relay *relays;
+        struct etcd_auth *auth; /* NULL: etcd does not ask who we are, or TLS says it */
 };
 /* All lanes are done by then. */
 void etcd_client_done(struct etcd_client *c);
@@ -34,11 +36,12 @@ struct etcd_call {
         const char *path; /* "/v3/kv/txn" */
         struct text body; /* the owner's; stays as it is */
         uint64_t timeout_usec;
-        /* One of reply and e is given. e: "etcd.unreachable", "etcd.timeout", "etcd.refused", "etcd.reply". */
+        /* One of reply and e is given. e: "etcd.unreachable", "etcd.timeout", "etcd.refused", "etcd.reply", "etcd.password", "etcd.login". */
         void (*done)(struct etcd_call *c, struct etcd_reply *reply, const struct error *e);
         /* For a stream: each line of it. It has no time-out once it has begun, and ends with an error always. */
         void (*line)(struct etcd_call *c, const char *line, size_t size);
         uint64_t began_usec; /* loop_now_usec's clock: not later than it was sent */
+        bool login;          /* it asks for a token: it goes without one, and what was said is wiped */
         bool in_hand;
         struct etcd_call *next;
 };
@@ -53,6 +56,11 @@ struct etcd_lane {
         struct http_reader reader;
         struct etcd_call *first, *last;
         struct error trouble; /* why a call could not be begun */
+        struct etcd_lane *next_waiting; /* etcd_auth.c's */
+        bool waiting;         /* for a token */
+        bool denied;          /* there is none: trouble says why */
+        bool renewed;         /* the call is sent with its second token */
+        unsigned token;       /* the number of the one that it was sent with */
         unsigned turn;        /* counts what has changed under the feet of a caller */
 };
 void etcd_lane_init(struct etcd_lane *l, struct etcd_client *c);
@@ -60,6 +68,10 @@ void etcd_lane_init(struct etcd_lane *l, struct etcd_client *c);
 void etcd_lane_reset(struct etcd_lane *l);
 /* Calls, once those before it are done. c is the lane's until done is called. */
 void etcd_lane_call(struct etcd_lane *l, struct etcd_call *c);
+
+/* etcd_auth.c says: there is a token; there is none. Nobody is called back. */
+void etcd_lane_go_on(struct etcd_lane *l);
+void etcd_lane_denied(struct etcd_lane *l, const struct error *why);
 
 /* etcd_connect.c: a descriptor that is connected or about to be: directly, or through bulkhead-tls. 0 or -errno. */
 int etcd_connect(struct etcd_client *c, const struct store_endpoint *to, bool *ret_connecting, int *ret_fd, struct error *e);

@@ -278,6 +278,63 @@ static void bad_replies_are_refused(void **state)
         }
 }
 
+/* ---- users ---- */
+
+static void logins_are_as_etcd_wants_them(void **state)
+{
+        (void)state;
+        CLEAN_TEXT struct text t = { 0 };
+        etcd_login_request(&t, "kee\"per", "a\\b\"\n\xc3\xa9");
+        assert_string_equal(t.data, "{\"name\":\"kee\\\"per\",\"password\":\"a\\\\b\\\"\\u000a\xc3\xa9\"}");
+        CLEAN_ETCD_REPLY struct etcd_reply r = { 0 };
+        read_reply("{\"header\":{\"revision\":\"1\"},\"token\":\"hdotEECLGzLdOdaq.15\"}", &r);
+        assert_string_equal(r.token, "hdotEECLGzLdOdaq.15");
+}
+
+/* A token becomes a line of a header: nothing may end that. */
+static void bad_tokens_are_refused(void **state)
+{
+        (void)state;
+        static const char *const rows[] = { "\"\"", "\"a b\"", "\"a\\r\\nX: y\"", "\"a\\u0000b\"", "\"\xc3\xa9\"", "\"a\\u007f\"", "1", "{}" };
+        for (size_t i = 0; i < ELEMENTS(rows) + 1; i++) {
+                CLEAN_TEXT struct text t = { 0 };
+                struct etcd_reply r;
+                struct error e = { 0 };
+                text_addf(&t, "{\"token\":%s", i < ELEMENTS(rows) ? rows[i] : "\"");
+                for (size_t k = 0; i == ELEMENTS(rows) && k <= ETCD_TOKEN_MAX; k++)
+                        text_add(&t, "a");
+                text_add(&t, i < ELEMENTS(rows) ? "}" : "\"}");
+                if (etcd_read_reply(t.data, t.length, &r, &e) != -EPROTO)
+                        fail_msg("%.80s was taken", t.data);
+                assert_string_equal(e.id, "etcd.reply");
+        }
+}
+
+static void refusals_say_whether_they_are_about_us(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *reply, *id; /* NULL: about something else */
+                bool again;
+        } rows[] = {
+                { "{\"error\":\"x\",\"message\":\"etcdserver: invalid auth token\",\"code\":16}", "etcd.login", true },
+                { "{\"error\":\"x\",\"message\":\"auth: revision in header is old\",\"code\":2}", "etcd.login", true },
+                { "{\"error\":\"x\",\"message\":\"etcdserver: revision of auth store is old\",\"code\":3}", "etcd.login", true },
+                { "{\"error\":\"x\",\"message\":\"etcdserver: user name is empty\",\"code\":3}", "etcd.login", false },
+                { "{\"error\":\"x\",\"message\":\"etcdserver: permission denied\",\"code\":7}", "etcd.permission", false },
+                { "{\"error\":\"x\",\"message\":\"etcdserver: request is too large\",\"code\":3}", NULL, false },
+                { "{\"header\":{}}", NULL, false },
+        };
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+                CLEAN_ETCD_REPLY struct etcd_reply r = { 0 };
+                struct error e = { 0 };
+                read_reply(rows[i].reply, &r);
+                assert_int_equal(etcd_reply_denied(&r, "writing", &e), rows[i].id ? -EACCES : 0);
+                assert_string_equal(e.id, rows[i].id ? rows[i].id : "");
+                assert_int_equal(etcd_reply_wants_login(&r), rows[i].again);
+        }
+}
+
 static void lines_of_a_watch_are_read(void **state)
 {
         (void)state;
@@ -320,6 +377,9 @@ int main(void)
                 cmocka_unit_test(requests_are_as_etcd_wants_them),
                 cmocka_unit_test(replies_are_read),
                 cmocka_unit_test(bad_replies_are_refused),
+                cmocka_unit_test(logins_are_as_etcd_wants_them),
+                cmocka_unit_test(bad_tokens_are_refused),
+                cmocka_unit_test(refusals_say_whether_they_are_about_us),
                 cmocka_unit_test(lines_of_a_watch_are_read),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

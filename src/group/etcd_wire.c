@@ -5,6 +5,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/secret.h"
 
 /* ---- requests ---- */
 
@@ -136,6 +137,15 @@ void etcd_lease_request(struct text *t, uint64_t lease)
         text_add(t, "}");
 }
 
+void etcd_login_request(struct text *t, const char *user, const char *password)
+{
+        text_add(t, "{\"name\":");
+        text_add_json(t, user);
+        text_add(t, ",\"password\":");
+        text_add_json(t, password);
+        text_add(t, "}");
+}
+
 void etcd_watch_request(struct text *t, const char *key, const char *end, uint64_t from)
 {
         text_add(t, "{\"create_request\":{");
@@ -172,6 +182,7 @@ void etcd_reply_done(struct etcd_reply *r)
                 kv_done(&r->kvs[i]);
         free(r->kvs);
         free(r->message);
+        secret_free(r->token);
         *r = (struct etcd_reply){ 0 };
 }
 
@@ -327,6 +338,19 @@ static struct json_place unwrap(const struct json_place *top)
         return result ? (struct json_place){ .value = result, .up = top, .key = "result" } : *top;
 }
 
+static int read_token(const struct json_place *at, void *into, struct error *e)
+{
+        const char *s = json_text(at, e);
+        if (!s)
+                return -EINVAL;
+        size_t size = 0;
+        while (s[size] > ' ' && s[size] < 0x7f)
+                size++;
+        if (!size || s[size] || size > ETCD_TOKEN_MAX)
+                return json_fail(at, e, "this is no token");
+        return json_string(at, into, e);
+}
+
 static int read_reply(const struct json_place *top, struct etcd_reply *ret, struct error *e)
 {
         static const struct json_field fields[] = {
@@ -337,6 +361,7 @@ static int read_reply(const struct json_place *top, struct etcd_reply *ret, stru
                 { "more", json_bool, offsetof(struct etcd_reply, more), 0 },
                 { "ID", read_number, offsetof(struct etcd_reply, lease), 0 },
                 { "TTL", read_number, offsetof(struct etcd_reply, ttl_s), 0 },
+                { "token", read_token, offsetof(struct etcd_reply, token), 0 },
                 { 0 },
         };
         int r = find_refusal(top, &ret->message, &ret->code, e);
@@ -365,6 +390,39 @@ int etcd_read_reply(const char *text, size_t size, struct etcd_reply *ret, struc
         *ret = reply;
         reply = (struct etcd_reply){ 0 };
         return 0;
+}
+
+/* Words, because the codes do not tell these from others. The second is of 3.4. */
+static const char *const old_revision[] = { "revision of auth store is old", "revision in header is old" };
+static const char *const nobody[] = { "user name is empty", "user name not found" };
+
+static bool has_words(const struct etcd_reply *r, const char *const *words, size_t count)
+{
+        for (size_t i = 0; r->message && i < count; i++)
+                if (strstr(r->message, words[i]))
+                        return true;
+        return false;
+}
+
+bool etcd_reply_wants_login(const struct etcd_reply *r)
+{
+        return r->failed && (r->code == ETCD_UNAUTHENTICATED || has_words(r, old_revision, ELEMENTS(old_revision)));
+}
+
+int etcd_reply_denied(const struct etcd_reply *r, const char *doing, struct error *e)
+{
+        if (!r->failed)
+                return 0;
+        if (r->code == ETCD_PERMISSION) {
+                (void)error_set(e, EACCES, "etcd.permission", "%s: %.200s", doing, r->message);
+                error_hint(e, "grant a role of the user readwrite on the prefix: etcdctl role grant-permission ROLE --prefix=true readwrite PREFIX/");
+                return -EACCES;
+        }
+        if (!etcd_reply_wants_login(r) && !has_words(r, nobody, ELEMENTS(nobody)))
+                return 0;
+        (void)error_set(e, EACCES, "etcd.login", "%s: %.200s", doing, r->message);
+        error_hint(e, "this etcd asks for users: --etcd-user and --etcd-password-file");
+        return -EACCES;
 }
 
 static int read_change_type(const struct json_place *at, void *into, struct error *e)
@@ -413,8 +471,7 @@ static int read_watch(const struct json_place *top, struct etcd_watch_reply *ret
                 { "events", read_changes, 0, 0 },
                 { 0 },
         };
-        int64_t code;
-        int r = find_refusal(top, &ret->reason, &code, e);
+        int r = find_refusal(top, &ret->reason, &ret->code, e);
         ret->canceled = r > 0;
         if (r)
                 return r < 0 ? r : 0;

@@ -46,6 +46,7 @@ void etcd_range_request(struct text *t, const struct etcd_range *range);
 void etcd_lease_grant(struct text *t, uint32_t ttl_s);
 /* Of a keep-alive and of a revocation: {"ID"}. */
 void etcd_lease_request(struct text *t, uint64_t lease);
+void etcd_login_request(struct text *t, const char *user, const char *password);
 /* All changes of [key, end) from that revision on. */
 void etcd_watch_request(struct text *t, const char *key, const char *end, uint64_t from);
 
@@ -63,6 +64,7 @@ struct etcd_kv {
 };
 /* Codes of gRPC that mean more to us than their words. */
 enum { ETCD_NOT_FOUND = 5, ETCD_PERMISSION = 7, ETCD_INVALID = 3, ETCD_UNAUTHENTICATED = 16, ETCD_OUT_OF_SPACE = 8 };
+enum { ETCD_TOKEN_MAX = 8192 };
 
 /* All that answers may hold; what was not in one is zero. */
 struct etcd_reply {
@@ -73,6 +75,7 @@ struct etcd_reply {
         bool more;
         uint64_t lease;
         int64_t ttl_s;
+        char *token; /* of a login: at most ETCD_TOKEN_MAX visible characters of ASCII, so that it can stand in a header; wiped when it goes */
         bool failed; /* etcd refused: code and message say why */
         int64_t code;
         char *message;
@@ -81,6 +84,14 @@ void etcd_reply_done(struct etcd_reply *r);
 #define CLEAN_ETCD_REPLY CLEAN(etcd_reply_done)
 /* Reads the body of an answer. Id "etcd.reply"; -EPROTO. */
 int etcd_read_reply(const char *text, size_t size, struct etcd_reply *ret, struct error *e);
+
+/* Whether it was refused because of a token that etcd knows no more, or that is older than the last change of its users and roles. */
+bool etcd_reply_wants_login(const struct etcd_reply *r);
+/*
+ * Whether it was refused for who we are, which is an error then: "etcd.login", "etcd.permission" (-EACCES). doing: "reading all groups".
+ * 0 for one that was refused for something else.
+ */
+int etcd_reply_denied(const struct etcd_reply *r, const char *doing, struct error *e);
 
 struct etcd_change {
         bool deleted;
@@ -94,6 +105,7 @@ struct etcd_watch_reply {
         struct etcd_change *changes;
         size_t count, room;
         char *reason; /* of an end, or NULL */
+        int64_t code; /* of it, or 0 */
 };
 void etcd_watch_reply_done(struct etcd_watch_reply *r);
 #define CLEAN_ETCD_WATCH_REPLY CLEAN(etcd_watch_reply_done)

@@ -100,6 +100,7 @@ static void commit(struct planner *p, const struct event *e)
         p->committed = true;
         p->check_intents = true;
         members_judge_again(p);
+        leaving_protect(p);
         if (*before)
                 roll_committed(p, before);
         if (*before && !text_equal(before, p->hash)) {

@@ -43,7 +43,7 @@ static void start_leaving(struct planner *p, struct member *m)
         a->id = xstrdup(m->instance.id);
         a->reason = leave_words[m->reason];
         m->phase = drain ? PHASE_DRAINING : PHASE_DESTROYING;
-        m->calling = true;
+        m->calling = m->called = true;
 }
 
 void calls_start(struct planner *p)

@@ -15,10 +15,10 @@ static bool is_gated(const struct planner *p, const struct member *m)
         return roll_active(p) && !m->passed;
 }
 
-/* A roll waits for it: to pass the gate; or, where its last answer was bad, to be good again or sick. */
+/* A roll waits for it: to pass the gate; or, where its last answer was bad, to be good again or sick; or to be met. */
 static bool is_awaited(const struct planner *p, const struct member *m)
 {
-        return roll_active(p) && (!m->passed || m->bad);
+        return roll_active(p) && (!m->passed || m->bad || (m->unmet && !m->ever_good));
 }
 
 static uint64_t interval_of(const struct planner *p)

@@ -80,6 +80,8 @@ bool in_service(const struct planner *p, const struct member *m)
 {
         if (p->health.interval_usec && !m->answered)
                 return false; /* it will be known soon */
+        if (m->unmet && !m->ever_good)
+                return false;
         return !is_leaving(m) && m->sure && m->passed && !m->sick && !m->bad;
 }
 
@@ -333,4 +335,27 @@ void member_leave(struct planner *p, struct member *m, enum leave_reason reason)
         member_place(p, m);
         if (!MUTANT("plan-unsaved-leave"))
                 must_save(p);
+}
+
+static void member_stay(struct planner *p, struct member *m)
+{
+        member_lift(p, m);
+        heap_remove(&p->calls, m);
+        list_remove(&p->leaving, m);
+        m->phase = PHASE_LIVE;
+        young_set(p, m, true);
+        member_judge(p, m);
+        member_place(p, m);
+        health_schedule(p, m);
+        tell(p, "instance/protected", m->instance.id, "is protected: it is not destroyed");
+        must_save(p);
+}
+
+void leaving_protect(struct planner *p)
+{
+        for (struct member *m = p->leaving, *next; m; m = next) {
+                next = m->next;
+                if (m->protected && !m->called)
+                        member_stay(p, m);
+        }
 }

@@ -127,13 +127,13 @@ static bool is_of_group(const struct planner *p, const struct instance *i)
 /* ---- coming and going ---- */
 
 /*
- * Who is met for the first time after a crash in a roll. Who had not passed its gate is on record, with the young or as an intent; who was given
- * up for dead, or left behind by a roll before, is not. So all but the configuration that was good before are asked.
+ * Who is met again after a crash. Who had not passed the gate of a roll is on record, with the young or as an intent. But who was given up for
+ * dead, or came at the very end, is not: in a roll all that are not on record are asked before they are counted on.
  */
-static bool had_passed(const struct planner *p, const struct member *m, const struct intent *intent)
+static void meet_again(struct planner *p, struct member *m, const struct intent *intent)
 {
-        const char *hash = tags_get(&m->instance.tags, TAG_CONFIG_HASH);
-        return !p->was_rolling || (!intent && p->good_revision && hash && text_equal(hash, p->good_hash));
+        m->passed = !p->was_rolling || !intent;
+        m->unmet = p->was_rolling;
 }
 
 static struct member *welcome(struct planner *p, const struct instance *i, bool sure)
@@ -143,7 +143,7 @@ static struct member *welcome(struct planner *p, const struct instance *i, bool 
         struct intent *intent = token ? intent_get(p, token) : NULL;
         member_judge(p, m);
         if (!p->observed)
-                m->passed = had_passed(p, m, intent);
+                meet_again(p, m, intent);
         m->sure = sure;
         m->fresh = p->observed && intent;
         m->lineage = intent ? intent->lineage : 0;

@@ -70,10 +70,12 @@ struct member {
         bool current;   /* has the wanted hash, or is to be labelled with it */
         bool adopt;     /* its hash says "bootstrap" */
         bool mend;      /* it lost tags of ours; they are in instance.tags still */
+        bool called;    /* a drain or destroy of it was, or may have been, called */
         bool calling;   /* a label, drain or destroy is in hand */
         bool asking;    /* its health is asked */
         bool labelling; /* its hash was "bootstrap"; in instance.tags stands what it is labelled with */
         bool passed;    /* the gate of a roll, or came when there was no roll */
+        bool unmet;     /* met again after a crash in a roll: not counted on until it was good once, or that roll has ended */
         bool fresh;     /* made for an intent since this process has begun */
         bool looked;    /* its properties were compared once */
         bool bad;       /* the last answer that said anything said so */
@@ -294,6 +296,8 @@ void slot_changed(struct planner *p, struct slot *s, int occupants, int intents)
 
 /* ---- planner_destroy.c ---- */
 void member_leave(struct planner *p, struct member *m, enum leave_reason reason);
+/* Those that leave, are protected since, and of whom nothing was called yet, stay. */
+void leaving_protect(struct planner *p);
 void call_ended(struct planner *p, const struct event *e);
 void calls_start(struct planner *p);
 uint64_t calls_wake(const struct planner *p);

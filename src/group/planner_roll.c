@@ -64,7 +64,7 @@ static void open_gate(struct planner *p)
                 struct member *m = p->members[i];
                 if (!m->passed)
                         m->gate_usec = p->now_usec;
-                if (!m->passed || m->bad)
+                if (!m->passed || m->bad || m->unmet)
                         health_schedule(p, m);
         }
 }
@@ -82,10 +82,11 @@ static void let_pass(struct planner *p)
 {
         for (size_t i = 0; i < p->member_count; i++) {
                 struct member *m = p->members[i];
-                if (m->passed)
+                if (m->passed && !m->unmet)
                         continue;
                 member_lift(p, m);
                 m->passed = true;
+                m->unmet = false;
                 member_place(p, m);
         }
 }

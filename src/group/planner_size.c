@@ -41,7 +41,7 @@ uint32_t most_of(const struct planner *p)
 /* Known not to serve: sick, never good at the gate, or bad when it was asked for the last time. */
 static bool is_of_no_use(const struct member *m)
 {
-        bool never_good = !m->passed && !m->ever_good && m->ask_tries >= NOT_GOOD_ANSWERS, asked_again = m->asking || m->check_at;
+        bool never_good = (!m->passed || m->unmet) && !m->ever_good && m->ask_tries >= NOT_GOOD_ANSWERS, asked_again = m->asking || m->check_at;
         return m->sick || never_good || (m->bad && !asked_again);
 }
 

@@ -373,6 +373,26 @@ static void protected_ones_stay(void **state)
         assert_int_equal(count(&d, ACTION_SIZE) + count(&d, ACTION_DRAIN), 0);
 }
 
+/* One call at a time: the second waits its turn, and is protected before it comes. The first is on its way already. */
+static void who_is_protected_before_it_is_called_to_go_stays(void **state)
+{
+        (void)state;
+        DESK d = with("{\"Size\":3}", ",\"Limits\":{\"Parallel\":1}");
+        commit(&d, "{\"Size\":1}", "v1", ",\"Limits\":{\"Parallel\":1}");
+        assert_int_equal(count(&d, ACTION_DRAIN), 1);
+        assert_string_equal(find(&d, ACTION_DRAIN)->id, "i-000");
+        forget(&d);
+        commit(&d, "{\"Size\":1}", "v1", ",\"Limits\":{\"Parallel\":1},\"Protection\":{\"Instances\":[\"i-000\",\"i-001\"]}");
+        assert_true(told(&d, "instance/protected"));
+        step(&d, (struct event){ .kind = EVENT_DRAINED, .id = "i-000" });
+        pass(&d, 5, HEALTH_GOOD);
+        struct member_view view;
+        assert_true(planner_find(d.p, "i-001", &view));
+        assert_string_equal(view.phase, "live");
+        assert_false(planner_find(d.p, "i-000", NULL));
+        assert_false(planner_find(d.p, "i-002", NULL));
+}
+
 static void who_destroys_some_lowers_the_size_by_what_was_there(void **state)
 {
         DESK d = with("{\"Size\":3}", "");
@@ -623,6 +643,7 @@ int main(void)
                 cmocka_unit_test(a_group_can_have_the_size_zero),
                 cmocka_unit_test(foreign_ones_are_not_touched_and_strangers_that_ask_are_adopted),
                 cmocka_unit_test(protected_ones_stay),
+                cmocka_unit_test(who_is_protected_before_it_is_called_to_go_stays),
                 cmocka_unit_test(who_destroys_some_lowers_the_size_by_what_was_there),
                 cmocka_unit_test(a_destroyed_group_is_gone_when_a_list_says_so),
                 cmocka_unit_test(with_a_surge_of_one_a_roll_never_dips),

@@ -143,8 +143,10 @@ static int show_help(const struct plugin_program *p)
                      "  --name NAME      the plugin's name, default %s\n"
                      "  --plugins DIR    the folder of plugins, default $BULKHEAD_PLUGINS_DIR, $INFRAKIT_PLUGINS_DIR,\n"
                      "                   or plugins in the runtime folder\n"
-                     "  --listen PATH    the socket, default DIR/NAME\n",
-                     p->name, summary, default_name(p));
+                     "  --listen PATH    the socket, default DIR/NAME\n"
+                     "  --help           this text\n"
+                     "%s%s",
+                     p->name, summary, default_name(p), p->options ? "\n" : "", p->options ? p->options : "");
         return 0;
 }
 

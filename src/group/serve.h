@@ -15,6 +15,7 @@ struct plugin_program {
         const char *name; /* of the program, for messages */
         const struct instance_plugin *instance;
         const struct flavor_plugin *flavor; /* either or both */
+        const char *options; /* lines of --help about options of its own, as the manual page has them; NULL: it has none */
 };
 /* Returns the exit status. */
 int plugin_main(const struct plugin_program *p, int argc, char **argv);

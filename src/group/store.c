@@ -171,7 +171,7 @@ int store_open(struct loop *loop, const struct store_options *o, struct store_li
         if (r >= 0)
                 r = a.kind == STORE_ETCD ? store_etcd_open(loop, o, &a, &s, e) : store_sqlite_open(o, &a, &s, e);
         if (r < 0)
-                return error_while(e, "opening the store %s", o->where), r;
+                return error_while(e, "opening the store %s", text_starts(o->where, "etcd") && strchr(o->where, '@') ? "etcd" : o->where), r;
         s->listener = listener;
         s->history = !o->history ? STORE_HISTORY : o->history < STORE_HISTORY_MAX ? o->history : STORE_HISTORY_MAX;
         s->events = o->events ? o->events : STORE_EVENTS;

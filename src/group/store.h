@@ -32,7 +32,7 @@
 struct loop;
 struct store;
 
-enum { STORE_HISTORY = 10, STORE_HISTORY_MAX = 50, STORE_EVENTS = 100000, STORE_LEASE_S = 10, STORE_LEASE_MIN_S = 2, STORE_LEASE_MAX_S = 600 };
+enum { STORE_HISTORY = 10, STORE_HISTORY_MAX = 50, STORE_EVENTS = 100000, STORE_LEASE_S = 10, STORE_LEASE_MIN_S = 2, STORE_LEASE_MAX_S = 600, STORE_USER_MAX = 255 };
 #define STORE_EVENT_AGE_USEC (30ULL * 86400 * 1000000)
 /* Of a document, and of a planner's state (etcd takes less in one request unless it is told otherwise); of each word of a log, cut there. */
 enum { STORE_TEXT_MAX = 8 << 20, STORE_ID_MAX = 255, STORE_WORDS_MAX = 8192 };
@@ -117,6 +117,7 @@ struct store_options {
         const char *address; /* where clients reach it, told by the others; NULL: "" */
         bool plain;          /* etcd without TLS anywhere: whoever is on the network can read and change everything */
         const char *ca, *certificate, *key; /* files, for etcds; NULL ca: the system's. certificate and key: both or neither */
+        const char *user, *password_file;   /* of etcd's own; both or neither. The file: group/etcd_auth.h */
         const char *tls_program;            /* path of bulkhead-tls; NULL: where it is installed */
         uint32_t history;        /* revisions kept beside the current one, at most STORE_HISTORY_MAX; 0: STORE_HISTORY */
         uint64_t events;         /* kept at least; 0: STORE_EVENTS */
@@ -127,7 +128,7 @@ struct store_options {
 /*
  * Checks options and, for a file, opens it: made with mode 0600, in a folder of mode 0700 that is made too. loop is only used by etcd's.
  * Ids: "store.address", "store.folder", "store.busy" (another controller has it), "store.version" (a newer one's),
- * "store.damaged", "store.refused". 0 or -errno.
+ * "store.damaged", "store.refused", "etcd.password". 0 or -errno.
  */
 int store_open(struct loop *loop, const struct store_options *o, struct store_listener *listener, struct store **ret, struct error *e);
 int store_start(struct store *s, struct error *e);
@@ -178,7 +179,7 @@ enum store_durability { STORE_SOON, STORE_SURE };
  * Writes the batch, which is emptied. Batches are written in the order of the calls, and done is called in that order. An
  * etcd that cannot be reached is asked again until the lease is over, so an error is final: "store.lost" (-ESTALE: not the leader any
  * more), "store.too-large" (-E2BIG), "store.conflict" (-EEXIST: a revision that is there, a group that is not),
- * "store.failed" (disk full, damaged). done may be NULL.
+ * "store.failed" (disk full, damaged), "etcd.permission", "etcd.login". done may be NULL.
  */
 void store_write(struct store *s, struct store_batch *b, enum store_durability durability, store_done done, void *self);
 

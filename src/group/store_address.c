@@ -118,6 +118,11 @@ static int read_prefix(const char *where, const char *s, struct store_address *a
 static int read_cluster(const char *where, const char *s, bool plain, struct store_address *a, struct error *e)
 {
         a->kind = STORE_ETCD;
+        if (strchr(s, '@')) { /* and the words are not repeated: a password may be among them */
+                (void)error_set(e, EINVAL, "store.address", "a user has no place in an address");
+                error_hint(e, "--etcd-user NAME and --etcd-password-file FILE");
+                return -EINVAL;
+        }
         size_t end = strcspn(s, "/");
         for (const char *at = s;;) {
                 size_t size = strcspn(at, ",/");

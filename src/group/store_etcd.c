@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/secret.h"
+
 static struct store_etcd *of(struct store *s)
 {
         return (struct store_etcd *)s;
@@ -169,6 +171,15 @@ static void missed_changes(struct store_etcd *s, uint64_t compacted)
         store_etcd_reload(s, &why, 0);
 }
 
+/* etcd ends a watch with words that name the code of gRPC. What it says of a token holds for all lanes; what we may not read, the election tells. */
+static void watch_refused(struct store_etcd *s, const struct etcd_watch_reply *reply)
+{
+        if (reply->compacted)
+                missed_changes(s, reply->compacted);
+        else if (s->client.auth && reply->reason && strstr(reply->reason, "auth"))
+                etcd_auth_spent(s->client.auth, s->watching.token);
+}
+
 static void on_watch_line(struct etcd_call *call, const char *line, size_t size)
 {
         struct store_etcd *s = LOOP_OWNER(call, struct store_etcd, watch);
@@ -180,14 +191,13 @@ static void on_watch_line(struct etcd_call *call, const char *line, size_t size)
                 watch_later(s);
                 return;
         }
-        s->watch_failures = 0;
         if (reply.canceled || reply.compacted) {
-                if (reply.compacted)
-                        missed_changes(s, reply.compacted);
+                watch_refused(s, &reply);
                 etcd_lane_reset(&s->watching);
                 watch_later(s);
                 return;
         }
+        s->watch_failures = 0;
         for (size_t i = 0; i < reply.count; i++)
                 look_at_change(s, &reply.changes[i]);
         if (reply.count && reply.revision > s->seen)
@@ -273,12 +283,14 @@ static void etcd_close(struct store *base)
         etcd_lane_reset(&s->writes);
         etcd_lane_reset(&s->reads);
         etcd_lane_reset(&s->watching);
+        if (s->client.auth)
+                etcd_auth_done(&s->auth);
         etcd_client_done(&s->client);
         text_clear(&s->watch.body);
         text_clear(&s->prune.body);
         store_address_done(&s->address);
         char *const words[] = { s->name, s->own_address, s->ca,          s->certificate, s->key,
-                                s->tls_program, s->leader_key, s->version_key, s->groups_key,  s->leader };
+                                s->tls_program, s->user, s->password_file, s->leader_key, s->version_key, s->groups_key,  s->leader };
         for (size_t i = 0; i < ELEMENTS(words); i++)
                 free(words[i]);
         free(s->groups);
@@ -319,11 +331,25 @@ static int check_files(const struct store_options *o, const struct store_address
         return 0;
 }
 
+/* The password is read to see now whether it can be; it is read again for each login. */
+static int check_user(const struct store_options *o, struct error *e)
+{
+        CLEAN_SECRET char *password = NULL;
+        if (!o->user != !o->password_file)
+                return error_set(e, EINVAL, "store.address", "a user of etcd and the file of its password come together");
+        if (!o->user)
+                return 0;
+        if (!*o->user || strlen(o->user) > STORE_USER_MAX)
+                return error_set(e, EINVAL, "store.address", "the name of a user of etcd has 1 to %d bytes", STORE_USER_MAX);
+        return etcd_password_read(o->password_file, &password, e);
+}
+
 static int check_options(const struct store_options *o, const struct store_address *a, struct error *e)
 {
         if (o->lease_s && (o->lease_s < STORE_LEASE_MIN_S || o->lease_s > STORE_LEASE_MAX_S))
                 return error_set(e, ERANGE, "store.address", "a lease lasts %d to %d seconds", STORE_LEASE_MIN_S, STORE_LEASE_MAX_S);
-        return check_files(o, a, e);
+        int r = check_files(o, a, e);
+        return r < 0 ? r : check_user(o, e);
 }
 
 static void describe(struct store_etcd *s)
@@ -372,11 +398,18 @@ int store_etcd_open(struct loop *loop, const struct store_options *o, const stru
         s->certificate = copy(o->certificate);
         s->key = copy(o->key);
         s->tls_program = copy(o->tls_program);
+        s->user = copy(o->user);
+        s->password_file = copy(o->password_file);
         s->leader_key = etcd_key(s->address.prefix, "leader");
         s->version_key = etcd_key(s->address.prefix, "version");
         s->groups_key = etcd_key(s->address.prefix, "groups/");
         s->client = (struct etcd_client){ .loop = loop, .address = &s->address, .ca = s->ca, .certificate = s->certificate, .key = s->key,
                                           .tls_program = s->tls_program };
+        if (s->user) {
+                s->auth = (struct etcd_auth){ .client = &s->client, .user = s->user, .password_file = s->password_file };
+                etcd_auth_init(&s->auth);
+                s->client.auth = &s->auth;
+        }
         etcd_lane_init(&s->writes, &s->client);
         etcd_lane_init(&s->reads, &s->client);
         etcd_lane_init(&s->watching, &s->client);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "group/etcd_auth.h"
 #include "group/etcd_election.h"
 #include "group/etcd_keys.h"
 #include "group/store_internal.h"
@@ -39,9 +40,10 @@ struct store_etcd {
         struct store base;
         struct loop *loop;
         struct store_address address;
-        char *name, *own_address, *ca, *certificate, *key, *tls_program;
+        char *name, *own_address, *ca, *certificate, *key, *tls_program, *user, *password_file;
         char *leader_key, *version_key, *groups_key;
         struct etcd_client client;
+        struct etcd_auth auth; /* of use where there is a user */
         struct etcd_lane writes, reads, watching;
         struct etcd_election election;
 

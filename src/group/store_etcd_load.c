@@ -68,7 +68,7 @@ static bool answered(struct etcd_load *l, const struct etcd_reply *reply, bool f
                 store_etcd_give_up(s, &e);
                 return false;
         }
-        if (reply)
+        if (reply && etcd_reply_denied(reply, "reading all groups", &e) == 0)
                 (void)error_set(&e, EIO, "store.failed", "reading all groups: %.300s", reply->message);
         store_etcd_trouble(s, reply ? &e : why);
         again(l);

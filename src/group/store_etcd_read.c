@@ -49,7 +49,7 @@ static void answered(struct etcd_call *c, struct etcd_reply *reply, const struct
                 etcd_lane_call(&r->s->reads, &r->call);
                 return;
         }
-        if (reply && reply->failed)
+        if (reply && reply->failed && etcd_reply_denied(reply, "reading", &refused) == 0)
                 (void)error_set(&refused, EIO, "store.failed", "%.300s", reply->message);
         finish(r, refused.code ? NULL : reply, refused.code ? &refused : e);
 }

@@ -408,7 +408,8 @@ static void refused(struct store_etcd *s, const struct etcd_reply *reply)
 {
         struct error e = { 0 };
         bool large = reply->code == ETCD_INVALID;
-        (void)error_set(&e, large ? E2BIG : EIO, large ? "store.too-large" : "store.failed", "%.300s", reply->message);
+        if (etcd_reply_denied(reply, "writing", &e) == 0)
+                (void)error_set(&e, large ? E2BIG : EIO, large ? "store.too-large" : "store.failed", "%.300s", reply->message);
         if (reply->code == ETCD_OUT_OF_SPACE)
                 error_hint(&e, "etcd is full: compact and defragment it, then clear its alarm, or give it a larger quota");
         bool led = s->leads;

@@ -35,7 +35,7 @@ struct groupd {
 /* ---- options ---- */
 
 enum { KEY_NAME = 0x100, KEY_PLUGINS, KEY_LISTEN, KEY_STORE, KEY_POLL, KEY_GROUP, KEY_VIEW, KEY_OPERATE, KEY_ADMIN, KEY_PLAIN, KEY_CA, KEY_CERTIFICATE,
-       KEY_KEY, KEY_ADDRESS, KEY_LEASE, KEY_TLS };
+       KEY_KEY, KEY_USER, KEY_PASSWORD, KEY_ADDRESS, KEY_LEASE, KEY_TLS };
 
 static const struct argp_option argp_options[] = {
         { "name", KEY_NAME, "NAME", 0, "The plugin's name, default \"group\"", 0 },
@@ -53,6 +53,8 @@ static const struct argp_option argp_options[] = {
         { "etcd-ca", KEY_CA, "FILE", 0, "Certificates that etcds:// is checked with", 0 },
         { "etcd-certificate", KEY_CERTIFICATE, "FILE", 0, "Our certificate for etcds://", 0 },
         { "etcd-key", KEY_KEY, "FILE", 0, "Its key", 0 },
+        { "etcd-user", KEY_USER, "NAME", 0, "Our user, for an etcd that asks for one", 0 },
+        { "etcd-password-file", KEY_PASSWORD, "FILE", 0, "Its password: a path, or a name in $CREDENTIALS_DIRECTORY", 0 },
         { "tls-program", KEY_TLS, "PATH", OPTION_HIDDEN, "bulkhead-tls", 0 },
         { 0 },
 };
@@ -104,6 +106,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         case KEY_CA: o->controller.store.ca = arg; return 0;
         case KEY_CERTIFICATE: o->controller.store.certificate = arg; return 0;
         case KEY_KEY: o->controller.store.key = arg; return 0;
+        case KEY_USER: o->controller.store.user = arg; return 0;
+        case KEY_PASSWORD: o->controller.store.password_file = arg; return 0;
         case KEY_TLS: o->controller.store.tls_program = arg; return 0;
         default: return ARGP_ERR_UNKNOWN;
         }

@@ -22,6 +22,9 @@ static void try_reply(const struct text *t)
         for (size_t i = 0; i < r.count; i++)
                 check(r.kvs[i].key && r.kvs[i].value.data && !r.kvs[i].value.data[r.kvs[i].value.length]);
         check(!r.failed || r.message);
+        for (const char *c = r.token; c && *c; c++)
+                check(*c > ' ' && *c < 0x7f);
+        (void)etcd_reply_denied(&r, "reading", NULL);
         etcd_reply_done(&r);
 }
 

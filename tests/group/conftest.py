@@ -18,3 +18,12 @@ def world():
     yield w
     w.close()
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def ends():
+    """Things with an end(), or a stop(), ended in the order opposite to that in which they were added."""
+    things = []
+    yield lambda thing: things.append(thing) or thing
+    for thing in reversed(things):
+        thing.end() if hasattr(thing, "end") else thing.stop()

@@ -94,9 +94,10 @@ class Etcd:
 class Probe:
     """A controller. Its lines are kept with the time at which they came."""
 
-    def __init__(self, where, inside=None, **options):
+    def __init__(self, where, inside=None, environment=None, **options):
         command = (inside.prefix() if inside else []) + [PROBE, where] + [f"{k}={v}" for k, v in options.items()]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
+                                        env={**os.environ, **(environment or {})})
         self.lines, self.all, self.errors = queue.Queue(), [], []
         threading.Thread(target=self._read, daemon=True).start()
         threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True).start()

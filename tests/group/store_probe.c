@@ -2,7 +2,7 @@
 /*
  * A controller that only keeps: what stands on standard input is done with the store, what the store tells is printed, a line each.
  *
- *      store_probe WHERE [NAME=VALUE...]       name, address, lease, ca, certificate, key, tls, plain, events, age, history
+ *      store_probe WHERE [NAME=VALUE...]       name, address, lease, ca, certificate, key, user, password, tls, plain, events, age, history
  *
  *      commit GROUP REVISION TEXT | document GROUP REVISION TEXT | state GROUP TEXT | soon GROUP TEXT (a state, STORE_SOON) | flags GROUP NUMBER | forget GROUP
  *      event GROUP MESSAGE | audit METHOD OBJECT | flood GROUP COUNT BYTES | bench GROUP COUNT BYTES
@@ -293,7 +293,7 @@ static void take_option(struct store_options *o, char *word)
                 const char *name;
                 const char **words;
         } table[] = { { "name", &o->name },       { "address", &o->address },   { "ca", &o->ca }, { "certificate", &o->certificate },
-                      { "key", &o->key }, { "tls", &o->tls_program } };
+                      { "key", &o->key }, { "tls", &o->tls_program }, { "user", &o->user }, { "password", &o->password_file } };
         for (size_t i = 0; i < ELEMENTS(table); i++)
                 if (text_equal(table[i].name, word))
                         *table[i].words = value;
