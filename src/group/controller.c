@@ -3,7 +3,6 @@
 #include <time.h>
 
 #include "group/controller_internal.h"
-#include "group/drift.h"
 #include "os/file.h"
 
 enum { POLL_USEC = 10 * 1000 * 1000, SAFETY_POLL_USEC = 60 * 1000 * 1000, RETRY_USEC = 1000 * 1000 };
@@ -369,41 +368,6 @@ static void next_poll(struct group *g)
         loop_timer_set(c->loop, &g->poll, loop_now_usec(c->loop) + (own ? own : usual));
 }
 
-/* What one differs in; NULL where that cannot be told: it is of another configuration, or was made by who does not say what a flavor changed. */
-static char *drift_of(const struct group *g, const struct json_node *wanted, const struct json_node *description, const struct instance *i)
-{
-        const char *hash = tags_get(&i->tags, TAG_CONFIG_HASH);
-        const struct json_node *there = json_member(description, "Properties");
-        const char *prepared = tags_get(&i->tags, TAG_PREPARED);
-        struct member_view known;
-        if (!there || !hash || !text_equal(hash, g->specs[0].spec.hash) || !tags_get(&i->tags, TAG_TOKEN))
-                return NULL;
-        if (!prepared && planner_find(g->planner, i->id, &known)) /* somebody took that tag away */
-                prepared = tags_get(&known.instance->tags, TAG_PREPARED);
-        return drift_find(wanted, there, prepared);
-}
-
-/* For each instance of a list of descriptions. */
-static char **find_drift(const struct group *g, const struct json_node *descriptions, const struct instances *list)
-{
-        CLEAN_JSON struct json_document wanted = { 0 };
-        const char *properties = g->specs[0].spec.instance.properties;
-        if (!g->committed || !properties || !list->count || json_parse("Properties", properties, strlen(properties), &wanted, NULL) < 0)
-                return NULL;
-        char **drift = xalloc(list->count, sizeof *drift);
-        const struct json_node *n = descriptions + 1;
-        for (size_t i = 0; i < list->count; i++, n += n->span)
-                drift[i] = drift_of(g, wanted.nodes, n, list->items + i);
-        return drift;
-}
-
-static void free_drift(char **drift, size_t count)
-{
-        for (size_t i = 0; drift && i < count; i++)
-                free(drift[i]);
-        free(drift);
-}
-
 static void observed(void *context, const struct json_node *result, const struct error *failure)
 {
         struct observe_context *o = context;
@@ -426,9 +390,9 @@ static void observed(void *context, const struct json_node *result, const struct
                 event.kind = EVENT_OBSERVE_FAILED;
                 event.message = failure->cause;
         } else if (n && event.properties)
-                event.drift = drift = find_drift(g, n, &list);
+                event.drift = drift = group_drift_find(g, n, &list);
         group_step(g, &event);
-        free_drift(drift, list.count);
+        group_drift_free(drift, list.count);
         next_poll(g);
         if (g->observe_again)
                 group_observe(g);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the parts of the controller share: groups and their steps (controller.c), carrying out (controller_act.c), requests (controller_ask.c). */
+/* What the parts of the controller share: groups and their steps (controller.c), carrying out (controller_act.c), requests (controller_ask.c), drift (controller_drift.c). */
 #pragma once
 
 #include "base/string_map.h"
@@ -78,6 +78,10 @@ void group_act(struct group *g, const struct action *a);
 /* Tells the planner that an action was not carried out. */
 void group_refuse(struct group *g, const struct action *a, const char *why);
 void group_observe(struct group *g); /* with properties where they are due */
+
+/* For each instance of a list, as it was read from descriptions, in what it differs from the current document (drift_find). NULL: of none it is known. */
+char **group_drift_find(const struct group *g, const struct json_node *descriptions, const struct instances *list);
+void group_drift_free(char **drift, size_t count);
 
 /* Writes down a new revision of the document, which is the spec's text, and goes on with it. Takes the spec. */
 void group_commit(struct group *g, struct group_spec *spec, const struct actor *a, commit_done done, void *self);
