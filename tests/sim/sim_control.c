@@ -49,7 +49,8 @@ void control_start(struct sim *s)
         for (size_t i = 0; i < s->creature_count; i++) {
                 struct creature *c = s->creatures + i;
                 const struct promise *p = *c->token ? promise_get(s, c->token, false) : NULL;
-                bool on_disk = s->saved && strstr(s->saved, c->id), by_list = p && !p->unsure_usec; /* the intent is not, so it was made long ago */
+                bool on_disk = s->saved && strstr(s->saved, c->id), by_list = p && !p->unsure_usec; /* the intent is not */
+                by_list = by_list && c->born_usec + PLANNER_SETTLE_USEC <= s->now_usec; /* a late list may lack who is younger */
                 c->told = c->told && (on_disk || by_list);
                 c->told_answer = c->told_bad = false;
         }
@@ -211,7 +212,7 @@ static void answer_provision(struct sim *s, const struct future *f)
                 if (f->outcome == FATE_GOOD)
                         c->told = true;
         } else {
-                bool seen = c && c->told;
+                bool seen = c && c->told && !c->told_dead;
                 if (f->outcome == FATE_LOST)
                         p->unsure_usec = s->now_usec;
                 if (!seen)
