@@ -70,7 +70,7 @@ struct member {
         bool current;   /* has the wanted hash, or is to be labelled with it */
         bool adopt;     /* its hash says "bootstrap" */
         bool mend;      /* it lost tags of ours; they are in instance.tags still */
-        bool called;    /* a drain or destroy of it was, or may have been, called */
+        bool called;    /* a drain or destroy of it was, in this life: what one before has called shows by itself */
         bool calling;   /* a label, drain or destroy is in hand */
         bool asking;    /* its health is asked */
         bool labelling; /* its hash was "bootstrap"; in instance.tags stands what it is labelled with */

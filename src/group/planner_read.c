@@ -172,7 +172,6 @@ static int read_leaving(const struct json_place *at, void *into, struct error *e
         m->sure = true;
         member_place(p, m);
         member_leave(p, m, (enum leave_reason)r.reason);
-        m->called = true;
         if (r.drained)
                 m->phase = PHASE_TO_DESTROY;
         return 0;

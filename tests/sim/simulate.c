@@ -77,7 +77,7 @@ static void happen(struct sim *s, const struct future *f)
         case H_SICKEN: sicken(s, s->creatures + f->asked_usec); break;
         case H_DRIFT: drift(s, s->creatures + f->asked_usec); break;
         case H_DIE: if (!s->calm) creature_die(s, s->creatures + f->asked_usec); break;
-        case H_PERSON: people_act(s); break;
+        case H_PERSON: if (!s->calm) people_act(s); break;
         case H_START: control_start(s); break;
         case H_QUIET: break;
         }
