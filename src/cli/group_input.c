@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "group/expand.h"
 #include "group/discovery.h"
 #include "group/spec.h"
 #include "group/template.h"
@@ -62,7 +63,14 @@ static const char *environment(void *context, const char *name)
         return getenv(name);
 }
 
-static const struct template_host host = { .fetch = fetch, .environment = environment };
+/* Places that are filled in for each instance later. */
+static bool is_place(void *context, const char *text, size_t length)
+{
+        (void)context;
+        return expand_is_place(text, length);
+}
+
+static const struct template_host host = { .fetch = fetch, .environment = environment, .is_foreign = is_place };
 
 static int read_expanded(const char *word, const struct strings *variables, struct text *ret, char **ret_name, struct error *e)
 {

@@ -87,6 +87,15 @@ static int look_up(const struct action *a, const struct instance *i, const char 
         return 0;
 }
 
+bool expand_is_place(const char *text, size_t length)
+{
+        struct action a = { text, length };
+        const char *value;
+        struct error ignored = { 0 };
+        trim(&a);
+        return look_up(&a, NULL, &value, &ignored) == 0;
+}
+
 static bool may_stand(const char *value, enum expand_into into)
 {
         for (const unsigned char *c = (const unsigned char *)value; *c; c++) {

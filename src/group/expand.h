@@ -29,5 +29,7 @@ int expand_check(const char *s, struct error *e);
 int expand(const char *s, const struct instance *i, enum expand_into into, struct text *ret, struct error *e);
 /* Whether s has any place. */
 bool expand_needed(const char *s);
+/* Whether this, from between {{ and }}, is a place. */
+bool expand_is_place(const char *text, size_t length);
 /* The address of an instance, borrowed; NULL when it is not known. */
 const char *expand_address(const struct instance *i);

@@ -390,6 +390,21 @@ static int plain(struct reader *r, bool active, bool *ret_found, struct error *e
         return template_step(r, e);
 }
 
+/* Behind "{{": passes over what is another's, braces and all. */
+static bool foreign(struct reader *r, bool active)
+{
+        const struct template_host *host = r->place.run->host;
+        const char *from = r->text + r->at, *end = memmem(from, r->size - r->at, "}}", 2);
+        if (!end || !host->is_foreign || !host->is_foreign(host->context, from, (size_t)(end - from)))
+                return false;
+        if (active) {
+                text_add(r->out, "{{");
+                text_add_bytes(r->out, from, (size_t)(end - from) + 2);
+        }
+        template_advance(r, (size_t)(end - from) + 2);
+        return true;
+}
+
 static int block(struct reader *r, bool active, enum block_end *ret_end, struct error *e)
 {
         *ret_end = BLOCK_SOURCE;
@@ -398,6 +413,8 @@ static int block(struct reader *r, bool active, enum block_end *ret_end, struct 
                 int x = plain(r, active, &found, e);
                 if (x < 0 || !found)
                         return x;
+                if (foreign(r, active))
+                        continue;
                 x = comment(r, &was_comment, e);
                 if (x == 0 && !was_comment)
                         x = action(r, active, ret_end, &over, e);

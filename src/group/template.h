@@ -30,6 +30,8 @@ struct template_host {
         /* Reads what `include` names. base: the name of the source that includes. ret_name: what errors call it, and its own includes' base. */
         int (*fetch)(void *context, const char *url, const char *base, struct text *ret, char **ret_name, struct error *e);
         const char *(*environment)(void *context, const char *name); /* NULL: not set */
+        /* Whether what stands between {{ and }} is another's, and stays as it is; NULL: nothing is. */
+        bool (*is_foreign)(void *context, const char *text, size_t length);
         void *context;
 };
 

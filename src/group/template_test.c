@@ -23,7 +23,13 @@ static const char *environment(void *context, const char *name)
         return text_equal(name, "STAGE") ? "live" : NULL;
 }
 
-static const struct template_host host = { .fetch = fetch, .environment = environment };
+static bool is_foreign(void *context, const char *text, size_t length)
+{
+        (void)context;
+        return (length == 4 && !memcmp(text, "port", 4)) || (length == 5 && !memcmp(text, " port", 5));
+}
+
+static const struct template_host host = { .fetch = fetch, .environment = environment, .is_foreign = is_foreign };
 
 static int expand(const char *source, struct text *ret, struct error *e)
 {
@@ -47,6 +53,7 @@ static const struct {
         { "a {{- var \"v\" -}} b", "aoneb" },
         { "a {{- /* c */ -}} b", "ab" },
         { "{{/* }} {{ */}}x", "x" },
+        { "a {{port}} {{- port}}{{ if false }}{{port}}{{ end }} {{ quote \"port\" }}{{ `{{port}}` }}", "a {{port}}{{ port}} \"port\"{{port}}" },
         { "{{ 3 }}{{ -4 }}{{ true }}", "3-4true" },
         { "{{ `raw \\n \"` }}{{ \"a\\tb\\\"\" }}", "raw \\n \"a\tb\"" },
         { "{{ var \"none\" | default \"d\" }}", "d" },

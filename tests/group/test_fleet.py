@@ -201,6 +201,8 @@ def test_templates(fleet):
     assert "template.include" in fleet("template", "-", text='{{ include "https://example.org/x" }}', status=1).err
     assert "file.read" in fleet("template", "-", text='{{ include "nosuch" }}', status=1).err
     assert "template.syntax" in fleet("template", "-", text="{{ if }}", status=1).err
+    assert fleet("template", "-", "--var", "n=7", text='{{port}} {{ tag a.b }} {{ id }} {{ var "n" }}').out == "{{port}} {{ tag a.b }} {{ id }} 7"
+    assert "template." in fleet("template", "-", text="{{ ports }}", status=1).err
     assert fleet("template", "-", text="{{ include \"str://{{ add 1 2 }}\" }}").out == "3"
 
 
