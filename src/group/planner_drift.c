@@ -111,10 +111,17 @@ void drift_resume(struct planner *p)
         must_save(p);
 }
 
+/* Where health is only asked in rolls, a bad answer from the last of them says nothing of today: who is not sick serves. */
+static uint64_t serving_without(const struct planner *p, const struct member *m)
+{
+        if (p->health.interval_usec)
+                return p->n.service - in_service(p, m);
+        return p->n.live - p->n.sick - !m->sick;
+}
+
 static bool may_replace(const struct planner *p, const struct member *m)
 {
-        uint64_t busy = (uint64_t)p->n.leaving_ill + p->n.unproven + p->open;
-        uint64_t serving = p->n.service - in_service(p, m);
+        uint64_t busy = (uint64_t)p->n.leaving_ill + p->n.unproven + p->open, serving = serving_without(p, m);
         if (MUTANT("plan-all-drift"))
                 return true;
         return m->sure && !m->calling && busy < budget_of(p) && serving + budget_of(p) >= wanted_count(p);
