@@ -124,7 +124,7 @@ static void destroyed(struct planner *p, struct member *m, bool failed, const ch
                 return;
         if (!failed) {
                 grave_dig(p, m->instance.id, p->now_usec);
-                member_remove(p, m);
+                member_gone(p, m);
                 return;
         }
         m->phase = PHASE_TO_DESTROY;

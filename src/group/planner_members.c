@@ -225,8 +225,13 @@ void member_remove(struct planner *p, struct member *m)
         struct member *last = p->members[--p->member_count];
         p->members[m->index] = last;
         last->index = m->index;
-        intent_doubt(p, &m->instance.tags);
         member_free(m);
+}
+
+void member_gone(struct planner *p, struct member *m)
+{
+        intent_doubt(p, &m->instance.tags);
+        member_remove(p, m);
 }
 
 void young_set(struct planner *p, struct member *m, bool young)

@@ -181,7 +181,7 @@ static void member_lost(struct planner *p, struct member *m)
                 if (lineage > p->limits.attempts && m->current && roll_moves(p))
                         roll_fail(p, "new instances die soon after their start");
         }
-        member_remove(p, m);
+        member_gone(p, m);
 }
 
 void observe_appeared(struct planner *p, const struct instance *i)

@@ -227,6 +227,8 @@ struct member *member_get(const struct planner *p, const char *id);
 struct member *member_new(struct planner *p, const struct instance *i);
 /* Forgets it; it must be placed. */
 void member_remove(struct planner *p, struct member *m);
+/* The same of one that is there no more. */
+void member_gone(struct planner *p, struct member *m);
 /* What the wanted state makes of it: current, adopt, protected, slot. Lifted. */
 void member_judge(struct planner *p, struct member *m);
 void members_judge_again(struct planner *p); /* all of them; counts and queues are made anew */
