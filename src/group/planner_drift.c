@@ -121,10 +121,9 @@ static uint64_t serving_without(const struct planner *p, const struct member *m)
 
 static bool may_replace(const struct planner *p, const struct member *m)
 {
-        uint64_t busy = (uint64_t)p->n.leaving_ill + p->n.unproven + p->open, serving = serving_without(p, m);
         if (MUTANT("plan-all-drift"))
                 return true;
-        return m->sure && !m->calling && busy < budget_of(p) && serving + budget_of(p) >= wanted_count(p);
+        return m->sure && !m->calling && has_budget_left(p) && serving_without(p, m) + budget_of(p) >= wanted_count(p);
 }
 
 void drift_remedy(struct planner *p)

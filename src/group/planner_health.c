@@ -182,6 +182,11 @@ uint32_t budget_of(const struct planner *p)
         return n ? n : 1;
 }
 
+bool has_budget_left(const struct planner *p)
+{
+        return (uint64_t)p->n.leaving_ill + p->n.unproven + p->open < budget_of(p);
+}
+
 static void watch_breaker(struct planner *p)
 {
         uint32_t budget = budget_of(p);
@@ -211,8 +216,7 @@ void health_remedy(struct planner *p)
         if (p->remediation_stopped || (!p->health.interval_usec && !roll_moves(p)))
                 return;
         for (struct member *m; p->n.sick && (m = sickest(p)) != NULL;) {
-                uint64_t busy = (uint64_t)p->n.leaving_ill + p->n.unproven + p->open;
-                if (busy >= budget_of(p) || !m->sure)
+                if (!has_budget_left(p) || !m->sure)
                         return;
                 member_leave(p, m, LEAVE_SICK);
         }

@@ -316,6 +316,8 @@ void health_remedy(struct planner *p);
 uint64_t health_wake(const struct planner *p);
 
 uint32_t budget_of(const struct planner *p);
+/* Whether one more may be replaced: fewer than the budget are on their way out, or come in their place. */
+bool has_budget_left(const struct planner *p);
 
 /* ---- planner_drift.c ---- */
 /* What the last list with properties says of it: "" for nothing, NULL for not known. */

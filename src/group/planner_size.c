@@ -38,11 +38,10 @@ uint32_t most_of(const struct planner *p)
 
 /* ---- too many ---- */
 
-/* Known not to serve: sick, never good at the gate, or bad when it was asked for the last time. */
+/* Known not to serve. Whose last answer was bad is asked again in a roll, until it is good or sick. */
 static bool is_of_no_use(const struct member *m)
 {
-        bool never_good = (!m->passed || m->unmet) && !m->ever_good && m->ask_tries >= NOT_GOOD_ANSWERS, asked_again = m->asking || m->check_at;
-        return m->sick || never_good || (m->bad && !asked_again);
+        return m->sick || ((!m->passed || m->unmet) && !m->ever_good && m->ask_tries >= NOT_GOOD_ANSWERS);
 }
 
 /* In a roll no more go than leave enough that serve. Who is of no use can always go. */
