@@ -42,6 +42,10 @@ wait $!
 """
 
 
+def children(pid):
+    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 class Daemon:
     def __init__(self, folder):
         self.folder = folder
@@ -63,8 +67,13 @@ class Daemon:
         return f"{driver}+unix:///{path}?socket={self.folder}/sockets/libvirt-sock"
 
     def stop(self):
-        """With all that it has started, machines and servers of networks."""
-        self.process.send_signal(signal.SIGKILL)
+        """With all that it has started, machines and servers of networks; returns when nobody answers any more."""
+        if self.process.poll() is None:
+            # Its namespace's first process ends after all the others, and those around it after that one. Ended from the outside inwards, libvirtd
+            # would be the last, and still answer.
+            [unshare] = children(self.process.pid)
+            [first] = children(unshare)
+            os.kill(first, signal.SIGKILL)
         self.process.wait(30)
         for path in (self.folder / "sockets").iterdir():
             path.unlink()
