@@ -1,124 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The planner where instances drift: what is told, what is replaced, and when nothing is. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <stdio.h>
-#include <string.h>
 
-#include "group/planner.h"
+#include "group/planner_desk_test.h"
 
-#define SECOND UINT64_C(1000000)
-#define MINUTE (60 * SECOND)
 enum { MOST = 40 };
 
-/* A planner, its provider, and what the last step asked for. */
-struct desk {
-        struct planner *p;
-        uint64_t now, revision;
-        struct actions list;
+/* The instances that the provider has. */
+static struct {
         struct {
                 char id[16], hash[40], token[32];
                 const char *drift;
         } there[MOST];
-        unsigned count, made;
+        unsigned count;
         char newest[16];
-        char *saved;
-};
-
-static void done(struct desk *d)
-{
-        planner_free(d->p);
-        actions_done(&d->list);
-        free(d->saved);
-}
-#define DESK CLEAN(done) struct desk
-
-static void step(struct desk *d, struct event e)
-{
-        size_t before = d->list.count;
-        e.now_usec = d->now;
-        planner_step(d->p, &e, &d->list);
-        for (size_t i = before; i < d->list.count; i++)
-                if (d->list.items[i].kind == ACTION_SAVE) {
-                        CLEAN_TEXT struct text t = { 0 };
-                        planner_format(&t, d->p);
-                        free(d->saved);
-                        d->saved = TAKE_PTR(t.data);
-                }
-}
-
-static void forget(struct desk *d)
-{
-        actions_done(&d->list);
-}
-
-static const struct action *find(const struct desk *d, enum action_kind kind, const char *topic)
-{
-        for (size_t i = 0; i < d->list.count; i++)
-                if (d->list.items[i].kind == kind && (!topic || !strcmp(d->list.items[i].topic, topic)))
-                        return d->list.items + i;
-        return NULL;
-}
-
-static unsigned count(const struct desk *d, enum action_kind kind)
-{
-        unsigned n = 0;
-        for (size_t i = 0; i < d->list.count; i++)
-                n += d->list.items[i].kind == kind;
-        return n;
-}
-
-static const char *told(const struct desk *d, const char *topic)
-{
-        const struct action *a = find(d, ACTION_TELL, topic);
-        return a ? a->message : NULL;
-}
-
-static struct planner_status status(const struct desk *d)
-{
-        struct planner_status s;
-        planner_get_status(d->p, &s);
-        return s;
-}
-
-static void commit(struct desk *d, const char *note, const char *more)
-{
-        CLEAN_GROUP_SPEC struct group_spec spec = { 0 };
-        CLEAN_JSON struct json_document doc = { 0 };
-        struct error e = { 0 };
-        CLEAN_FREE char *text = xprintf("{\"ID\":\"web\",\"Properties\":{\"Allocation\":{\"Size\":10},\"Instance\":{\"Plugin\":\"file\",\"Properties\":"
-                                        "{\"Note\":\"%s\"}},\"Flavor\":{\"Plugin\":\"vanilla\"}%s}}", note, more);
-        assert_int_equal(json_parse("group", text, strlen(text), &doc, &e), 0);
-        const struct json_place top = json_top(&doc, "group");
-        if (group_spec_read(&top, &spec, &e) < 0)
-                fail_msg("%s", e.cause);
-        step(d, (struct event){ .kind = EVENT_COMMIT, .spec = &spec, .revision = ++d->revision });
-}
+} world;
 
 static void observe(struct desk *d, bool properties)
 {
         CLEAN_INSTANCES struct instances list = { 0 };
         char *drift[MOST] = { NULL };
-        for (unsigned i = 0; i < d->count; i++) {
-                struct instance *to = instances_add(&list, d->there[i].id);
+        for (unsigned i = 0; i < world.count; i++) {
+                struct instance *to = instances_add(&list, world.there[i].id);
                 tags_set(&to->tags, TAG_GROUP, "web");
-                tags_set(&to->tags, TAG_CONFIG_HASH, d->there[i].hash);
-                tags_set(&to->tags, TAG_TOKEN, d->there[i].token);
-                drift[i] = (char *)(uintptr_t)d->there[i].drift;
+                tags_set(&to->tags, TAG_CONFIG_HASH, world.there[i].hash);
+                tags_set(&to->tags, TAG_TOKEN, world.there[i].token);
+                drift[i] = (char *)(uintptr_t)world.there[i].drift;
         }
         step(d, (struct event){ .kind = EVENT_OBSERVED, .list = &list, .asked_usec = d->now, .exact = true, .properties = properties,
                                 .drift = properties ? drift : NULL });
 }
 
-static unsigned place_of(const struct desk *d, const char *id)
+static unsigned place_of(const char *id)
 {
-        for (unsigned i = 0; i < d->count; i++)
-                if (!strcmp(d->there[i].id, id))
+        for (unsigned i = 0; i < world.count; i++)
+                if (!strcmp(world.there[i].id, id))
                         return i;
         fail_msg("no %s", id);
         return 0;
@@ -126,14 +42,14 @@ static unsigned place_of(const struct desk *d, const char *id)
 
 static void make(struct desk *d, const struct action *a)
 {
-        unsigned i = d->count++;
-        assert_true(d->count <= MOST);
-        snprintf(d->there[i].id, sizeof d->there[i].id, "i-%03u", d->made++);
-        snprintf(d->there[i].hash, sizeof d->there[i].hash, "%s", tags_get(&a->tags, TAG_CONFIG_HASH));
-        snprintf(d->there[i].token, sizeof d->there[i].token, "%s", a->token);
-        d->there[i].drift = "";
-        memcpy(d->newest, d->there[i].id, sizeof d->newest);
-        step(d, (struct event){ .kind = EVENT_PROVISIONED, .token = a->token, .id = d->there[i].id });
+        unsigned i = world.count++;
+        assert_true(world.count <= MOST);
+        snprintf(world.there[i].id, sizeof world.there[i].id, "i-%03u", d->made++);
+        snprintf(world.there[i].hash, sizeof world.there[i].hash, "%s", tags_get(&a->tags, TAG_CONFIG_HASH));
+        snprintf(world.there[i].token, sizeof world.there[i].token, "%s", a->token);
+        world.there[i].drift = "";
+        memcpy(world.newest, world.there[i].id, sizeof world.newest);
+        step(d, (struct event){ .kind = EVENT_PROVISIONED, .token = a->token, .id = world.there[i].id });
 }
 
 /* Answers all that was asked for well, but for lists. Returns the most that left at once. */
@@ -156,8 +72,8 @@ static unsigned serve(struct desk *d)
                         else if (a->kind == ACTION_HEALTH)
                                 step(d, (struct event){ .kind = EVENT_HEALTH, .id = a->id, .health = HEALTH_GOOD });
                         else if (a->kind == ACTION_DESTROY) {
-                                d->there[place_of(d, a->id)] = d->there[d->count - 1];
-                                d->count--;
+                                world.there[place_of(a->id)] = world.there[world.count - 1];
+                                world.count--;
                                 step(d, (struct event){ .kind = EVENT_DESTROYED, .id = a->id });
                         }
                 }
@@ -166,11 +82,14 @@ static unsigned serve(struct desk *d)
         return most;
 }
 
+#define TEN "{\"Size\":10}"
+
 /* Ten instances, looked at once and found to be as wanted. */
 static struct desk ten(const char *more)
 {
-        struct desk d = { .p = planner_new("web", 7), .now = 1000 * SECOND };
-        commit(&d, "v1", more);
+        struct desk d = begin();
+        memset(&world, 0, sizeof world);
+        commit(&d, TEN, "v1", more);
         observe(&d, true);
         (void)serve(&d);
         d.now += 6 * MINUTE;
@@ -188,24 +107,24 @@ static void drift_is_told_once_for_each_change_and_when_it_is_mended(void **stat
 {
         DESK d = ten("");
         (void)state;
-        d.there[3].drift = "/Note is \"x\", not \"v1\"";
+        world.there[3].drift = "/Note is \"x\", not \"v1\"";
         observe(&d, true);
-        assert_string_equal(told(&d, "instance/drift"), "/Note is \"x\", not \"v1\"");
-        assert_string_equal(find(&d, ACTION_TELL, "instance/drift")->id, d.there[3].id);
+        assert_string_equal(told(&d, "instance/drift")->message, "/Note is \"x\", not \"v1\"");
+        assert_string_equal(told(&d, "instance/drift")->id, world.there[3].id);
         assert_int_equal(status(&d).drifted, 1);
         assert_true(status(&d).converged); /* it is told, and nothing is to be done about it */
         struct member_view view;
-        assert_true(planner_find(d.p, d.there[3].id, &view) && !strcmp(view.drift, d.there[3].drift));
+        assert_true(planner_find(d.p, world.there[3].id, &view) && !strcmp(view.drift, world.there[3].drift));
         forget(&d);
         observe(&d, true);
         observe(&d, false);
         assert_null(told(&d, "instance/drift"));
         assert_int_equal(status(&d).drifted, 1);
-        d.there[3].drift = "/Note is \"y\", not \"v1\"";
+        world.there[3].drift = "/Note is \"y\", not \"v1\"";
         observe(&d, true);
-        assert_string_equal(told(&d, "instance/drift"), "/Note is \"y\", not \"v1\"");
+        assert_string_equal(told(&d, "instance/drift")->message, "/Note is \"y\", not \"v1\"");
         forget(&d);
-        d.there[3].drift = "";
+        world.there[3].drift = "";
         observe(&d, true);
         assert_non_null(told(&d, "instance/drift-mended"));
         assert_int_equal(status(&d).drifted, 0);
@@ -217,8 +136,8 @@ static void nothing_is_told_where_nothing_differs_or_nothing_is_known(void **sta
         DESK d = ten(REPLACE);
         (void)state;
         observe(&d, true);
-        for (unsigned i = 0; i < d.count; i++)
-                d.there[i].drift = NULL;
+        for (unsigned i = 0; i < world.count; i++)
+                world.there[i].drift = NULL;
         d.now += 10 * MINUTE;
         observe(&d, true);
         assert_null(told(&d, "instance/drift"));
@@ -235,25 +154,25 @@ static void properties_are_asked_for_when_they_are_due_and_ride_on_other_lists(v
         d.now += 4 * MINUTE;
         observe(&d, false);
         step(&d, (struct event){ .kind = EVENT_TIME });
-        assert_null(find(&d, ACTION_OBSERVE, NULL));
+        assert_null(find(&d, ACTION_OBSERVE));
         d.now += MINUTE;
         step(&d, (struct event){ .kind = EVENT_TIME });
-        assert_true(find(&d, ACTION_OBSERVE, NULL) && find(&d, ACTION_OBSERVE, NULL)->properties);
+        assert_true(find(&d, ACTION_OBSERVE) && find(&d, ACTION_OBSERVE)->properties);
         forget(&d);
         /* Where that failed, the next is without: they may have been too much. */
         step(&d, (struct event){ .kind = EVENT_OBSERVE_FAILED, .properties = true });
         d.now += 2 * SECOND;
         step(&d, (struct event){ .kind = EVENT_TIME });
-        assert_true(find(&d, ACTION_OBSERVE, NULL) && !find(&d, ACTION_OBSERVE, NULL)->properties);
+        assert_true(find(&d, ACTION_OBSERVE) && !find(&d, ACTION_OBSERVE)->properties);
 }
 
 static void who_does_not_want_it_watched_is_not_asked_for(void **state)
 {
         DESK d = ten("");
         (void)state;
-        d.there[0].drift = "/Note is \"x\", not \"v1\"";
+        world.there[0].drift = "/Note is \"x\", not \"v1\"";
         observe(&d, true);
-        commit(&d, "v1", ",\"Drift\":{\"Interval\":\"0s\"}");
+        commit(&d, TEN, "v1", ",\"Drift\":{\"Interval\":\"0s\"}");
         assert_int_equal(status(&d).drifted, 0);
         assert_false(planner_wants_properties(d.p, d.now + 1000 * MINUTE));
         observe(&d, true);
@@ -265,11 +184,11 @@ static void the_drifted_are_replaced_within_the_budget(void **state)
         DESK d = ten(REPLACE);
         (void)state;
         for (unsigned i = 0; i < 4; i++)
-                d.there[i].drift = "/Note is \"x\", not \"v1\"";
+                world.there[i].drift = "/Note is \"x\", not \"v1\"";
         observe(&d, true);
         assert_false(status(&d).converged);
         assert_int_equal(count(&d, ACTION_DRAIN), 2); /* 20 % of ten */
-        assert_string_equal(find(&d, ACTION_DRAIN, NULL)->reason, "drift");
+        assert_string_equal(find(&d, ACTION_DRAIN)->reason, "drift");
         assert_int_equal(serve(&d), 2);
         assert_int_equal(status(&d).drifted, 0);
         assert_true(status(&d).converged);
@@ -281,13 +200,13 @@ static void too_many_are_left_alone_until_they_are_fewer(void **state)
         DESK d = ten(REPLACE);
         (void)state;
         for (unsigned i = 0; i < 5; i++)
-                d.there[i].drift = "/Note is \"x\", not \"v1\"";
+                world.there[i].drift = "/Note is \"x\", not \"v1\"";
         observe(&d, true);
         assert_non_null(told(&d, "drift/stopped"));
         assert_true(status(&d).drift_stopped && !status(&d).remediation_stopped && !status(&d).converged);
         assert_int_equal(count(&d, ACTION_DRAIN), 0);
         for (unsigned i = 0; i < 3; i++)
-                d.there[i].drift = "";
+                world.there[i].drift = "";
         observe(&d, true);
         assert_non_null(told(&d, "drift/resumed"));
         (void)serve(&d);
@@ -300,11 +219,11 @@ static void what_new_ones_are_from_the_beginning_is_not_replaced_for_ever(void *
         DESK d = ten(REPLACE);
         unsigned rounds = 0;
         (void)state;
-        d.there[0].drift = "/Note is \"x\", not \"v1\"";
+        world.there[0].drift = "/Note is \"x\", not \"v1\"";
         for (; rounds < 20 && !status(&d).drift_stopped; rounds++) {
                 observe(&d, true);
                 (void)serve(&d);
-                d.there[place_of(&d, d.newest)].drift = "/Note is \"x\", not \"v1\"";
+                world.there[place_of(world.newest)].drift = "/Note is \"x\", not \"v1\"";
                 d.now += MINUTE;
         }
         assert_int_equal(rounds, 4);
@@ -325,7 +244,7 @@ static void the_protected_stay(void **state)
 {
         DESK d = ten(",\"Protection\":{\"Instances\":[\"i-003\"]}" REPLACE);
         (void)state;
-        d.there[place_of(&d, "i-003")].drift = "/Note is \"x\", not \"v1\"";
+        world.there[place_of("i-003")].drift = "/Note is \"x\", not \"v1\"";
         observe(&d, true);
         assert_non_null(told(&d, "instance/drift"));
         (void)serve(&d);
@@ -338,7 +257,7 @@ static void in_a_roll_the_drifted_wait(void **state)
 {
         DESK d = ten(REPLACE);
         (void)state;
-        commit(&d, "v2", REPLACE ",\"Updating\":{\"Checkpoints\":[\"50%\"]}");
+        commit(&d, TEN, "v2", REPLACE ",\"Updating\":{\"Checkpoints\":[\"50%\"]}");
         observe(&d, true);
         (void)serve(&d);
         d.now += 2 * SECOND;
@@ -347,8 +266,8 @@ static void in_a_roll_the_drifted_wait(void **state)
         assert_int_equal(status(&d).roll, ROLL_CHECKPOINT);
         unsigned made = d.made;
         char id[16];
-        memcpy(id, d.newest, sizeof id);
-        d.there[place_of(&d, id)].drift = "/Note is \"x\", not \"v2\"";
+        memcpy(id, world.newest, sizeof id);
+        world.there[place_of(id)].drift = "/Note is \"x\", not \"v2\"";
         d.now += MINUTE;
         observe(&d, true);
         assert_int_equal(status(&d).drifted, 1);
@@ -366,10 +285,10 @@ static void another_configuration_makes_drift_of_the_old_one_nobodys_business(vo
 {
         DESK d = ten("");
         (void)state;
-        d.there[0].drift = "/Note is \"x\", not \"v1\"";
+        world.there[0].drift = "/Note is \"x\", not \"v1\"";
         observe(&d, true);
         forget(&d);
-        commit(&d, "v2", "");
+        commit(&d, TEN, "v2", "");
         assert_int_equal(status(&d).drifted, 0);
         assert_null(told(&d, "instance/drift-mended"));
 }
@@ -378,7 +297,7 @@ static void who_goes_for_drift_goes_after_a_crash_as_well(void **state)
 {
         DESK d = ten(REPLACE);
         (void)state;
-        d.there[0].drift = "/Note is \"x\", not \"v1\"";
+        world.there[0].drift = "/Note is \"x\", not \"v1\"";
         observe(&d, true);
         forget(&d);
         planner_free(d.p);
@@ -388,10 +307,10 @@ static void who_goes_for_drift_goes_after_a_crash_as_well(void **state)
         const struct json_place top = json_top(&doc, "state");
         assert_int_equal(planner_read(d.p, &top, NULL), 0);
         d.revision--;
-        commit(&d, "v1", REPLACE);
+        commit(&d, TEN, "v1", REPLACE);
         observe(&d, true);
-        assert_non_null(find(&d, ACTION_DRAIN, NULL));
-        assert_string_equal(find(&d, ACTION_DRAIN, NULL)->reason, "drift");
+        assert_non_null(find(&d, ACTION_DRAIN));
+        assert_string_equal(find(&d, ACTION_DRAIN)->reason, "drift");
 }
 
 int main(void)

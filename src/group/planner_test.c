@@ -1,108 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The planner, event by event. tests/sim has the long lives; here stands what each decision is. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "group/planner.h"
-
-#define SECOND UINT64_C(1000000)
-
-/* A planner, its clock, and all that it asked for since it was looked at last. */
-struct desk {
-        struct planner *p;
-        uint64_t now, revision;
-        struct actions list;
-        unsigned next_id;
-        char *saved;
-};
-
-static void done(struct desk *d)
-{
-        planner_free(d->p);
-        actions_done(&d->list);
-        free(d->saved);
-}
-
-static struct desk begin(void)
-{
-        return (struct desk){ .p = planner_new("web", 7), .now = 1000 * SECOND };
-}
-
-static void step(struct desk *d, struct event e)
-{
-        size_t before = d->list.count;
-        e.now_usec = d->now;
-        planner_step(d->p, &e, &d->list);
-        for (size_t i = before; i < d->list.count; i++)
-                if (d->list.items[i].kind == ACTION_SAVE) {
-                        CLEAN_TEXT struct text t = { 0 };
-                        planner_format(&t, d->p);
-                        free(d->saved);
-                        d->saved = TAKE_PTR(t.data);
-                }
-}
-
-static void forget(struct desk *d)
-{
-        actions_done(&d->list);
-}
-
-static unsigned count(const struct desk *d, enum action_kind kind)
-{
-        unsigned n = 0;
-        for (size_t i = 0; i < d->list.count; i++)
-                n += d->list.items[i].kind == kind;
-        return n;
-}
-
-static const struct action *find(const struct desk *d, enum action_kind kind)
-{
-        for (size_t i = 0; i < d->list.count; i++)
-                if (d->list.items[i].kind == kind)
-                        return d->list.items + i;
-        return NULL;
-}
-
-static bool told(const struct desk *d, const char *topic)
-{
-        for (size_t i = 0; i < d->list.count; i++)
-                if (d->list.items[i].kind == ACTION_TELL && !strcmp(d->list.items[i].topic, topic))
-                        return true;
-        return false;
-}
-
-static void read_spec(const char *allocation, const char *note, const char *more, struct group_spec *ret)
-{
-        CLEAN_FREE char *text = xprintf("{\"ID\":\"web\",\"Properties\":{\"Allocation\":%s,\"Instance\":{\"Plugin\":\"file\",\"Properties\":{\"Note\":\"%s\"}},"
-                                        "\"Flavor\":{\"Plugin\":\"vanilla\"}%s}}", allocation, note, more);
-        CLEAN_JSON struct json_document d = { 0 };
-        struct error e = { 0 };
-        assert_int_equal(json_parse("group", text, strlen(text), &d, &e), 0);
-        const struct json_place top = json_top(&d, "group");
-        if (group_spec_read(&top, ret, &e) < 0)
-                fail_msg("%s", e.cause);
-}
-
-static void commit_at(struct desk *d, const char *allocation, const char *note, const char *more, uint64_t revision)
-{
-        CLEAN_GROUP_SPEC struct group_spec spec = { 0 };
-        read_spec(allocation, note, more, &spec);
-        d->revision = revision;
-        step(d, (struct event){ .kind = EVENT_COMMIT, .spec = &spec, .revision = revision });
-}
-
-static void commit(struct desk *d, const char *allocation, const char *note, const char *more)
-{
-        commit_at(d, allocation, note, more, d->revision + 1);
-}
+#include "group/planner_desk_test.h"
 
 static void observe_none(struct desk *d)
 {
@@ -120,10 +21,10 @@ static void serve(struct desk *d, enum health health)
                 for (size_t i = 0; i < list.count; i++) {
                         const struct action *a = list.items + i;
                         char id[16];
-                        snprintf(id, sizeof id, "i-%03u", d->next_id);
+                        snprintf(id, sizeof id, "i-%03u", d->made);
                         any |= a->kind == ACTION_PROVISION || a->kind == ACTION_DRAIN || a->kind == ACTION_DESTROY || a->kind == ACTION_LABEL;
                         if (a->kind == ACTION_PROVISION)
-                                step(d, (struct event){ .kind = EVENT_PROVISIONED, .token = a->token, .id = (d->next_id++, id) });
+                                step(d, (struct event){ .kind = EVENT_PROVISIONED, .token = a->token, .id = (d->made++, id) });
                         else if (a->kind == ACTION_DRAIN)
                                 step(d, (struct event){ .kind = EVENT_DRAINED, .id = a->id });
                         else if (a->kind == ACTION_DESTROY)
@@ -150,13 +51,6 @@ static void pass(struct desk *d, unsigned seconds, enum health health)
         }
 }
 
-static struct planner_status status(const struct desk *d)
-{
-        struct planner_status s;
-        planner_get_status(d->p, &s);
-        return s;
-}
-
 static struct desk with(const char *allocation, const char *more)
 {
         struct desk d = begin();
@@ -168,8 +62,6 @@ static struct desk with(const char *allocation, const char *more)
         forget(&d);
         return d;
 }
-
-#define DESK CLEAN(done) struct desk
 
 /* ---- provisioning ---- */
 
@@ -198,7 +90,7 @@ static void one_that_is_gone_is_replaced_in_the_same_step(void **state)
         (void)state;
         step(&d, (struct event){ .kind = EVENT_VANISHED, .id = "i-001" });
         assert_int_equal(count(&d, ACTION_PROVISION), 1);
-        assert_true(told(&d, "instance/lost"));
+        assert_non_null(told(&d, "instance/lost"));
 }
 
 static void an_unsure_call_is_repeated_with_the_same_token_after_a_list(void **state)
@@ -275,7 +167,7 @@ static void a_failing_provider_is_asked_ever_less_until_the_circuit_opens(void *
         forget(&d);
         step(&d, (struct event){ .kind = EVENT_RESUME });
         assert_false(status(&d).circuit_open);
-        assert_true(told(&d, "circuit/closed"));
+        assert_non_null(told(&d, "circuit/closed"));
         assert_true(count(&d, ACTION_PROVISION) > 0);
 }
 
@@ -301,7 +193,7 @@ static void what_dies_soon_again_and_again_is_replaced_ever_later(void **state)
         (void)state;
         for (unsigned i = 0; i < 120; i++) {
                 char id[16];
-                snprintf(id, sizeof id, "i-%03u", d.next_id - 1);
+                snprintf(id, sizeof id, "i-%03u", d.made - 1);
                 if (planner_find(d.p, id, NULL))
                         step(&d, (struct event){ .kind = EVENT_VANISHED, .id = id });
                 made += count(&d, ACTION_PROVISION);
@@ -369,7 +261,7 @@ static void protected_ones_stay(void **state)
         serve(&d, HEALTH_GOOD);
         forget(&d);
         step(&d, (struct event){ .kind = EVENT_DESTROY_SOME, .ids = &ids });
-        assert_true(told(&d, "instance/protected"));
+        assert_non_null(told(&d, "instance/protected"));
         assert_int_equal(count(&d, ACTION_SIZE) + count(&d, ACTION_DRAIN), 0);
 }
 
@@ -383,7 +275,7 @@ static void who_is_protected_before_it_is_called_to_go_stays(void **state)
         assert_string_equal(find(&d, ACTION_DRAIN)->id, "i-000");
         forget(&d);
         commit(&d, "{\"Size\":1}", "v1", ",\"Limits\":{\"Parallel\":1},\"Protection\":{\"Instances\":[\"i-000\",\"i-001\"]}");
-        assert_true(told(&d, "instance/protected"));
+        assert_non_null(told(&d, "instance/protected"));
         step(&d, (struct event){ .kind = EVENT_DRAINED, .id = "i-000" });
         pass(&d, 5, HEALTH_GOOD);
         struct member_view view;
@@ -429,7 +321,7 @@ static void with_a_surge_of_one_a_roll_never_dips(void **state)
         DESK d = with("{\"Size\":4}", ",\"Updating\":{\"Duration\":\"2s\"}");
         (void)state;
         commit(&d, "{\"Size\":4}", "v2", ",\"Updating\":{\"Duration\":\"2s\"}");
-        assert_true(told(&d, "roll/started"));
+        assert_non_null(told(&d, "roll/started"));
         for (unsigned i = 0; i < 200 && status(&d).roll != ROLL_NONE; i++) {
                 struct planner_status s = status(&d);
                 assert_in_range(s.live, 4, 5);
@@ -526,7 +418,7 @@ static void a_logical_id_is_free_again_only_when_its_instance_is_gone(void **sta
         struct action provision = *find(&d, ACTION_PROVISION);
         CLEAN_FREE char *token = xstrdup(provision.token);
         forget(&d);
-        d.next_id = 50;
+        d.made = 50;
         step(&d, (struct event){ .kind = EVENT_PROVISIONED, .token = token, .id = "i-040" });
         serve(&d, HEALTH_GOOD);
         pass(&d, 10, HEALTH_GOOD);
