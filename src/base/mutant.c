@@ -50,6 +50,7 @@ static const char *const names[] = {
         "cgroup-rw",
         "pass-hook-env",
         "ignore-lsm",
+        "ignore-mount-label",
         "ignore-unknown",
         "keep-caps",
         "exec-all-caps",

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 static int result(long r)
 {
@@ -72,6 +73,49 @@ int mount_new_with(const struct mount_request *r)
         if (k < 0)
                 read_message(fs, r);
         return k;
+}
+
+static bool is_label(const char *key)
+{
+        static const char *const labels[] = { "context", "fscontext", "defcontext", "rootcontext" };
+        for (size_t i = 0; i < ELEMENTS(labels); i++)
+                if (text_equal(key, labels[i]))
+                        return true;
+        return false;
+}
+
+/* The first of "a=b,c"; *rest is what comes after it. */
+static int take_option(char **rest, struct mount_option *ret)
+{
+        char *word = *rest, *end = word + strcspn(word, ","), *value = word + strcspn(word, "=,"), *next = end;
+        bool has_value = *value == '=';
+        if (has_value)
+                *value++ = 0;
+        if (has_value && *value == '"' && is_label(word)) {
+                value++;
+                end = value + strcspn(value, "\"");
+                next = end + 1;
+                if (!*end || (*next && *next != ','))
+                        return -EINVAL;
+        }
+        *rest = *next ? next + 1 : next;
+        *end = 0;
+        *ret = (struct mount_option){ word, has_value ? value : NULL };
+        return 0;
+}
+
+int mount_split_options(char *data, struct mount_option *options, size_t max, size_t used)
+{
+        while (data && *data) {
+                if (used + 1 >= max)
+                        return -E2BIG;
+                int r = take_option(&data, &options[used]);
+                if (r < 0)
+                        return r;
+                used += *options[used].key != 0;
+        }
+        options[used] = (struct mount_option){ 0 };
+        return (int)used;
 }
 
 int mount_change(int fd, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive)

@@ -17,6 +17,12 @@ int mount_clone_source(const char *path, bool recursive, bool no_follow);
 struct mount_option {
         const char *key, *value; /* value NULL: a flag */
 };
+/*
+ * Splits "a=b,c" in place, as mount(8) takes it, and puts the options after the `used` ones that are there, then a NULL key.  A label of
+ * SELinux may stand in double quotes, for its categories have commas.  Returns how many there are now, -E2BIG where max does not do,
+ * or -EINVAL for a quote that does not end where its option does.
+ */
+int mount_split_options(char *data, struct mount_option *options, size_t max, size_t used);
 /* A new file system, detached.  options end with a NULL key; attributes are MOUNT_ATTR_*. */
 int mount_new(const char *type, const struct mount_option *options, uint64_t attributes);
 struct mount_request {

@@ -22,6 +22,7 @@
 #include "plan/plan.h"
 #include "runtime/create.h"
 #include "sandbox/id_maps.h"
+#include "sandbox/labels.h"
 
 enum { MOUNTS_MAX = 64, LIST_MAX = 65536 };
 
@@ -52,33 +53,24 @@ static int failed(struct error *e, int r, const char *what, const char *object, 
 
 /* ---- on the host's side ---- */
 
-static int make_tmpfs(const struct plan_attach *a)
+static int make_tmpfs(const struct plan_attach *a, const struct plan_container *k)
 {
         CLEAN_FREE char *data = xstrdup(a->data ? a->data : "");
-        struct mount_option options[32] = { 0 };
-        char *rest = data;
-        size_t n = 0;
-        for (char *word; (word = strsep(&rest, ","));) {
-                char *value = strchr(word, '=');
-                if (!*word)
-                        continue;
-                if (n + 1 == ELEMENTS(options))
-                        return -E2BIG;
-                if (value)
-                        *value++ = 0;
-                options[n++] = (struct mount_option){ word, value };
-        }
-        return mount_new_with(&(struct mount_request){ .type = "tmpfs", .source = a->source, .options = options, .attributes = a->set });
+        struct mount_option options[32];
+        const char *label = labels_of_mount(k, a->type, a->data);
+        options[0] = (struct mount_option){ "context", label };
+        int r = mount_split_options(data, options, ELEMENTS(options), label ? 1 : 0);
+        return r < 0 ? r : mount_new_with(&(struct mount_request){ .type = "tmpfs", .source = a->source, .options = options, .attributes = a->set });
 }
 
-static int make_ready(const struct plan_attach *a, const struct plan_id_maps *own, struct error *e)
+static int make_ready(const struct plan_attach *a, const struct plan_container *k, struct error *e)
 {
         bool tmpfs = a->type && text_equal(a->type, "tmpfs");
         if ((!a->bind && !tmpfs) || a->copy_up || a->copy_symlink) {
                 error_set(e, EOPNOTSUPP, "mount.live", "only bind mounts and tmpfs can be added to a container that runs");
                 return error_while(e, "applying %s", a->origin);
         }
-        CLEAN_FD int fd = tmpfs ? make_tmpfs(a) : mount_clone_source(a->source, a->recursive, a->source_no_follow);
+        CLEAN_FD int fd = tmpfs ? make_tmpfs(a, k) : mount_clone_source(a->source, a->recursive, a->source_no_follow);
         if (fd < 0)
                 return failed(e, fd, tmpfs ? "making a tmpfs for" : "opening the source", tmpfs ? a->target : a->source, a->origin);
         int r = mount_change(fd, tmpfs ? 0 : a->set, tmpfs ? 0 : a->clear, MS_PRIVATE, false);
@@ -90,7 +82,7 @@ static int make_ready(const struct plan_attach *a, const struct plan_id_maps *ow
                 r = mount_change(fd, 0, 0, a->propagation & ~(uint64_t)MS_REC, a->propagation & MS_REC);
         if (r < 0)
                 return failed(e, r, "setting the options of", a->target, a->origin);
-        if (a->id_mapped && id_maps_apply(fd, a->maps.uid_count ? &a->maps : own, a->id_mapped_below, e) < 0)
+        if (a->id_mapped && id_maps_apply(fd, a->maps.uid_count ? &a->maps : &k->maps, a->id_mapped_below, e) < 0)
                 return error_while(e, "applying %s", a->origin);
         return TAKE_FD(fd);
 }
@@ -237,11 +229,11 @@ static int open_container(struct work *w, struct error *e)
         return 0;
 }
 
-static int add_all(struct work *w, const struct plan_id_maps *own, struct error *e)
+static int add_all(struct work *w, const struct plan_container *k, struct error *e)
 {
         struct outcome o = { 0 };
         for (size_t i = 0; i < w->count; i++) {
-                w->fds[i] = make_ready(&w->items[i], own, e);
+                w->fds[i] = make_ready(&w->items[i], k, e);
                 if (w->fds[i] < 0)
                         return w->fds[i];
         }
@@ -273,7 +265,7 @@ static int change(const struct record *r, const struct json_document *mounts, bo
         if (k == 0)
                 k = open_container(&w, e);
         if (k == 0)
-                k = add ? add_all(&w, &p.container->maps, e) : act_inside(&w, false, &o, e);
+                k = add ? add_all(&w, p.container, e) : act_inside(&w, false, &o, e);
         for (size_t i = 0; i < MOUNTS_MAX; i++)
                 fd_close(w.fds[i]);
         fd_close(w.root_fd);

@@ -105,7 +105,7 @@ static int stage_session(struct child *c, struct error *e)
         if (!is_container(c) && c->s->plan->process.streams[0].kind == PLAN_STREAM_TTY && c->s->stream_fds[0] >= 0 &&
             terminal_take(c->s->plan, c->s->stream_fds[0], e) < 0)
                 return e->code;
-        return make_keyring(c, e);
+        return is_container(c) ? 0 : make_keyring(c, e);
 }
 
 static int stage_stdio(struct child *c, struct error *e)
@@ -201,7 +201,10 @@ static int stage_mounts(struct child *c, struct error *e)
 
 static int stage_labels(struct child *c, struct error *e)
 {
-        return is_container(c) ? container_labels(c, e) : labels_apply(c, e);
+        if (!is_container(c))
+                return labels_apply(c, e);
+        int r = container_labels(c, e);
+        return r < 0 ? r : make_keyring(c, e); /* not before: it has a label, too */
 }
 
 static int stage_join(struct child *c, struct error *e)

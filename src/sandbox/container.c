@@ -687,6 +687,9 @@ int container_labels(struct child *c, struct error *e)
                 int r = file_write(c->proc_fd, "thread-self/attr/exec", k->process_label);
                 if (r < 0)
                         return refuse(e, r, "the SELinux label", "/process/selinuxLabel");
+                r = file_write(c->proc_fd, "thread-self/attr/keycreate", k->process_label);
+                if (r < 0)
+                        return refuse(e, r, "the SELinux label of its keyring", "/process/selinuxLabel");
         }
         if (k->apparmor) {
                 CLEAN_FREE char *text = xprintf("exec %s", k->apparmor);

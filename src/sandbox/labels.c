@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sandbox/labels.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 #include "base/exit_status.h"
+#include "base/mutant.h"
 #include "os/file.h"
 
 /* Below thread-self; the first that is there is written to. */
@@ -26,6 +29,43 @@ static int apply(const struct child *c, const struct row *row, const char *label
         }
         return r;
 }
+
+/* ---- of what is made for a container ---- */
+
+static bool names_context(const char *data)
+{
+        for (const char *p = data; p && *p; p += strcspn(p, ","), p += *p == ',')
+                if (text_starts(p, "context="))
+                        return true;
+        return false;
+}
+
+const char *labels_of_mount(const struct plan_container *k, const char *type, const char *data)
+{
+        static const char *const own[] = { "proc", "sysfs", "cgroup", "cgroup2", "mqueue" };
+        for (size_t i = 0; k->mount_label && i < ELEMENTS(own); i++)
+                if (text_equal(type, own[i]))
+                        return NULL;
+        return k->mount_label && !names_context(data) && !MUTANT("ignore-mount-label") ? k->mount_label : NULL;
+}
+
+int labels_set(int fd, const char *label)
+{
+        char had[4096];
+        ssize_t n = fgetxattr(fd, "security.selinux", had, sizeof had - 1);
+        had[n > 0 ? n : 0] = 0; /* the kernel's copy may end with a NUL of its own */
+        if (text_equal(had, label))
+                return 0;
+        return fsetxattr(fd, "security.selinux", label, strlen(label) + 1, 0) < 0 ? -errno : 0;
+}
+
+int labels_set_root(int mount_fd, const char *label)
+{
+        CLEAN_FD int fd = openat(mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? -errno : labels_set(fd, label);
+}
+
+/* ---- the payload's ---- */
 
 int labels_apply(struct child *c, struct error *e)
 {

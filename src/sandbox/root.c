@@ -15,6 +15,7 @@
 #include "os/mount.h"
 #include "os/path.h"
 #include "os/users.h"
+#include "sandbox/labels.h"
 
 enum { OPTIONS_MAX = 64, MODE_TEXT = 8 };
 
@@ -27,23 +28,6 @@ static int failed(struct error *e, const char *origin, int r, const char *what, 
 }
 
 /* ---- making one mount ---- */
-
-/* Splits "a=b,c" into options, in place. */
-static int split_data(char *data, struct mount_option options[OPTIONS_MAX], size_t used)
-{
-        for (char *word; data && (word = strsep(&data, ","));) {
-                char *value = strchr(word, '=');
-                if (!*word)
-                        continue;
-                if (used + 1 == OPTIONS_MAX)
-                        return -E2BIG;
-                if (value)
-                        *value++ = 0;
-                options[used++] = (struct mount_option){ word, value };
-        }
-        options[used] = (struct mount_option){ 0 };
-        return 0;
-}
 
 static size_t super_options(uint64_t super, struct mount_option options[OPTIONS_MAX])
 {
@@ -103,6 +87,16 @@ static bool is_late(const struct plan_attach *a)
         return is_type(a, "tmpfs") && a->set & MOUNT_ATTR_RDONLY;
 }
 
+/* The message queues of an IPC namespace are one file system, mounted or not: it takes a label as a folder, not as a mount. */
+static int label_queues(const struct root *b, const struct plan_attach *a, int fd, struct error *e)
+{
+        int r = b->k->mount_label && is_type(a, "mqueue") ? labels_set_root(fd, b->k->mount_label) : 0;
+        if (r == 0)
+                return fd;
+        fd_close(fd);
+        return failed(e, a->origin, r, "labelling", a->target);
+}
+
 static int new_file_system(const struct root *b, const struct plan_attach *a, struct error *e)
 {
         CLEAN_FREE char *data = a->data ? xstrdup(a->data) : NULL;
@@ -112,9 +106,15 @@ static int new_file_system(const struct root *b, const struct plan_attach *a, st
         mode_of_target(b, a, mode);
         if (*mode)
                 options[used++] = (struct mount_option){ "mode", mode };
-        int r = split_data(data, options, used);
-        if (r < 0)
-                return failed(e, a->origin, r, "splitting the options of", a->target);
+        const char *label = labels_of_mount(b->k, a->type, a->data);
+        if (label)
+                options[used++] = (struct mount_option){ "context", label };
+        int r = mount_split_options(data, options, ELEMENTS(options), used);
+        if (r < 0) {
+                failed(e, NULL, r, "splitting the options of", a->target);
+                error_hint(e, r == -EINVAL ? "a label's quotes stand around all of it" : "there are too many");
+                return error_while(e, "applying %s", a->origin);
+        }
         const struct mount_request request = { .type = a->type, .source = a->source, .options = options,
                                                .process_namespace = text_equal(a->type, "proc") && b->c->s->late_pid_fd > 0 ? b->c->s->late_pid_fd : 0,
                                                .attributes = is_late(a) ? a->set & ~(uint64_t)MOUNT_ATTR_RDONLY : a->set,
@@ -123,7 +123,7 @@ static int new_file_system(const struct root *b, const struct plan_attach *a, st
         if (fd == -EPERM && is_type(a, "sysfs") && root_is_in_users(b))
                 fd = sysfs_of_host(a);
         if (fd >= 0)
-                return fd;
+                return label_queues(b, a, fd, e);
         if (fd == -ENODEV)
                 error_set(e, ENODEV, "mount.type", "this kernel has no file system of type %s", a->type);
         else
@@ -340,10 +340,16 @@ static int attach(struct root *b, const struct plan_attach *a, struct error *e)
 
 /* ---- masks ---- */
 
+static int new_blank(const struct root *b)
+{
+        const char *label = labels_of_mount(b->k, "tmpfs", NULL);
+        const struct mount_option options[] = { { "mode", "0755" }, { "size", "4k" }, { "nr_inodes", "4" }, { label ? "context" : NULL, label }, { 0 } };
+        return mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+}
+
 static int make_blank(struct root *b)
 {
-        static const struct mount_option options[] = { { "mode", "0755" }, { "size", "4k" }, { "nr_inodes", "4" }, { 0 } };
-        CLEAN_FD int fd = mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        CLEAN_FD int fd = new_blank(b);
         if (fd < 0)
                 return fd;
         if (mkdirat(fd, "folder", 0755) < 0 || mknodat(fd, "file", S_IFREG | 0444, 0) < 0)
@@ -373,12 +379,11 @@ static bool is_absent(int r)
 /* Before Linux 6.15 a detached mount cannot be cloned: a tmpfs of its own for each mask. */
 static int clone_blank(struct root *b, bool folder)
 {
-        static const struct mount_option options[] = { { "mode", "0755" }, { "size", "4k" }, { 0 } };
         if (MUTANT("trust-dev-null") && !folder)
                 return mount_clone_tree(b->dev_fd, "null", false);
         int fd = mount_clone_tree(b->blank_fd, folder ? "folder" : "file", false);
         if (fd == -EINVAL && folder)
-                fd = mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+                fd = new_blank(b);
         else if (fd == -EINVAL)
                 fd = mount_clone_tree(AT_FDCWD, "/dev/null", false);
         return fd;

@@ -13,6 +13,7 @@
 #include "os/file.h"
 #include "os/mount.h"
 #include "os/path.h"
+#include "sandbox/labels.h"
 #include "sandbox/root.h"
 
 enum { HIERARCHIES_MAX = 32, NAME_SIZE = 128 };
@@ -123,7 +124,8 @@ static int attach_v2(const struct root *b, const struct plan_attach *a, const st
 
 static int attach_v1(const struct root *b, const struct plan_attach *a, const struct hierarchy *all, size_t count, int target)
 {
-        static const struct mount_option options[] = { { "mode", "0755" }, { 0 } };
+        const char *label = labels_of_mount(b->k, "tmpfs", NULL);
+        const struct mount_option options[] = { { "mode", "0755" }, { label ? "context" : NULL, label }, { 0 } };
         bool read_only = a->set & MOUNT_ATTR_RDONLY && !MUTANT("cgroup-rw");
         CLEAN_FD int tmpfs = mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
         int r = tmpfs < 0 ? tmpfs : mount_attach(tmpfs, target, "");

@@ -18,6 +18,7 @@
 #include "os/mount.h"
 #include "os/path.h"
 #include "sandbox/id_maps.h"
+#include "sandbox/labels.h"
 #include "sandbox/root.h"
 
 static const struct plan_device defaults[] = {
@@ -75,7 +76,8 @@ static int make_kept_node(int folder, const struct plan_container *k, const stru
 
 int root_make_nodes(const struct plan_container *k, struct error *e)
 {
-        static const struct mount_option options[] = { { "mode", "0755" }, { NULL, NULL } };
+        const char *label = labels_of_mount(k, "tmpfs", NULL);
+        const struct mount_option options[] = { { "mode", "0755" }, { label ? "context" : NULL, label }, { NULL, NULL } };
         CLEAN_FD int nodes = mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
         if (nodes < 0)
                 return error_errno(e, nodes, "device.failed", "mounting a file system for the devices");
@@ -228,6 +230,9 @@ static int open_terminal(const struct root *b, int ret[2], struct error *e)
                 (void)ioctl(main, TIOCSWINSZ, &size);
         if (b->k->identity.uid && fchown(side, b->k->identity.uid, (gid_t)-1) < 0)
                 return error_errno(e, errno, "terminal.failed", "giving the terminal to user %u", b->k->identity.uid);
+        int r = b->k->mount_label ? labels_set(side, b->k->mount_label) : 0;
+        if (r < 0)
+                return error_errno(e, r, "terminal.failed", "labelling the terminal");
         ret[0] = TAKE_FD(main);
         ret[1] = TAKE_FD(side);
         return 0;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/mount.h"
 #include "plan/explain.h"
 #include "plan/oci.h"
 
@@ -61,6 +62,23 @@ static void check_process(const struct plan *p)
 }
 
 /* What the executor relies on. */
+/* Options are parts of their text, in order, and none is without a name. */
+static void check_options(const char *text)
+{
+        struct mount_option options[16];
+        CLEAN_FREE char *data = text ? xstrdup(text) : NULL;
+        int n = mount_split_options(data, options, ELEMENTS(options), 0);
+        const char *last = data, *end = text ? data + strlen(text) : data;
+        for (int i = 0; i < n; i++) {
+                const char *part = options[i].value ? options[i].value : options[i].key;
+                if (!*options[i].key || options[i].key < last || part < options[i].key || part + strlen(part) > end)
+                        abort();
+                last = part + strlen(part);
+        }
+        if (n >= 0 && options[n].key)
+                abort();
+}
+
 static void check_plan(const struct plan *p)
 {
         const struct plan_container *c = p->container;
@@ -88,6 +106,8 @@ static void check_plan(const struct plan *p)
         check_maps(c->maps.gids, c->maps.gid_count);
         check_paths(&c->masked);
         check_paths(&c->read_only_paths);
+        for (size_t i = 0; i < c->attach_count; i++)
+                check_options(c->attaches[i].data);
         check_process(p);
 }
 

@@ -9,6 +9,7 @@ PATHS, PROCFS, DEVICES, HANDOVER = "test_r1_paths.py::", "test_r3_procfs.py::", 
 NUMBERS, NAMES, LISTS, EXEC = "test_r9_numbers.py::", "test_r10_names.py::", "test_r13_allow_lists.py::", "test_r15_exec.py::"
 BOUNDS, FILTERS = "test_r16_bounds.py::", "test_r19_filters.py::"
 PLANNER = "test_planner.py::"
+LABELS = "../vm/test_labels.py::"
 
 MUTANTS = {
     # paths
@@ -112,6 +113,9 @@ MUTANTS = {
         LISTS + "test_a_hook_has_its_own_environment_and_not_the_images[createRuntime]"]),
     "ignore-lsm": ("a label that cannot be applied is passed over", [
         LISTS + "test_a_label_that_cannot_be_applied_stops_the_start[apparmorProfile]"]),
+    "ignore-mount-label": ("what is mounted gets no label", [
+        LABELS + "test_in_the_guest[selinux-test_what_is_mounted_has_the_mount_label_and_what_has_the_policys_keeps_it]",
+        LABELS + "test_in_the_guest[selinux-test_a_container_writes_to_its_own_mounts_for_they_have_its_label]"]),
     "ignore-unknown": ("unknown namespaces, limits and actions are passed over", [
         LISTS + "test_a_word_that_is_not_known_is_refused[namespace]", LISTS + "test_a_word_that_is_not_known_is_refused[rlimit]"]),
     # exec
