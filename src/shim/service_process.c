@@ -60,18 +60,30 @@ static bool is_first(const char *status)
         return last && last != strchr(line, '\t') && last + 2 == end && last[1] == '1';
 }
 
+/* It has not executed its program yet: until then the other end is open. */
+static bool is_set_up(const struct service_process *p)
+{
+        struct pollfd f = { .fd = p->status_fd, .events = POLLIN };
+        return p->status_fd >= 0 && poll(&f, 1, 0) >= 0 && !(f.revents & POLLHUP);
+}
+
 bool service_process_is_deaf(const struct service_process *p, int sig)
 {
         static const int harmless[] = { SIGKILL, SIGSTOP, SIGCONT, SIGCHLD, SIGURG, SIGWINCH, SIGTSTP, SIGTTIN, SIGTTOU };
+        static const char *const heard[] = { "\nSigBlk:", "\nSigIgn:", "\nSigCgt:" };
         CLEAN_TEXT struct text t = { 0 };
         char path[32];
         for (size_t i = 0; i < ELEMENTS(harmless); i++)
                 if (sig == harmless[i])
                         return false;
         (void)snprintf(path, sizeof path, "/proc/%d/status", (int)p->pid);
+        /* First, for what is read after that may be the program's. What a set-up blocks and catches is the supervisor's, and is dropped with that. */
+        bool set_up = is_set_up(p), hears = false;
         if (!p->pid || sig <= 0 || sig > 64 || file_read(AT_FDCWD, path, 65536, &t) < 0 || !t.data)
                 return false;
-        return is_first(t.data) && !set_has(t.data, "\nSigBlk:", sig) && !set_has(t.data, "\nSigIgn:", sig) && !set_has(t.data, "\nSigCgt:", sig);
+        for (size_t i = 0; i < ELEMENTS(heard); i++)
+                hears |= set_has(t.data, heard[i], sig);
+        return is_first(t.data) && (set_up || !hears);
 }
 
 int service_process_hear(struct service_process *p, struct status_message *ret)

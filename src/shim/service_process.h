@@ -25,7 +25,7 @@ int service_process_adopt(struct service_process *p, pid_t pid);
 bool service_process_lives(const struct service_process *p);
 /*
  * Whether the kernel would drop a signal that ends others: to the first process of a process namespace (PrivatePIDs=), unless it catches or blocks it.
- * One that ignores it by its own will is not deaf.
+ * One that ignores it by its own will is not deaf. While it is set up it is deaf: the kernel keeps what is blocked, and drops it when it is let through.
  */
 bool service_process_is_deaf(const struct service_process *p, int sig);
 /* What the set-up tells before it runs, its texts ended: 1 a message; 0 none yet; -1 there is no more, and status_fd is closed. */
