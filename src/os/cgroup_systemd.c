@@ -4,7 +4,15 @@
 #include <string.h>
 
 #include "base/exit_status.h"
+#include "os/cgroup_devices.h"
 #include "os/dbus.h"
+
+#define QUOTA_PERIOD "CPUQuotaPeriodUSec"
+
+/* Which systemd is asked, and for what: v2 has other names; before 242 it knows no period of a quota. */
+struct manner {
+        bool v2, period;
+};
 
 void cgroup_scope_done(struct cgroup_scope *s)
 {
@@ -129,37 +137,112 @@ static uint64_t amount(int64_t n)
         return n < 0 ? UINT64_MAX : (uint64_t)n;
 }
 
-static void add_limits(struct text *b, const struct cgroup_resources *r, bool v2)
+static void add_quota(struct text *b, int64_t quota, int64_t period)
+{
+        /* In steps of ten milliseconds in a second, rounded up, as systemd keeps it. */
+        uint64_t per_second = quota < 0 || period <= 0 ? UINT64_MAX : (uint64_t)((__int128)quota * 1000000 / period);
+        add_u64(b, "CPUQuotaPerSecUSec", per_second == UINT64_MAX ? per_second : (per_second + 9999) / 10000 * 10000);
+}
+
+static uint64_t number_of(const char *value)
+{
+        uint64_t n;
+        return text_parse_uint(value, UINT64_MAX, &n) == 0 ? n : UINT64_MAX; /* "max" */
+}
+
+/* What a configuration says in the kernel's words.  Systemd writes what it knows of a unit again whenever it reads its units, and no limit is what it knows else. */
+static void add_unified(struct text *b, const struct strings *unified, const struct manner *m)
+{
+        static const struct {
+                const char *file, *property;
+        } rows[] = { { "memory.max", "MemoryMax" }, { "memory.high", "MemoryHigh" }, { "memory.low", "MemoryLow" }, { "memory.min", "MemoryMin" },
+                     { "memory.swap.max", "MemorySwapMax" }, { "pids.max", "TasksMax" }, { "cpu.weight", "CPUWeight" } };
+        for (size_t i = 0; i + 1 < unified->count; i += 2) {
+                const char *file = unified->items[i], *value = unified->items[i + 1];
+                for (size_t k = 0; k < ELEMENTS(rows); k++)
+                        if (text_equal(file, rows[k].file))
+                                add_u64(b, rows[k].property, number_of(value));
+                if (text_equal(file, "cpuset.cpus") && *value)
+                        add_cpus(b, "AllowedCPUs", value);
+                if (text_equal(file, "cpuset.mems") && *value)
+                        add_cpus(b, "AllowedMemoryNodes", value);
+                if (text_equal(file, "cpu.max")) {
+                        CLEAN_FREE char *quota = xstrndup(value, strcspn(value, " "));
+                        const char *period = value + strlen(quota);
+                        uint64_t n = number_of(quota), of = *period ? number_of(period + 1) : 100000;
+                        add_quota(b, n == UINT64_MAX ? -1 : (int64_t)n, (int64_t)of);
+                        if (of != UINT64_MAX && m->period)
+                                add_u64(b, QUOTA_PERIOD, of);
+                }
+        }
+}
+
+/*
+ * On v1 systemd would open all devices when it reads its units again. On v2 it leaves those alone of which it knows nothing, and our program stays.
+ * "All but some" it cannot say.
+ */
+static void add_devices(struct text *b, const struct cgroup_resources *r, const struct manner *m)
+{
+        CLEAN(cgroup_exceptions_done) struct cgroup_exceptions x = { 0 };
+        size_t bad;
+        if (m->v2 || !r->rule_count || cgroup_exceptions_of(r->rules, r->rule_count, &x, &bad) < 0 || x.from_all)
+                return;
+        add_string(b, "DevicePolicy", "strict");
+        begin_property(b, "DeviceAllow", "a(ss)");
+        dbus_end_array(b, dbus_begin_array(b, 8), 8); /* what there was is gone */
+        begin_property(b, "DeviceAllow", "a(ss)");
+        size_t at = dbus_begin_array(b, 8);
+        for (size_t i = 0; i < x.count; i++) {
+                const struct cgroup_device_rule *d = &x.items[i];
+                const char *kind = d->type == 'b' ? "block" : "char";
+                CLEAN_FREE char *one = d->major < 0   ? xprintf("%s-*", kind)
+                                       : d->minor < 0 ? xprintf("%s-%lld", kind, (long long)d->major)
+                                                      : xprintf("/dev/%s/%lld:%lld", kind, (long long)d->major, (long long)d->minor);
+                CLEAN_FREE char *access = xprintf("%s%s%s", d->access & CGROUP_READ ? "r" : "", d->access & CGROUP_WRITE ? "w" : "",
+                                                  d->access & CGROUP_MKNOD ? "m" : "");
+                if (d->major < 0 && d->minor >= 0)
+                        continue; /* a minor of any major: systemd has no word for it */
+                dbus_align(b, 8);
+                dbus_add_string(b, one);
+                dbus_add_string(b, access);
+        }
+        dbus_end_array(b, at, 8);
+}
+
+static void add_limits(struct text *b, const struct cgroup_resources *r, const struct manner *m)
 {
         static const struct {
                 enum cgroup_setting setting;
                 const char *v1, *v2;
         } rows[] = { { CGROUP_MEMORY_LIMIT, "MemoryLimit", "MemoryMax" }, { CGROUP_MEMORY_RESERVATION, NULL, "MemoryLow" }, { CGROUP_PIDS_LIMIT, "TasksMax", "TasksMax" } };
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
-                const char *name = v2 ? rows[i].v2 : rows[i].v1;
+                const char *name = m->v2 ? rows[i].v2 : rows[i].v1;
                 if (name && cgroup_is_set(r, rows[i].setting))
                         add_u64(b, name, amount(r->values[rows[i].setting]));
         }
         if (cgroup_is_set(r, CGROUP_CPU_SHARES)) {
                 uint64_t shares = amount(r->values[CGROUP_CPU_SHARES]);
-                add_u64(b, v2 ? "CPUWeight" : "CPUShares", v2 ? cgroup_weight_of_shares(shares) : shares);
+                add_u64(b, m->v2 ? "CPUWeight" : "CPUShares", m->v2 ? cgroup_weight_of_shares(shares) : shares);
         }
         if (cgroup_is_set(r, CGROUP_CPU_QUOTA)) {
-                int64_t quota = r->values[CGROUP_CPU_QUOTA];
-                int64_t period = cgroup_is_set(r, CGROUP_CPU_PERIOD) ? r->values[CGROUP_CPU_PERIOD] : 100000;
-                /* In steps of ten milliseconds, rounded up, as systemd keeps it. */
-                uint64_t per_second = quota < 0 || period <= 0 ? UINT64_MAX : (uint64_t)((__int128)quota * 1000000 / period);
-                add_u64(b, "CPUQuotaPerSecUSec", per_second == UINT64_MAX ? per_second : (per_second + 9999) / 10000 * 10000);
+                bool known = cgroup_is_set(r, CGROUP_CPU_PERIOD);
+                int64_t period = known ? r->values[CGROUP_CPU_PERIOD] : 100000;
+                add_quota(b, r->values[CGROUP_CPU_QUOTA], period);
+                if (known && m->period)
+                        add_u64(b, QUOTA_PERIOD, (uint64_t)period);
         }
-        if (v2 && cgroup_is_set(r, CGROUP_MEMORY_SWAP) && cgroup_is_set(r, CGROUP_MEMORY_LIMIT)) {
+        if (m->v2 && cgroup_is_set(r, CGROUP_MEMORY_SWAP) && cgroup_is_set(r, CGROUP_MEMORY_LIMIT)) {
                 int64_t swap = r->values[CGROUP_MEMORY_SWAP], limit = r->values[CGROUP_MEMORY_LIMIT];
                 if (swap < 0 || (limit >= 0 && swap >= limit))
                         add_u64(b, "MemorySwapMax", swap < 0 ? UINT64_MAX : (uint64_t)(swap - limit));
         }
-        if (v2 && r->cpus && *r->cpus)
+        if (m->v2 && r->cpus && *r->cpus)
                 add_cpus(b, "AllowedCPUs", r->cpus);
-        if (v2 && r->mems && *r->mems)
+        if (m->v2 && r->mems && *r->mems)
                 add_cpus(b, "AllowedMemoryNodes", r->mems);
+        if (m->v2)
+                add_unified(b, &r->unified, m);
+        add_devices(b, r, m);
 }
 
 /* ---- calls ---- */
@@ -212,50 +295,77 @@ static int failed(int r, const char *what, const char *unit, struct error *e)
         return r;
 }
 
+/* Asks once more without the period where systemd is too old for it: then the one in the folder holds until systemd writes its own. */
+static bool asks_again(int r, struct manner *m, struct error *e)
+{
+        if (r != -EREMOTEIO || !m->period || !strstr(e->cause, QUOTA_PERIOD))
+                return false;
+        m->period = false;
+        *e = (struct error){ 0 };
+        return true;
+}
+
+static void scope_text(struct text *b, const struct cgroup_scope *s, pid_t pid, const struct cgroup_resources *r, const struct manner *m)
+{
+        static const char *const counted[] = { "CPUAccounting", "MemoryAccounting", "TasksAccounting" };
+        CLEAN_FREE char *description = xprintf("Bulkhead container %s", s->unit);
+        dbus_add_string(b, s->unit);
+        dbus_add_string(b, "fail"); /* a unit of this name that is there already is another's */
+        size_t properties = dbus_begin_array(b, 8);
+        add_string(b, "Description", description);
+        add_string(b, "Slice", s->slice);
+        add_bool(b, "Delegate", true);
+        add_bool(b, "DefaultDependencies", false);
+        for (size_t i = 0; i < ELEMENTS(counted); i++)
+                add_bool(b, counted[i], true);
+        begin_property(b, "PIDs", "au");
+        size_t pids = dbus_begin_array(b, 4);
+        dbus_add_u32(b, (uint32_t)pid);
+        dbus_end_array(b, pids, 4);
+        if (r)
+                add_limits(b, r, m);
+        dbus_end_array(b, properties, 8);
+        dbus_end_array(b, dbus_begin_array(b, 8), 8); /* no other units */
+}
+
 int cgroup_scope_start(const struct cgroup_systemd *m, const struct cgroup_scope *s, pid_t pid, const struct cgroup_resources *r,
                        bool v2, struct error *e)
 {
-        static const char *const counted[] = { "CPUAccounting", "MemoryAccounting", "TasksAccounting" };
+        struct manner manner = { .v2 = v2, .period = true };
         struct dbus d = { .fd = -EBADF };
-        CLEAN_TEXT struct text b = { 0 };
-        CLEAN_FREE char *description = xprintf("Bulkhead container %s", s->unit);
-        dbus_add_string(&b, s->unit);
-        dbus_add_string(&b, "fail"); /* a unit of this name that is there already is another's */
-        size_t properties = dbus_begin_array(&b, 8);
-        add_string(&b, "Description", description);
-        add_string(&b, "Slice", s->slice);
-        add_bool(&b, "Delegate", true);
-        add_bool(&b, "DefaultDependencies", false);
-        for (size_t i = 0; i < ELEMENTS(counted); i++)
-                add_bool(&b, counted[i], true);
-        begin_property(&b, "PIDs", "au");
-        size_t pids = dbus_begin_array(&b, 4);
-        dbus_add_u32(&b, (uint32_t)pid);
-        dbus_end_array(&b, pids, 4);
-        if (r)
-                add_limits(&b, r, v2);
-        dbus_end_array(&b, properties, 8);
-        dbus_end_array(&b, dbus_begin_array(&b, 8), 8); /* no other units */
-        int k = connect_manager(m, &d, e);
+        struct error why = { 0 };
+        int k = connect_manager(m, &d, &why);
         if (k == 0)
-                k = call_job(&d, "StartTransientUnit", "ssa(sv)a(sa(sv))", &b, e);
+                do {
+                        CLEAN_TEXT struct text b = { 0 };
+                        scope_text(&b, s, pid, r, &manner);
+                        k = call_job(&d, "StartTransientUnit", "ssa(sv)a(sa(sv))", &b, &why);
+                } while (asks_again(k, &manner, &why));
         dbus_close(&d);
+        if (k < 0 && e)
+                *e = why;
         return k < 0 ? failed(k, "starting", s->unit, e) : 0;
 }
 
 int cgroup_scope_update(const struct cgroup_systemd *m, const char *unit, const struct cgroup_resources *r, bool v2, struct error *e)
 {
+        struct manner manner = { .v2 = v2, .period = true };
         struct dbus d = { .fd = -EBADF };
-        CLEAN_TEXT struct text b = { 0 };
-        dbus_add_string(&b, unit);
-        dbus_add_bool(&b, true); /* until the unit ends */
-        size_t properties = dbus_begin_array(&b, 8);
-        add_limits(&b, r, v2);
-        dbus_end_array(&b, properties, 8);
-        int k = connect_manager(m, &d, e);
+        struct error why = { 0 };
+        int k = connect_manager(m, &d, &why);
         if (k == 0)
-                k = dbus_call(&d, destination, object, manager, "SetUnitProperties", "sba(sv)", &b, NULL, e);
+                do {
+                        CLEAN_TEXT struct text b = { 0 };
+                        dbus_add_string(&b, unit);
+                        dbus_add_bool(&b, true); /* until the unit ends */
+                        size_t properties = dbus_begin_array(&b, 8);
+                        add_limits(&b, r, &manner);
+                        dbus_end_array(&b, properties, 8);
+                        k = dbus_call(&d, destination, object, manager, "SetUnitProperties", "sba(sv)", &b, NULL, &why);
+                } while (asks_again(k, &manner, &why));
         dbus_close(&d);
+        if (k < 0 && e)
+                *e = why;
         return k < 0 ? failed(k, "changing", unit, e) : 0;
 }
 

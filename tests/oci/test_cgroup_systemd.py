@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Scopes of systemd, asked for over D-Bus: what arrives at the other side of the socket, and what happens when that refuses, fails or is silent."""
+import json
 import os
 import pathlib
 import socket
@@ -200,7 +201,7 @@ def test_a_scope_with_the_process_slice_and_limits_is_asked_for(stub, tmp_path):
     have = dict(properties)
     assert len(have) == len(properties)
     want = {"Slice": "machine-web.slice", "Delegate": True, "DefaultDependencies": False, "PIDs": [4242], "MemoryMax": 1000000, "MemorySwapMax": 500000,
-            "MemoryLow": 500000, "TasksMax": 7, "CPUWeight": 100, "CPUQuotaPerSecUSec": 250000, "AllowedCPUs": [1, 14],
+            "MemoryLow": 500000, "TasksMax": 7, "CPUWeight": 100, "CPUQuotaPerSecUSec": 250000, "CPUQuotaPeriodUSec": 100000, "AllowedCPUs": [1, 14],
             "MemoryAccounting": True, "TasksAccounting": True, "CPUAccounting": True, "Description": "Bulkhead container docker-one.scope"}
     assert have == want
 
@@ -210,6 +211,46 @@ def test_on_v1_the_properties_have_the_names_of_v1(stub, tmp_path):
     assert scope(tmp_path, version="v1", resources=LIMITS).returncode == 0
     have = dict(s.calls[0][1][2])
     assert have["MemoryLimit"] == 1000000 and have["CPUShares"] == 1024 and not {"MemoryMax", "CPUWeight", "AllowedCPUs"} & set(have)
+
+
+def test_what_is_said_in_the_kernels_words_are_properties_too(stub, tmp_path):
+    s = stub()
+    words = {"memory.max": "1000000", "memory.high": "900000", "memory.low": "1", "memory.min": "2", "memory.swap.max": "max", "pids.max": "7", "cpu.weight": "50",
+             "cpu.max": "25000 50000", "cpuset.cpus": "0,9-11", "cpuset.mems": "0", "io.max": "8:0 rbps=1"}
+    assert scope(tmp_path, resources=json.dumps({"unified": words})).returncode == 0
+    have = {k: v for k, v in s.calls[0][1][2] if k not in ("Slice", "Delegate", "DefaultDependencies", "PIDs", "Description") and not k.endswith("Accounting")}
+    assert have == {"MemoryMax": 1000000, "MemoryHigh": 900000, "MemoryLow": 1, "MemoryMin": 2, "MemorySwapMax": 2**64 - 1, "TasksMax": 7, "CPUWeight": 50,
+                    "CPUQuotaPerSecUSec": 500000, "CPUQuotaPeriodUSec": 50000, "AllowedCPUs": [1, 14], "AllowedMemoryNodes": [1]}
+
+
+DEVICES = [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "rw"}, {"allow": True, "type": "b", "access": "m"},
+           {"allow": True, "type": "c", "major": 136, "access": "rwm"}]
+
+
+def test_on_v1_systemd_knows_the_devices_for_it_would_open_them_all(stub, tmp_path):
+    s = stub()
+    assert scope(tmp_path, version="v1", resources=json.dumps({"devices": DEVICES})).returncode == 0
+    have = [p for p in s.calls[0][1][2] if p[0].startswith("Device")]
+    assert have == [("DevicePolicy", "strict"), ("DeviceAllow", []),
+                    ("DeviceAllow", [("/dev/char/1:3", "rw"), ("block-*", "m"), ("char-136", "rwm")])]
+
+
+@pytest.mark.parametrize("version, devices", [("v2", DEVICES), ("v1", [{"allow": True, "access": "rwm"}])], ids=["v2", "all"])
+def test_elsewhere_it_is_told_of_none(stub, tmp_path, version, devices):
+    s = stub()
+    assert scope(tmp_path, version=version, resources=json.dumps({"devices": devices})).returncode == 0
+    assert not [p for p in s.calls[0][1][2] if p[0].startswith("Device")]
+
+
+@pytest.mark.parametrize("action", ["start", "update"])
+def test_a_systemd_that_knows_no_period_is_asked_without(stub, tmp_path, action):
+    def old(member, serial):
+        if "CPUQuotaPeriodUSec" in dict(s.calls[-1][1][2]):
+            return refusal(serial, "org.freedesktop.DBus.Error.PropertyReadOnly", "Cannot set property CPUQuotaPeriodUSec, or unknown property.")
+        return all_well(member, serial)
+    s = stub(old)
+    assert scope(tmp_path, action, resources=LIMITS).returncode == 0
+    assert [dict(c[1][2]).get("CPUQuotaPeriodUSec") for c in s.calls] == [100000, None]
 
 
 def test_on_a_bus_it_says_hello_and_subscribes_first(stub, tmp_path):
