@@ -121,6 +121,32 @@ def test_a_plugin_killed_in_the_middle_of_a_provision_makes_one_when_asked_again
     assert {i: c["status"] for i, c in host.containers().items()} == {one: "running"}
 
 
+def test_what_the_runtime_is_about_when_the_plugin_dies_is_waited_for(host):
+    """Killed with it, or passed over, it would leave half a container, or one of which nobody knows."""
+    host.instances.stop()
+    slow, begun, runtime = host.base / "slow", host.base / "begun", host.base / "runtime"
+    slow.touch()
+    runtime.write_text(f"#!/bin/sh\ncase \" $* \" in *\" run \"*) touch {begun}; while [ -e {slow} ]; do sleep 0.02; done;; esac\n"
+                       f"exec {host.env['BULKHEAD_OCI']} \"$@\"\n")
+    runtime.chmod(0o755)
+    host.env["BULKHEAD_OCI"] = str(runtime)
+    host.instances.start()
+    t = threading.Thread(target=lambda: pytest.raises(Exception, host.instances.provision, host.properties(), token="a", tags={"x": "1"}))
+    t.start()
+    assert eventually(begun.exists)
+    host.instances.kill()
+    t.join()
+    again = threading.Thread(target=host.instances.start)
+    again.start()
+    time.sleep(0.3)
+    assert not host.instances.answers(), "it looked for what was not made yet"
+    slow.unlink()
+    again.join()
+    [(one, found)] = host.instances.describe().items()
+    assert found["Tags"]["x"] == "1" and {i: c["status"] for i, c in host.containers().items()} == {one: "running"}
+    assert host.instances.provision(host.properties(), token="a") == one
+
+
 def test_a_kill_is_told_within_50_ms_and_leaves_nothing(host):
     events = Events(host.instances)
     times = []
