@@ -13,21 +13,16 @@ import threading
 import time
 import urllib.request
 
+from ports import free_ports
+
 PROBE = os.environ.get("BULKHEAD_STORE_PROBE") or str(pathlib.Path(__file__).parents[2] / "build/tests/store_probe")
 ETCD = shutil.which("etcd")
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+PATIENCE = 60  # of a machine that has much else to do; what takes as long is wrong
 
 
-def until(what, timeout=10):
+def until(what, timeout=PATIENCE):
     """Waits for what() to be true, and gives that."""
     end = time.monotonic() + timeout
     while not (result := what()):
@@ -56,7 +51,7 @@ class Etcd:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(prefix + self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if wait:
-            until(self.is_up, 30)
+            until(self.is_up)
         return self
 
     def is_up(self):
@@ -64,14 +59,14 @@ class Etcd:
         if self.scheme == "https" or self.inside:
             return "ready to serve client requests" in self.log.read_text().rpartition("etcd Version")[2]
         try:
-            return bool(self.call("kv/range", key="x"))
+            return bool(self.call("kv/range", timeout=5, key="x"))
         except OSError:
             return False
 
-    def call(self, path, port=None, **body):
+    def call(self, path, port=None, timeout=PATIENCE, **body):
         encoded = {k: base64.b64encode(v.encode()).decode() if k in ("key", "value", "range_end") else v for k, v in body.items()}
         request = urllib.request.Request(f"http://{self.host}:{port or self.client}/v3/{path}", json.dumps(encoded).encode())
-        with urllib.request.urlopen(request, timeout=5) as reply:
+        with urllib.request.urlopen(request, timeout=timeout) as reply:
             return json.load(reply)
 
     def get(self, key):
@@ -92,19 +87,22 @@ class Etcd:
 
 
 class Probe:
-    """A controller. Its lines are kept with the time at which they came."""
+    """A controller. Its lines are kept with the time at which it said them."""
 
     def __init__(self, where, inside=None, environment=None, **options):
         command = (inside.prefix() if inside else []) + [PROBE, where] + [f"{k}={v}" for k, v in options.items()]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
                                         env={**os.environ, **(environment or {})})
         self.lines, self.all, self.errors = queue.Queue(), [], []
-        threading.Thread(target=self._read, daemon=True).start()
-        threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True).start()
+        self.readers = [threading.Thread(target=self._read, daemon=True),
+                        threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True)]
+        for t in self.readers:
+            t.start()
 
     def _read(self):
         for line in self.process.stdout:
-            entry = (time.monotonic(), line.rstrip("\n"))
+            usec, _, words = line.rstrip("\n").partition(" ")
+            entry = (int(usec) / 1e6, words)
             self.all.append(entry)
             self.lines.put(entry)
 
@@ -112,7 +110,7 @@ class Probe:
         self.process.stdin.write("".join(line + "\n" for line in lines))
         self.process.stdin.flush()
 
-    def expect(self, start, timeout=15):
+    def expect(self, start, timeout=PATIENCE):
         """Passes over lines until one begins so: (when, line)."""
         end = time.monotonic() + timeout
         while True:
@@ -123,7 +121,18 @@ class Probe:
             if line == start or line.startswith((start + " ", start + ":")):
                 return when, line
 
-    def write(self, line, result="ok", timeout=15):
+    def last(self, line):
+        """When it said so for the last time."""
+        return max(when for when, said in self.all if said == line)
+
+    def ended(self):
+        """The status that it ends with, once all that it said is there."""
+        status = self.process.wait(PATIENCE)
+        for t in self.readers:
+            t.join(PATIENCE)
+        return status
+
+    def write(self, line, result="ok", timeout=PATIENCE):
         self.say(line)
         _, done = self.expect("done", timeout)
         assert done.split()[2] == result, done
