@@ -41,9 +41,10 @@ class Etcd:
         self.data = folder / f"etcd-{name}"
         self.log = folder / f"etcd-{name}.log"
         client, peer = f"{self.scheme}://{host}:{self.client}", f"http://{host}:{self.peer}"
+        beat = "100" if cluster else "20"  # one alone waits for its own election, and for nobody else
         self.command = [ETCD, "--name", name, "--data-dir", str(self.data), "--listen-client-urls", client, "--advertise-client-urls", client,
                         "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster or f"{name}={peer}",
-                        "--heartbeat-interval", "100", "--election-timeout", "1000", *more]
+                        "--heartbeat-interval", beat, "--election-timeout", beat + "0", *more]
         self.process = None
 
     def start(self, wait=True):
@@ -123,7 +124,7 @@ class Probe:
 
     def last(self, line):
         """When it said so for the last time."""
-        return max(when for when, said in self.all if said == line)
+        return max((when for when, said in self.all if said == line), default=0.0)
 
     def ended(self):
         """The status that it ends with, once all that it said is there."""
@@ -184,10 +185,10 @@ class Network:
 
 
 class Relay:
-    """Passes connections on to a port; what holds(data) says is kept back until release."""
+    """Passes connections on to a port; what holds(data) says is kept back until release. told hears all that is answered."""
 
-    def __init__(self, port, holds=lambda data: False):
-        self.to, self.holds = port, holds
+    def __init__(self, port, holds=lambda data: False, told=lambda data: None):
+        self.to, self.holds, self.told = port, holds, told
         self.held, self.answers = threading.Event(), []
         self.released = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -200,7 +201,11 @@ class Relay:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self.to))
+            try:
+                server = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                client.close()
+                continue
             state = {"late": False}
             threading.Thread(target=self._up, args=(client, server, state), daemon=True).start()
             threading.Thread(target=self._down, args=(server, client, state), daemon=True).start()
@@ -224,8 +229,10 @@ class Relay:
                 if state["late"]:
                     self.answers.append(data)
                 client.sendall(data)
+                self.told(data)
         except OSError:
             pass
+        client.close()
 
     def end(self):
         self.released.set()
