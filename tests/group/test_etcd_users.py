@@ -101,7 +101,7 @@ def test_a_wrong_password_is_told_and_a_right_one_taken_up(guarded, probe, ends)
     g = guarded()
     logins = Logins(ends, g)
     g.write("open barley")
-    a = probe(g, port=logins.port)
+    a = probe(g, port=logins.port, lease=6)
     assert "keeper" in a.expect("trouble etcd.login")[1]
     until(lambda: len(logins.seen) == 3)
     # It does not knock on and on: once in a second.
