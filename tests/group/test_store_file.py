@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 
 import pytest
-from etcd_world import PROBE, Probe, until
+from etcd_world import PROBE, Probe
 
 pytestmark = pytest.mark.skipif(not os.path.exists(PROBE), reason="store_probe is not built")
 

@@ -212,7 +212,8 @@ class Cluster:
     def provision(self, member):
         self.serial += 1
         spec = self.flavor.prepare(self.properties, {"LogicalID": member, "Tags": {"infrakit.group": "etcd"}}, logical_ids=self.members, group="etcd")
-        self.made.append(self.instance.provision(self.unit, token=f"{member}-{self.serial}", tags=spec["Tags"], init=spec["Init"], logical_id=spec["LogicalID"]))
+        self.made.append(self.instance.provision(self.unit, token=f"{member}-{self.serial}", tags=spec["Tags"], init=spec["Init"],
+                                                 logical_id=spec["LogicalID"]))
         return self.made[-1], spec
 
     def leave(self, member, instance):

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """instance-vagrant with a stand-in for vagrant: what must hold when it is slow, fails or is killed. test_vagrant_real.py has the real one."""
 import json
-import os
 import pathlib
-import shutil
 
 import pytest
 
