@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "config.h"
 #include "group/observed.h"
@@ -37,10 +38,26 @@ static char *last_words(const char *log)
 }
 
 /*
- * Runs "bulkhead-oci --root ROOT WORD...". output: where the runtime's own output goes, which the container inherits: a file that is added to;
- * NULL: it is kept in ret_answer.
+ * What the runtime does with an instance it ends, whatever becomes of us, with the instance's folder locked. So who looks after the instance next
+ * finds it made or not made, and not a runtime of ours that is still about it. A folder that is gone has nobody at work.
  */
-static int run_runtime(const struct containers *c, const char *output, const char *log, const char *const *words, struct text *ret_answer, struct error *e)
+static int begin_work(const struct local_instance *i)
+{
+        CLEAN_FD int fd = open(i->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        while (flock(fd, LOCK_EX) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        return TAKE_FD(fd);
+}
+
+/*
+ * Runs "bulkhead-oci --root ROOT WORD...". work_fd: of begin_work; negative: it changes nothing and ends with us. output: where the runtime's own
+ * output goes, which the container inherits: a file that is added to; NULL: it is kept in ret_answer.
+ */
+static int run_runtime(const struct containers *c, int work_fd, const char *output, const char *log, const char *const *words, struct text *ret_answer,
+                       struct error *e)
 {
         static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         static char *const environment[] = { path, NULL };
@@ -58,7 +75,8 @@ static int run_runtime(const struct containers *c, const char *output, const cha
                 strings_take(&argv, xprintf("--log=%s", log));
         for (; *words; words++)
                 strings_add(&argv, *words);
-        const struct program_run run = { .argv = argv.items, .environment = environment, .output_max = ANSWER_MAX, .limit_usec = RUN_LIMIT_USEC, .hold_fd = -1 };
+        const struct program_run run = { .argv = argv.items, .environment = environment, .output_max = ANSWER_MAX, .limit_usec = RUN_LIMIT_USEC,
+                                         .hold_fd = work_fd };
         int r = program_run(&run, &end, e);
         if (r < 0)
                 return r;
@@ -88,7 +106,7 @@ static int ask_state(const struct containers *c, const char *id)
         CLEAN_TEXT struct text t = { 0 };
         CLEAN_JSON struct json_document d = { 0 };
         struct answer a = { 0 };
-        if (run_runtime(c, NULL, NULL, words, &t, NULL) < 0 || json_parse("state", t.data ? t.data : "", t.length, &d, NULL) < 0)
+        if (run_runtime(c, -EBADF, NULL, NULL, words, &t, NULL) < 0 || json_parse("state", t.data ? t.data : "", t.length, &d, NULL) < 0)
                 return -ENOENT;
         const struct json_place top = json_top(&d, "state");
         const bool runs = json_object(&top, fields, &a, NULL) == 0 && text_equal(a.status, "running") && a.pid > 0;
@@ -106,10 +124,11 @@ static int open_process(const struct containers *c, const char *id)
         return TAKE_FD(fd);
 }
 
-static int delete(const struct containers *c, const char *id, struct error *e)
+static int delete(const struct containers *c, const struct local_instance *i, struct error *e)
 {
-        const char *const words[] = { "delete", "--force", id, NULL };
-        return run_runtime(c, NULL, NULL, words, NULL, e);
+        const char *const words[] = { "delete", "--force", i->instance.id, NULL };
+        CLEAN_FD int work_fd = begin_work(i);
+        return run_runtime(c, work_fd, NULL, NULL, words, NULL, e);
 }
 
 /* ---- what struct local_kind asks for ---- */
@@ -137,11 +156,14 @@ static int make(void *self, const struct local_instance *i, const struct instanc
         CLEAN_CONTAINER_PROPERTIES struct container_properties p = { 0 };
         CLEAN_FREE char *log = xprintf("%s/log", i->folder), *bundle = xprintf("--bundle=%s", i->folder);
         const char *const words[] = { "run", "--detach", bundle, i->instance.id, NULL };
+        CLEAN_FD int work_fd = begin_work(i);
         int r = container_properties_parse(i->instance.properties, &p, e);
         if (r == 0)
                 r = write_bundle(i, &p, spec->init && *spec->init ? spec->init : NULL, e);
+        if (r == 0 && work_fd < 0)
+                r = error_errno(e, work_fd, "local.folder", "locking %s", i->folder);
         if (r == 0)
-                r = run_runtime(c, p.log ? p.log : "/dev/null", log, words, NULL, e);
+                r = run_runtime(c, work_fd, p.log ? p.log : "/dev/null", log, words, NULL, e);
         if (r < 0)
                 return r;
         int fd = open_process(c, i->instance.id);
@@ -151,9 +173,11 @@ static int make(void *self, const struct local_instance *i, const struct instanc
         return 0;
 }
 
+/* Whoever made it may be dead, and his runtime at work. */
 static int find(void *self, const struct local_instance *i, int *ret_fd, struct error *e)
 {
         (void)e;
+        CLEAN_FD int work_fd = begin_work(i);
         int fd = open_process(self, i->instance.id);
         if (fd < 0)
                 return fd;
@@ -179,12 +203,12 @@ static int end(void *self, const struct local_instance *i, struct error *e)
         if (r < 0)
                 return r;
         stop(self, i, p.stop_usec);
-        return delete(self, i->instance.id, e);
+        return delete(self, i, e);
 }
 
 static void clean(void *self, const struct local_instance *i)
 {
-        (void)delete(self, i->instance.id, NULL);
+        (void)delete(self, i, NULL);
 }
 
 static bool ended(void *self, const struct local_instance *i, int fd)

@@ -51,7 +51,7 @@ class Plugin:
     def start(self):
         with open(self.stderr, "ab") as log:
             self.process = subprocess.Popen(self.command, env=self.environment, stderr=log, stdout=log)
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until and self.process.poll() is None:
             try:
                 socket.socket(socket.AF_UNIX).connect(str(self.socket))
@@ -67,12 +67,12 @@ class Plugin:
     def stop(self):
         self.process.terminate()
         try:
-            return self.process.wait(30)
+            return self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
 
-    def call(self, method, timeout=60, **params):
+    def call(self, method, timeout=120, **params):
         body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": next(numbers)})
         c = Connection(str(self.socket), timeout)
         try:

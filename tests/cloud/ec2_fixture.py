@@ -101,6 +101,7 @@ class Ec2:
         self.calls = []              # [(action, parameters)]
         self.requests = []           # [(method, path, headers, body)]
         self.boot = 0.0              # seconds from pending to running
+        self.ending = 0.2            # seconds from the end to terminated
         self.next_address = 0
         self.role_lifetime = 3600    # of sessions
         self.identities = {"identity-token": "arn:aws:iam::1:role/pod"}
@@ -130,7 +131,7 @@ class Ec2:
         if i["ended"] is not None:
             if now < i["ended"] + self.faults.stale:
                 return "running"
-            return "shutting-down" if now < i["ended"] + 0.2 else "terminated"
+            return "shutting-down" if now < i["ended"] + self.ending else "terminated"
         return "pending" if now < i["made"] + self.boot else "running"
 
     def running(self):
@@ -424,6 +425,7 @@ def listed(p, name):
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "AmazonEC2"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
@@ -472,13 +474,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_PUT = do_GET
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
 class Fixture:
     """A fixture that serves on threads of its own, as a context; with TLS when it is given a certificate (a file with its key)."""
 
     def __init__(self, port=0, certificate=None):
         self.ec2 = Ec2()
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", port), Handler)
         self.server.ec2 = self.ec2
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

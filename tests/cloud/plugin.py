@@ -41,7 +41,7 @@ class Plugin:
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log)
-        for _ in range(1000):
+        for _ in range(3000):
             try:
                 with socket.socket(socket.AF_UNIX) as s:
                     s.connect(self.path)

@@ -28,7 +28,8 @@ class Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
 
-if os.path.exists(sys.argv[1]):
-    os.unlink(sys.argv[1])
-with Server(sys.argv[1], Handler) as server:
+# It is there under its name once it listens.
+made = sys.argv[1] + ".new"
+with Server(made, Handler) as server:
+    os.rename(made, sys.argv[1])
     server.serve_forever()

@@ -13,21 +13,16 @@ import threading
 import time
 import urllib.request
 
+from ports import free_ports
+
 PROBE = os.environ.get("BULKHEAD_STORE_PROBE") or str(pathlib.Path(__file__).parents[2] / "build/tests/store_probe")
 ETCD = shutil.which("etcd")
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+PATIENCE = 60  # of a machine that has much else to do; what takes as long is wrong
 
 
-def until(what, timeout=10):
+def until(what, timeout=PATIENCE):
     """Waits for what() to be true, and gives that."""
     end = time.monotonic() + timeout
     while not (result := what()):
@@ -46,9 +41,10 @@ class Etcd:
         self.data = folder / f"etcd-{name}"
         self.log = folder / f"etcd-{name}.log"
         client, peer = f"{self.scheme}://{host}:{self.client}", f"http://{host}:{self.peer}"
+        beat = "100" if cluster else "20"  # one alone waits for its own election, and for nobody else
         self.command = [ETCD, "--name", name, "--data-dir", str(self.data), "--listen-client-urls", client, "--advertise-client-urls", client,
                         "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster or f"{name}={peer}",
-                        "--heartbeat-interval", "100", "--election-timeout", "1000", *more]
+                        "--heartbeat-interval", beat, "--election-timeout", beat + "0", *more]
         self.process = None
 
     def start(self, wait=True):
@@ -56,7 +52,7 @@ class Etcd:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(prefix + self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if wait:
-            until(self.is_up, 30)
+            until(self.is_up)
         return self
 
     def is_up(self):
@@ -64,14 +60,14 @@ class Etcd:
         if self.scheme == "https" or self.inside:
             return "ready to serve client requests" in self.log.read_text().rpartition("etcd Version")[2]
         try:
-            return bool(self.call("kv/range", key="x"))
+            return bool(self.call("kv/range", timeout=5, key="x"))
         except OSError:
             return False
 
-    def call(self, path, port=None, **body):
+    def call(self, path, port=None, timeout=PATIENCE, **body):
         encoded = {k: base64.b64encode(v.encode()).decode() if k in ("key", "value", "range_end") else v for k, v in body.items()}
         request = urllib.request.Request(f"http://{self.host}:{port or self.client}/v3/{path}", json.dumps(encoded).encode())
-        with urllib.request.urlopen(request, timeout=5) as reply:
+        with urllib.request.urlopen(request, timeout=timeout) as reply:
             return json.load(reply)
 
     def get(self, key):
@@ -92,19 +88,22 @@ class Etcd:
 
 
 class Probe:
-    """A controller. Its lines are kept with the time at which they came."""
+    """A controller. Its lines are kept with the time at which it said them."""
 
     def __init__(self, where, inside=None, environment=None, **options):
         command = (inside.prefix() if inside else []) + [PROBE, where] + [f"{k}={v}" for k, v in options.items()]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
                                         env={**os.environ, **(environment or {})})
         self.lines, self.all, self.errors = queue.Queue(), [], []
-        threading.Thread(target=self._read, daemon=True).start()
-        threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True).start()
+        self.readers = [threading.Thread(target=self._read, daemon=True),
+                        threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True)]
+        for t in self.readers:
+            t.start()
 
     def _read(self):
         for line in self.process.stdout:
-            entry = (time.monotonic(), line.rstrip("\n"))
+            usec, _, words = line.rstrip("\n").partition(" ")
+            entry = (int(usec) / 1e6, words)
             self.all.append(entry)
             self.lines.put(entry)
 
@@ -112,7 +111,7 @@ class Probe:
         self.process.stdin.write("".join(line + "\n" for line in lines))
         self.process.stdin.flush()
 
-    def expect(self, start, timeout=15):
+    def expect(self, start, timeout=PATIENCE):
         """Passes over lines until one begins so: (when, line)."""
         end = time.monotonic() + timeout
         while True:
@@ -123,7 +122,18 @@ class Probe:
             if line == start or line.startswith((start + " ", start + ":")):
                 return when, line
 
-    def write(self, line, result="ok", timeout=15):
+    def last(self, line):
+        """When it said so for the last time."""
+        return max((when for when, said in self.all if said == line), default=0.0)
+
+    def ended(self):
+        """The status that it ends with, once all that it said is there."""
+        status = self.process.wait(PATIENCE)
+        for t in self.readers:
+            t.join(PATIENCE)
+        return status
+
+    def write(self, line, result="ok", timeout=PATIENCE):
         self.say(line)
         _, done = self.expect("done", timeout)
         assert done.split()[2] == result, done
@@ -175,10 +185,10 @@ class Network:
 
 
 class Relay:
-    """Passes connections on to a port; what holds(data) says is kept back until release."""
+    """Passes connections on to a port; what holds(data) says is kept back until release. told hears all that is answered."""
 
-    def __init__(self, port, holds=lambda data: False):
-        self.to, self.holds = port, holds
+    def __init__(self, port, holds=lambda data: False, told=lambda data: None):
+        self.to, self.holds, self.told = port, holds, told
         self.held, self.answers = threading.Event(), []
         self.released = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -191,7 +201,11 @@ class Relay:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self.to))
+            try:
+                server = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                client.close()
+                continue
             state = {"late": False}
             threading.Thread(target=self._up, args=(client, server, state), daemon=True).start()
             threading.Thread(target=self._down, args=(server, client, state), daemon=True).start()
@@ -215,8 +229,10 @@ class Relay:
                 if state["late"]:
                     self.answers.append(data)
                 client.sendall(data)
+                self.told(data)
         except OSError:
             pass
+        client.close()
 
     def end(self):
         self.released.set()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A plugin of somebody else's, as little as InfraKit asks for: fake_plugin.py [--slow SECONDS] [--touch PATH] [--die] [--fail] [--old] [--grumpy] --name NAME"""
+"""A plugin of somebody else's, as little as InfraKit asks for: fake_plugin.py [--slow SECONDS] [--held PATH] [--touch PATH] [--die] [--fail] [--old] [--grumpy] --name NAME"""
 import argparse
 import http.server
 import json
@@ -14,6 +14,7 @@ import time
 parser = argparse.ArgumentParser()
 parser.add_argument("--name", required=True)
 parser.add_argument("--slow", type=float, default=0)
+parser.add_argument("--held")
 parser.add_argument("--touch")
 parser.add_argument("--die", action="store_true")
 parser.add_argument("--fail", action="store_true")
@@ -33,6 +34,8 @@ def answer(method, params):
         return {"Type": "", "OK": True}
     if method == "Instance.Provision":
         time.sleep(options.slow)
+        while options.held and os.path.exists(options.held):
+            time.sleep(0.02)
         if options.fail:
             raise LookupError("out of everything")
         name = f"fake-{len(instances)}"

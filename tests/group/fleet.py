@@ -33,7 +33,7 @@ class Fleet:
                             "BULKHEAD_RUNTIME_DIR": str(self.folder / "run"),
                             **{k: v for k, v in os.environ.items() if k in ("BULKHEAD_PLUGIN_PATH", "ASAN_OPTIONS")}}
 
-    def __call__(self, *words, status=0, text=None, timeout=60):
+    def __call__(self, *words, status=0, text=None, timeout=120):
         done = subprocess.run([BULKHEAD, *map(str, words)], env=self.environment, cwd=self.folder, input=text, text=True, capture_output=True, timeout=timeout,
                               stdin=None if text is not None else subprocess.DEVNULL)
         assert status is None or done.returncode == status, (words, done.returncode, done.stdout, done.stderr)
@@ -46,7 +46,7 @@ class Fleet:
         self.started.append(p)
         return p
 
-    def terminal(self, *words, answer=None, timeout=60):
+    def terminal(self, *words, answer=None, timeout=120):
         """On a terminal; answer is typed once a question is there. All that was shown, and the status."""
         pid, fd = pty.fork()
         if pid == 0:
@@ -83,6 +83,10 @@ class Fleet:
     def instances(self):
         return [f for f in self.files.iterdir() if not f.name.startswith(".")] if self.files.exists() else []
 
+    def converged(self, *groups):
+        """Waits until they are as wanted: files are there, or gone, before the controller hears of it."""
+        until(lambda: all(g["Converged"] for g in self.json("status", *groups)["Groups"]))
+
     def processes(self):
         """Those that have our folder in their environment: all that we started."""
         found = []
@@ -96,11 +100,11 @@ class Fleet:
 
     def close(self):
         if self.plugins.exists():
-            subprocess.run([BULKHEAD, "plugin", "stop", "--all"], env=self.environment, capture_output=True, timeout=60)
+            subprocess.run([BULKHEAD, "plugin", "stop", "--all"], env=self.environment, capture_output=True, timeout=120)
         for p in self.started:
             if p.poll() is None:
                 p.send_signal(signal.SIGTERM)
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while (left := self.processes()) and time.monotonic() < end:
             for p in self.started:
                 p.poll()
@@ -113,7 +117,7 @@ class Fleet:
         assert not left, f"processes were left: {left}"
 
 
-def until(condition, timeout=10):
+def until(condition, timeout=60):
     end = time.monotonic() + timeout
     while not (value := condition()):
         assert time.monotonic() < end, "it did not come to that in time"

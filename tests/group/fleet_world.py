@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Plugins and a controller in folders of a test's own, and calls of them as any client of InfraKit's makes them."""
+import ctypes
 import http.client
 import json
 import os
 import pathlib
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -18,7 +20,10 @@ def program(name):
     return str(BUILD / "plugins" / name.removeprefix("bulkhead-") / name)
 
 
-def until(what, seconds=20, every=0.005):
+PATIENCE = 60  # of a machine that has much else to do; what takes as long is wrong
+
+
+def until(what, seconds=PATIENCE, every=0.01):
     """Waits for what() to be true and gives it."""
     end = time.monotonic() + seconds
     while True:
@@ -27,6 +32,17 @@ def until(what, seconds=20, every=0.005):
             return found
         assert time.monotonic() < end, "it did not come to pass"
         time.sleep(every)
+
+
+def steady(what, seconds=1.0):
+    """Waits until what() has been the same for so long, and gives it."""
+    end, value, since = time.monotonic() + PATIENCE, what(), time.monotonic()
+    while time.monotonic() < since + seconds:
+        time.sleep(0.05)
+        if (now := what()) != value:
+            assert time.monotonic() < end, f"it does not end: {now}"
+            value, since = now, time.monotonic()
+    return value
 
 
 class Failure(Exception):
@@ -38,12 +54,12 @@ class Failure(Exception):
 
 class Connection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("plugin", timeout=30)
+        super().__init__("plugin", timeout=PATIENCE)
         self.path = str(path)
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(30)
+        self.sock.settimeout(PATIENCE)
         self.sock.connect(self.path)
 
 
@@ -75,6 +91,40 @@ class Client:
         self.connection.request("GET", target)
         reply = self.connection.getresponse()
         return reply.status, reply.read()
+
+
+class Floor:
+    """The least instances that there are at any moment of it, as the kernel tells of each that comes and goes."""
+    MOVED_FROM, MOVED_TO, CREATE, DELETE, OVERFLOW = 0x40, 0x80, 0x100, 0x200, 0x4000
+
+    def __init__(self, world):
+        self.folder, self.least = world.files, None
+
+    def __enter__(self):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        assert self.fd >= 0 and libc.inotify_add_watch(self.fd, bytes(self.folder), self.MOVED_FROM | self.MOVED_TO | self.CREATE | self.DELETE) >= 0
+        self.there = {name for name in os.listdir(self.folder) if not name.startswith(".")}
+        self.least = len(self.there)
+        return self
+
+    def __exit__(self, *_):
+        try:
+            while data := os.read(self.fd, 1 << 16):
+                self.take(data)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(self.fd)
+
+    def take(self, data):
+        while data:
+            _, mask, _, size = struct.unpack_from("iIII", data)
+            name, data = data[16:16 + size].rstrip(b"\0").decode(), data[16 + size:]
+            assert not mask & self.OVERFLOW
+            if not name.startswith("."):
+                (self.there.add if mask & (self.MOVED_TO | self.CREATE) else self.there.discard)(name)
+            self.least = min(self.least, len(self.there))
 
 
 class World:
@@ -125,14 +175,14 @@ class World:
     def stop(self, name):
         process = self.processes.pop(name)
         process.send_signal(signal.SIGTERM)
-        return process.wait(20)
+        return process.wait(PATIENCE)
 
     def close(self):
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
             try:
-                process.wait(20)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -161,7 +211,7 @@ class World:
     def commit(self, document, **more):
         return self.client().call("Group.CommitGroup", Name="group", Spec=document, **more)["Details"]
 
-    def converged(self, group, seconds=20):
+    def converged(self, group, seconds=PATIENCE):
         return until(lambda: (lambda s: s if s["Converged"] else None)(self.status(group)), seconds)
 
     def topics(self, group=""):

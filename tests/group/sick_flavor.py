@@ -41,7 +41,8 @@ class Server(socketserver.ThreadingUnixStreamServer):
     request_queue_size = 1024
 
 
-if os.path.exists(path):
-    os.unlink(path)
-with Server(path, Handler) as server:
+# It is there under its name once it listens.
+made = path + ".new"
+with Server(made, Handler) as server:
+    os.rename(made, path)
     server.serve_forever()

@@ -8,13 +8,15 @@
  *      event GROUP MESSAGE | audit METHOD OBJECT | flood GROUP COUNT BYTES | bench GROUP COUNT BYTES
  *      history GROUP | events FROM MAX [GROUP] | audits FROM MAX | leads | leader | stop
  *
- * Each write has a number, counted from 1: "done 1 ok" or "done 1 store.lost".
+ * Each write has a number, counted from 1: "done 1 ok" or "done 1 store.lost". Before each line stands when it was said, in microseconds of the
+ * monotonic clock: who reads it may be late.
  */
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "group/store.h"
 #include "os/event_loop.h"
@@ -26,6 +28,9 @@ static unsigned writes;
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
         va_list ap;
+        struct timespec now;
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        (void)printf("%llu ", (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000);
         va_start(ap, format);
         (void)vprintf(format, ap);
         va_end(ap);

@@ -6,12 +6,11 @@ import pathlib
 import random
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
 
-from fleet_world import Failure, document, until
+from fleet_world import Failure, Floor, document, steady, until
 
 
 def sick_flavor(world, **orders):
@@ -30,26 +29,6 @@ def order(path, **orders):
     path.with_suffix(".new").rename(path)
 
 
-class Floor(threading.Thread):
-    """Looks again and again how many instances there are."""
-
-    def __init__(self, world):
-        super().__init__()
-        self.world, self.stopping, self.least = world, False, 1 << 30
-
-    def run(self):
-        while not self.stopping:
-            self.least = min(self.least, self.world.count())
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping = True
-        self.join()
-
-
 # ---- count, tags, what is not ours ----
 
 
@@ -59,7 +38,7 @@ def test_a_lost_instance_is_replaced_at_once(world):
     world.converged("cattle")
     before = set(world.instances())
     (world.files / sorted(before)[1]).unlink()
-    until(lambda: world.count() == 3 and set(world.instances()) != before, 5)
+    until(lambda: world.count() == 3 and set(world.instances()) != before)
     assert len(before & set(world.instances())) == 2
     assert "instance/lost" in world.topics()
 
@@ -164,14 +143,14 @@ def test_a_roll_replaces_all_and_never_has_fewer(world, size, batch):
 def test_a_sick_revision_is_rolled_back_by_its_deadline(world):
     world.start_all()
     orders = sick_flavor(world, sick=["v2"])
-    updating = {"Surge": 1, "Deadline": "1s", "OnFailure": "rollback"}
+    updating = {"Surge": 1, "Deadline": "2s", "OnFailure": "rollback"}
     world.commit(document(3, flavor="sick", Updating=updating))
     world.converged("cattle")
     before = set(world.instances())
     with Floor(world) as floor:
         world.commit(document(3, "v2", flavor="sick", Updating=updating))
-        until(lambda: world.status("cattle")["Revision"] == 3, 30)
-        world.converged("cattle", 30)
+        until(lambda: world.status("cattle")["Revision"] == 3)
+        world.converged("cattle")
     assert floor.least >= 3
     assert set(world.instances()) == before and orders.exists()
     history = world.client().call("Fleet.History", ID="cattle")["Revisions"]
@@ -185,10 +164,13 @@ def test_a_sick_revision_stops_and_waits_where_that_is_wanted(world):
     world.commit(document(3, flavor="sick", Updating={"Deadline": "500ms", "OnFailure": "pause"}))
     world.converged("cattle")
     world.commit(document(3, "v2", flavor="sick", Updating={"Deadline": "500ms", "OnFailure": "pause"}))
-    until(lambda: world.status("cattle")["Roll"]["Phase"] in ("failed", "paused"), 20)
+    until(lambda: world.status("cattle")["Roll"]["Phase"] in ("failed", "paused"))
     notes = [i["Spec"]["Properties"]["Note"] for i in world.instances().values()]
     assert notes.count("v1") == 3
     order(orders, sick=[])
+    # The same configuration with more time: half a second is short for a machine that has much else to do.
+    world.commit(document(3, "v2", flavor="sick", Updating={"Deadline": "60s", "OnFailure": "pause"}))
+    assert world.status("cattle")["Roll"]["Phase"] in ("failed", "paused")
     world.client().call("Fleet.Resume", ID="cattle")
     world.converged("cattle")
     assert {i["Spec"]["Properties"]["Note"] for i in world.instances().values()} == {"v2"}
@@ -196,21 +178,24 @@ def test_a_sick_revision_stops_and_waits_where_that_is_wanted(world):
 
 def test_a_roll_is_paused_resumed_and_undone(world):
     world.start_all()
-    orders = sick_flavor(world, drain=0.3)
+    orders = sick_flavor(world, sick=["v2"], drain=0.1)
     world.commit(document(4, flavor="sick"))
     world.converged("cattle")
+    before = set(world.instances())
     world.commit(document(4, "v2", flavor="sick"))
-    until(lambda: any(i["Spec"]["Properties"]["Note"] == "v2" for i in world.instances().values()))
+    # The first of the new ones is not good yet, and the others wait for it.
+    until(lambda: sorted(i["Spec"]["Properties"]["Note"] for i in world.instances().values()) == ["v1"] * 4 + ["v2"])
     world.client().call("Fleet.Pause", ID="cattle")
     until(lambda: world.status("cattle")["Roll"]["Phase"] == "paused")
-    time.sleep(0.5)  # what is in hand ends
+    order(orders, drain=0.1)
+    until(lambda: world.count() == 4)  # what is in hand ends: it is good, and one of the former ones goes
     held = set(world.instances())
-    time.sleep(0.7)
-    assert set(world.instances()) == held and world.status("cattle")["Old"] > 0
+    time.sleep(1)
+    assert set(world.instances()) == held and len(held & before) == 3 and world.status("cattle")["Old"] == 3
     world.client().call("Fleet.Resume", ID="cattle")
     world.converged("cattle")
     assert {i["Spec"]["Properties"]["Note"] for i in world.instances().values()} == {"v2"}
-    assert len(pathlib.Path(str(orders) + ".drained").read_text().split()) >= 4
+    assert set(pathlib.Path(str(orders) + ".drained").read_text().split()) == before
     assert world.client().call("Fleet.Undo", ID="cattle", Revision=0)["Revision"] == 3
     world.converged("cattle")
     assert {i["Spec"]["Properties"]["Note"] for i in world.instances().values()} == {"v1"}
@@ -240,7 +225,7 @@ def test_when_most_are_sick_nothing_is_replaced(world):
     until(lambda: world.status("cattle")["Good"] == 5)
     before = set(world.instances())
     order(orders, sick=["v1"])
-    until(lambda: world.status("cattle")["RemediationStopped"], 20)
+    until(lambda: world.status("cattle")["RemediationStopped"])
     time.sleep(1)
     assert len(before & set(world.instances())) >= 3
     order(orders)
@@ -255,11 +240,8 @@ def test_a_failing_provider_is_asked_seldom_and_the_circuit_opens(world):
     world.start("bulkhead-instance-simulator", "--fail", "100")
     world.commit(document(10, plugin="simulator", Limits={"Attempts": 3, "Backoff": "50ms", "BackoffMax": "200ms", "Reset": "1h"}))
     until(lambda: world.status("cattle")["CircuitOpen"])
-    time.sleep(1)
-    failures = world.topics().count("provision/failed")
+    failures = steady(lambda: world.topics().count("provision/failed"))
     assert "circuit/open" in world.topics() and 3 <= failures <= 40
-    time.sleep(1)
-    assert world.topics().count("provision/failed") == failures
     assert not world.status("cattle")["Converged"]
 
 
@@ -267,7 +249,7 @@ def test_a_provider_that_fails_now_and_then_is_worth_the_wait(world):
     world.start_all()
     world.start("bulkhead-instance-simulator", "--fail", "20", "--fail-after", "20")
     world.commit(document(30, plugin="simulator", Limits={"Attempts": 100, "Backoff": "10ms", "BackoffMax": "50ms"}))
-    world.converged("cattle", 60)
+    world.converged("cattle")
     found = world.client("simulator").call("Instance.DescribeInstances", Tags={"infrakit.group": "cattle"})["Descriptions"]
     tokens = [i["Tags"]["bulkhead.token"] for i in found]
     assert len(found) == 30 and len(set(tokens)) == 30
@@ -301,7 +283,7 @@ def test_a_controller_that_was_killed_goes_on_where_it_was(world):
             time.sleep(chance.uniform(0, 0.1))
             world.kill("group")
             world.start("bulkhead-groupd")
-        world.converged("cattle", 30)
+        world.converged("cattle")
     assert floor.least >= 6
     found = world.instances()
     assert len(found) == 6 and {i["Spec"]["Properties"]["Note"] for i in found.values()} == {"v2"}
@@ -320,8 +302,8 @@ def test_killed_while_it_provisions_nothing_is_made_twice(world):
         world.kill(name)
         world.start({"group": "bulkhead-groupd", "file": "bulkhead-instance-file", "vanilla": "bulkhead-flavor-vanilla"}[name],
                     *(["--dir", str(world.files)] if name == "file" else []))
-        until(lambda: world.count() == size, 30)
-        world.converged("cattle", 30)
+        until(lambda: world.count() == size)
+        world.converged("cattle")
         assert world.count() == size
     tokens = [i["Tags"]["bulkhead.token"] for i in world.instances().values()]
     assert len(set(tokens)) == size
@@ -408,7 +390,7 @@ for method, params in (("Group.Size", {"ID": "cattle"}), ("Group.SetSize", {"ID"
     expected = {54321: "yes no no", 54322: "yes yes no", 54324: "yes yes yes", 54325: "no no no"}
     here = pathlib.Path(__file__).parent
     for uid, answers in expected.items():
-        out = subprocess.run([sys.executable, "-B", "-c", script, str(here), str(world.plugins / "group"), str(uid)], capture_output=True, text=True, timeout=30)
+        out = subprocess.run([sys.executable, "-B", "-c", script, str(here), str(world.plugins / "group"), str(uid)], capture_output=True, text=True, timeout=60)
         assert out.stdout.strip() == answers, (uid, out.stderr)
     entries = world.client().call("Fleet.Audit", Max=1000)["Entries"]
     assert ("uid 54321", "Group.SetSize", "cattle") in [(e["Actor"], e["Method"], e["Object"]) for e in entries if e["Outcome"].startswith("rpc.forbidden")]
@@ -420,7 +402,7 @@ def test_who_is_not_in_the_sockets_group_cannot_connect(world):
     os.chmod(world.folder, 0o755)
     os.chmod(world.plugins, 0o755)
     out = subprocess.run([sys.executable, "-c", "import os, socket, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
-                          "socket.socket(socket.AF_UNIX).connect(sys.argv[1])", str(world.plugins / "group")], capture_output=True, text=True, timeout=30)
+                          "socket.socket(socket.AF_UNIX).connect(sys.argv[1])", str(world.plugins / "group")], capture_output=True, text=True, timeout=60)
     assert "PermissionError" in out.stderr
 
 

@@ -4,6 +4,7 @@
 strace kills the process at the Nth call that makes something last; N counts up until a run goes through without reaching it. After each death the
 program is started again, without strace, and must bring to an end what was begun: nothing twice, nothing left over, never too few.
 """
+import contextlib
 import os
 import shutil
 import signal
@@ -11,8 +12,7 @@ import subprocess
 
 import pytest
 
-from fleet_world import document, program, until
-from test_controller import Floor
+from fleet_world import Floor, document, program, until
 
 pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="strace is missing")
 
@@ -47,19 +47,15 @@ def ask(world, method, **params):
         return None
 
 
-def died(world, name, seconds=3):
-    process = world.processes[name]
-    try:
-        process.wait(seconds)
-        return True
-    except subprocess.TimeoutExpired:
-        return False
+def done_or_dead(world, process):
+    """Waits until what was asked for is done, or the program is dead."""
+    until(lambda: process.poll() is not None or (ask(world, "Fleet.Status", ID="cattle") or {"Groups": [{}]})["Groups"][0].get("Converged"))
 
 
 def settle(world, size, note):
     """What must hold in the end."""
     until(lambda: ask(world, "Group.CommitGroup", Name="group", Spec=document(size, note)))
-    world.converged("cattle", 30)
+    world.converged("cattle")
     found = world.instances()
     tokens = [i["Tags"]["bulkhead.token"] for i in found.values()]
     assert len(found) == size and len(set(tokens)) == size
@@ -68,16 +64,20 @@ def settle(world, size, note):
 
 
 def crash_while(world, name, call, number, words, act):
-    """One program dies at its Nth such call while act is under way. Whether it did."""
-    if start_to_die(world, name, call, number, *words):
-        act()
-    was_killed = died(world, socket_of(name), 1.5)
+    """One program dies at its Nth such call, while act is under way or when it is to end after that. Whether it did: strace ends as it has."""
+    alive = start_to_die(world, name, call, number, *words)
     process = world.processes.pop(socket_of(name))
-    if not was_killed:
-        os.kill(int((world.plugins / f"{socket_of(name)}.pid").read_text()), signal.SIGTERM)
-        process.wait(20)
+    if alive:
+        pid = int((world.plugins / f"{socket_of(name)}.pid").read_text())
+        act()
+        done_or_dead(world, process)
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):  # it dies at this moment
+                os.kill(pid, signal.SIGTERM)
+    status = process.wait(60)
+    assert status in (0, -signal.SIGKILL), status
     world.start(name, *words)
-    return was_killed
+    return status == -signal.SIGKILL
 
 
 def walk(world, name, call, words, size):

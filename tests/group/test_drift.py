@@ -3,18 +3,19 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
-from fleet_world import BUILD, document, until
+from fleet_world import BUILD, Floor, document, until
 
 HERE = pathlib.Path(__file__).parent
 QUICK = {"Interval": "1s"}
 REPLACE = {"Interval": "1s", "Action": "replace"}
-LOOKS = 3.5  # seconds in which the controller has looked at least twice
+LOOKS = 2.5  # seconds in which the controller has looked twice; for what can only be seen not to happen
 
 
 @pytest.fixture
@@ -37,6 +38,13 @@ def events(world, topic):
     return [e for e in world.client().call("Fleet.Events", Group="cattle", Max=1000)["Events"] if e["Topic"] == topic]
 
 
+def look(world, name):
+    """Waits until the controller has looked once more: it sees this one edited."""
+    before = len(events(world, "instance/drift"))
+    edit(world, name, Note=f"edit {before}")
+    until(lambda: [e for e in events(world, "instance/drift")[before:] if e["ID"] == name])
+
+
 def commit(world, size=5, **more):
     world.commit(document(size=size, **more))
     return world.converged("cattle")
@@ -54,12 +62,15 @@ def test_a_change_is_told_once_with_pointer_and_values_and_so_is_its_mending(run
     assert sum("Drift" in i for i in status["Instances"]) == 1
     described = running.client().call("Group.DescribeGroup", Name="group", ID="cattle")["Description"]
     assert described["Drifted"] == 1 and sum("Drift" in i for i in described["Instances"]) == 1
-    time.sleep(LOOKS)
-    assert len(events(running, "instance/drift")) == 1
+    others = sorted(running.instances())[1:3]
+    for other in others:
+        look(running, other)
+    assert [e["ID"] for e in events(running, "instance/drift")] == [name, *others]
     edit(running, name, Note="edited again")
-    until(lambda: len(events(running, "instance/drift")) == 2)
-    edit(running, name, Note="v1")
-    until(lambda: events(running, "instance/drift-mended"))
+    until(lambda: len(events(running, "instance/drift")) == 4)
+    for edited in (name, *others):
+        edit(running, edited, Note="v1")
+    until(lambda: len(events(running, "instance/drift-mended")) == 3)
     assert running.status("cattle")["Drifted"] == 0 and running.count() == 5 and name in running.instances()
 
 
@@ -68,9 +79,11 @@ def test_where_nothing_is_edited_nothing_is_told(running):
     before = set(running.instances())
     for name in before: # what only one side has, and what is written in another way, is no drift
         edit(running, name, More={"than": "asked"})
-    time.sleep(LOOKS)
-    assert not [t for t in running.topics("cattle") if "drift" in t] and running.status("cattle")["Drifted"] == 0
-    assert set(running.instances()) == before
+    # Twice it looks at all of them: at another each time, which is told and replaced.
+    for name in (others := sorted(before)[:2]):
+        look(running, name)
+        until(lambda name=name: name not in running.instances() and running.count() == 5)
+    assert [e["ID"] for e in events(running, "instance/drift")] == others and before - set(running.instances()) == set(others)
 
 
 def test_nobody_looks_who_is_told_not_to(running):
@@ -84,15 +97,12 @@ def test_the_drifted_are_replaced_within_the_budget_and_the_others_serve(running
     commit(running, size=10, Drift=REPLACE, Health={"Budget": 2})
     before = set(running.instances())
     edited = sorted(before)[:4]
-    for name in edited:
-        edit(running, name, Note="edited")
-    least = 10
-    end = time.monotonic() + 20
-    while set(edited) & set(running.instances()) or running.count() < 10:
-        least = min(least, running.count())
-        assert time.monotonic() < end
-    assert least >= 8
-    running.converged("cattle")
+    with Floor(running) as floor:
+        for name in edited:
+            edit(running, name, Note="edited")
+        until(lambda: not set(edited) & set(running.instances()) and running.count() == 10)
+        running.converged("cattle")
+    assert floor.least >= 8
     now = running.instances()
     assert before - set(now) == set(edited) and {i["Spec"]["Properties"]["Note"] for i in now.values()} == {"v1"}
     assert {e["ID"] for e in events(running, "instance/drift")} <= set(edited)
@@ -101,8 +111,11 @@ def test_the_drifted_are_replaced_within_the_budget_and_the_others_serve(running
 def test_too_many_are_left_alone(running):
     commit(running, size=10, Drift=REPLACE, Health={"Budget": 2})
     before = set(running.instances())
+    # All at once: who looked in between would see few, and replace them.
+    running.processes["file"].send_signal(signal.SIGSTOP)
     for name in before:
         edit(running, name, Note="edited")
+    running.processes["file"].send_signal(signal.SIGCONT)
     until(lambda: events(running, "drift/stopped"))
     time.sleep(LOOKS)
     left = set(running.instances()) & before
@@ -115,8 +128,11 @@ def test_the_protected_stay(running):
     running.commit(document(size=5, Drift=REPLACE, Protection={"Instances": [name]}))
     edit(running, name, Note="edited")
     until(lambda: events(running, "instance/drift"))
-    time.sleep(LOOKS)
-    assert name in running.instances() and running.status("cattle")["Drifted"] == 1
+    for other in sorted(set(running.instances()) - {name})[:2]:  # the twins
+        look(running, other)
+        until(lambda other=other: other not in running.instances() and running.count() == 5)
+    assert name in running.instances()
+    until(lambda: running.status("cattle")["Drifted"] == 1)
 
 
 def test_secrets_are_not_told(running):
@@ -141,11 +157,14 @@ def test_what_a_flavor_changes_is_no_drift_nor_after_a_restart(running, drift):
     assert {i["Tags"]["bulkhead.prepared"] for i in running.instances().values()} == {"/Note"}
     running.kill("group")
     running.start("bulkhead-groupd")
-    time.sleep(LOOKS)
-    assert not [t for t in running.topics("cattle") if "drift" in t] and set(running.instances()) == before
-    # What the flavor left alone is watched.
-    edit(running, sorted(before)[0], Size=8, Note="whatever")
-    assert until(lambda: events(running, "instance/drift"))[0]["Message"] == "/Size is 8, not 7"
+    # What the flavor left alone is watched; when the controller has seen that it has looked at the others as well, twice.
+    edited = sorted(before)[:2]
+    for name in edited:
+        told = len(events(running, "instance/drift"))
+        edit(running, name, Size=8, Note="whatever")
+        until(lambda told=told: len(events(running, "instance/drift")) > told)
+    assert [(e["ID"], e["Message"]) for e in events(running, "instance/drift")] == [(name, "/Size is 8, not 7") for name in edited]
+    assert before - set(running.instances()) <= set(edited if drift is REPLACE else [])
 
 
 def test_plan_status_and_describe_show_it(running):

@@ -34,6 +34,7 @@ def test_apply_starts_what_is_missing_and_waits(fleet):
     assert len(fleet.instances()) == 5
     fleet.instances()[0].unlink()
     until(lambda: len(fleet.instances()) == 5)
+    fleet.converged()
     assert {g["ID"]: g["Converged"] for g in fleet.json("status")["Groups"]} == {"api": True, "web": True}
 
 
@@ -87,16 +88,21 @@ def test_on_a_terminal_there_is_a_table_and_a_question_before_instances_go(runni
 
 
 def test_waiting_ends_and_the_controller_goes_on(running):
-    running("plugin", "start", f"slow={FAKE} --slow 8", "--detach")
+    held = running.folder / "held"
+    held.touch()
+    running("plugin", "start", f"slow={FAKE} --held {held}", "--detach", "--no-sandbox")
     web = running.write("web.json", document(plugin="slow", size=1))
-    began = time.monotonic()
     assert "the time is over" in running("apply", web, "--timeout", "300ms", status=3).err
     p = running.start("apply", web)
-    time.sleep(0.4)
+    said = p.stdout.readline()
+    while "0/1" not in said:  # it waits
+        assert said, "it ended"
+        said = p.stdout.readline()
     p.send_signal(signal.SIGINT)
-    assert p.wait(10) == 130 and "the controller goes on" in p.stdout.read()
-    assert time.monotonic() - began < 8, "nobody waited for the instance"
-    until(lambda: running.json("status")["Groups"][0]["Live"] == 1, 20)
+    assert p.wait(60) == 130 and "the controller goes on" in p.stdout.read()
+    assert running.json("status")["Groups"][0]["Live"] == 0, "nobody waited for the instance"
+    held.unlink()
+    until(lambda: running.json("status")["Groups"][0]["Live"] == 1)
     assert running("apply", web, "--no-wait").status == 0
 
 
@@ -113,7 +119,8 @@ def test_groups_by_infrakits_words(running):
     commit = json.dumps(document())
     assert running("group", "commit", "--pretend", commit).out == "Committing web would involve: Managing 3 instances\n"
     assert running("group", "commit", "-", text=commit).out == "Committed web: Managing 3 instances\n"
-    until(lambda: len(running.instances()) == 3)
+    running.converged()
+    assert len(running.instances()) == 3
     assert running("group", "ls", "-q").out == "web\n"
     assert running("group", "ls").out.splitlines()[1].split() == ["web", "3", "file", "vanilla"]
     ids = running("group", "ls", "web", "-q").out.split()
@@ -122,9 +129,11 @@ def test_groups_by_infrakits_words(running):
     assert json.loads(running("group", "inspect", "web").out)["Properties"]["Allocation"]["Size"] == 3
     assert running("group", "scale", "web").out == "Group web at 3 instances\n"
     assert running("group", "scale", "web", "4", "--reason", "more guests").out == "Group web at 3 instances, scale to 4\n"
-    until(lambda: len(running.instances()) == 4)
+    running.converged()
+    assert len(running.instances()) == 4
     running("group", "destroy-instances", "web", ids[0])
     until(lambda: len(running.instances()) == 3)
+    running.converged()
     assert ids[0] not in running("group", "ls", "web", "-q").out
     assert "more guests" in running("group", "history", "web").out
     assert running("group", "free", "web").out == "Freed web\n"
@@ -138,11 +147,12 @@ def test_groups_by_infrakits_words(running):
 
 def test_undo_and_history(running):
     running("group", "commit", json.dumps(document(note="v1")), "--reason", "first")
-    until(lambda: len(running.instances()) == 3)
+    running.converged()
     running("group", "commit", json.dumps(document(note="v2")), "--reason", "second")
-    until(lambda: running.json("status", "web")["Groups"][0]["Converged"])
+    running.converged("web")
     assert running("group", "undo", "web").out.startswith("web is at revision 3 now: Performing a rolling update on 3 instances")
-    until(lambda: all('"v1"' in f.read_text() for f in running.instances()))
+    running.converged("web")
+    assert len(running.instances()) == 3 and all('"v1"' in f.read_text() for f in running.instances())
     revisions = running.json("group", "history", "web")["Revisions"]
     assert [r["Revision"] for r in revisions] == [3, 2, 1] and [r["Reason"] for r in revisions][1:] == ["second", "first"]
     assert running("group", "undo", "web", "99", status=1).err
@@ -183,7 +193,7 @@ def test_following_misses_nothing_and_tells_nothing_twice_across_a_restart(runni
     until(lambda: running.listed().get("group", {}).get("State") == "answers")
     running("group", "scale", "web", "2")
     running("group", "scale", "web", "3")
-    until(lambda: running.json("status")["Groups"][0]["Converged"])
+    running.converged()
     wanted = [json.loads(line) for line in running("events", "--json").out.splitlines()]
     seen = first + [json.loads(p.stdout.readline()) for _ in range(len(wanted) - 1)]
     assert [e["Sequence"] for e in seen] == [e["Sequence"] for e in wanted]

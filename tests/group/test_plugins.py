@@ -34,7 +34,7 @@ def test_start_says_when_each_listens_and_ends_with_all_of_them(fleet):
     assert sorted(line.split(" (")[0] for line in lines) == [f"{n}: listens at {fleet.plugins}/{n}" for n in ("file", "sim")]
     pids = {v["PID"] for v in fleet.listed().values()}
     p.send_signal(signal.SIGTERM)
-    assert p.wait(20) == 0
+    assert p.wait(60) == 0
     assert not [f.name for f in fleet.plugins.iterdir()], "sockets and pid files are gone"
     assert not pids & set(fleet.processes())
 
@@ -68,7 +68,7 @@ def test_one_that_dies_is_started_again_and_one_that_is_stopped_is_not(fleet):
     assert p.stdout.readline() == "file: stopped\n"
     assert list(fleet.listed()) == ["simulator"]
     fleet("plugin", "stop", "simulator")
-    assert p.wait(10) == 0, "nothing is left to look after"
+    assert p.wait(60) == 0, "nothing is left to look after"
 
 
 def test_one_that_ends_badly_and_one_that_is_down_are_stopped_for_good(fleet):
@@ -81,7 +81,7 @@ def test_one_that_ends_badly_and_one_that_is_down_are_stopped_for_good(fleet):
             assert "other: listens again" in p.stdout.readline()
     assert "looked after already" in fleet("plugin", "start", f"other={FAKE}", "--detach").out or fleet.listed()
     fleet("plugin", "stop", "other")
-    assert p.wait(10) == 0
+    assert p.wait(60) == 0
     fleet("plugin", "start", f"other={FAKE} --grumpy", "--detach")
     fleet("plugin", "stop", "other")
     until(lambda: not fleet.processes())
@@ -200,4 +200,4 @@ def test_the_folder_of_the_file_plugin_can_be_said(world):
         assert len(list((world.folder / "said").glob("instance-*"))) == 1
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)

@@ -24,8 +24,17 @@ def etcd(tmp_path, ends):
 def probe(etcd, ends):
     def start(name, **options):
         port = options.pop("port", etcd.client)
-        return ends(Probe(f"etcd://127.0.0.1:{port}", name=name, address=f"at-{name}", **{"lease": 3, **options}))
+        return ends(Probe(f"etcd://127.0.0.1:{port}", name=name, address=f"at-{name}", **{"lease": 15, **options}))
     return start
+
+
+def leading(p):
+    """Asks a controller again and again whether it leads, until it says no; gives when it said yes for the last time."""
+    while True:
+        p.say("leads")
+        if p.expect("leads")[1] == "leads no":
+            return p.last("leads yes")
+        time.sleep(0.02)
 
 
 def leader_of(*probes):
@@ -91,7 +100,7 @@ def test_what_etcd_would_not_take_is_refused_before_it_is_asked(probe):
 
 
 def test_one_of_three_leads_and_the_others_name_it(probe):
-    probes = [probe(name) for name in "abc"]
+    probes = [probe(name, lease=30) for name in "abc"]
     first = leader_of(*probes)
     others = [p for p in probes if p is not first]
     name = "abc"[probes.index(first)]
@@ -106,25 +115,26 @@ def test_one_of_three_leads_and_the_others_name_it(probe):
     # No lease to wait for: its end was told.
     began = time.monotonic()
     second = leader_of(*others)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 10
     assert second.expect("lead")[1] == "lead web@1=x/-/0"
 
 
-def test_a_leader_that_is_killed_is_followed_when_its_lease_is_over(probe):
-    a = probe("a")
+def test_a_leader_that_is_killed_is_followed_when_its_lease_is_over(etcd, probe, ends):
+    renewed = []
+    relay = ends(Relay(etcd.client, lambda data: renewed.append(time.monotonic()) if b"/v3/lease/" in data else None))
+    a = probe("a", port=relay.port, lease=3)
     a.expect("lead")
-    b = probe("b")
+    b = probe("b", lease=3)
     b.expect("leader at-a")
     a.write("commit web 1 x")
-    began = time.monotonic()
     a.end()
-    when, line = b.expect("lead")
+    when, line = b.expect("lead", 30)
     assert line == "lead web@1=x/-/0"
-    assert 1 < when - began < 8
+    assert when - renewed[-1] > 3
 
 
 def test_a_leader_that_slept_past_its_lease_does_not_write(etcd, probe):
-    a = probe("a")
+    a = probe("a", lease=3)
     a.expect("lead")
     a.write("commit web 1 first")
     b = probe("b")
@@ -148,13 +158,13 @@ def test_a_leader_that_slept_past_its_lease_does_not_write(etcd, probe):
 def test_a_write_that_was_sent_in_time_and_comes_late_is_refused_by_the_fence(etcd, probe, ends):
     """What no clock of the leader's can prevent: the network holds the write back until somebody else leads."""
     relay = ends(Relay(etcd.client, lambda data: b"kv/txn" in data and b"aGVsZA==" in data))  # "held", the value of the state
-    a = probe("a", port=relay.port)
+    a = probe("a", port=relay.port, lease=4)
     a.expect("lead")
     a.write("commit web 1 first")
     b = probe("b")
     b.expect("leader at-a")
     a.say("state web held")
-    assert relay.held.wait(5)
+    assert relay.held.wait(60)
     a.pause()
     b.expect("lead")
     b.write("state web of-b")
@@ -169,11 +179,11 @@ def test_a_write_that_was_sent_in_time_and_comes_late_is_refused_by_the_fence(et
 def test_the_same_write_is_carried_out_while_it_leads(etcd, probe, ends):
     """The twin: held back for a moment, not until somebody else leads."""
     relay = ends(Relay(etcd.client, lambda data: b"kv/txn" in data and b"aGVsZA==" in data))
-    a = probe("a", port=relay.port, lease=10)
+    a = probe("a", port=relay.port, lease=30)
     a.expect("lead")
     a.write("commit web 1 first")
     a.say("state web held")
-    assert relay.held.wait(5)
+    assert relay.held.wait(60)
     time.sleep(0.5)
     relay.released.set()
     assert a.expect("done")[1].endswith("ok")
@@ -181,10 +191,10 @@ def test_the_same_write_is_carried_out_while_it_leads(etcd, probe, ends):
 
 
 def test_etcd_is_killed_and_comes_back(etcd, probe):
-    a = probe("a", lease=12)
+    a = probe("a", lease=60)
     a.expect("lead")
     a.write("commit web 1 first")
-    b = probe("b", lease=12)
+    b = probe("b", lease=60)
     b.expect("leader at-a")
     etcd.stop()
     a.say("state web meanwhile")
@@ -195,32 +205,30 @@ def test_etcd_is_killed_and_comes_back(etcd, probe):
     assert a.expect("done")[1].endswith("ok")
     assert etcd.get("/bulkhead/v1/states/web") == "meanwhile"
     assert not any(line.startswith("lost") for _, line in a.all)
-    time.sleep(2.5)
     a.say("stop")
     a.expect("stopped")
     began = time.monotonic()
     assert b.expect("lead")[1] == "lead web@1=first/meanwhile/0"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15  # by itself it looks after half a minute
 
 
 def test_etcd_stays_away_past_the_lease(etcd, probe):
-    a = probe("a")
+    a = probe("a", lease=3)
     a.expect("lead")
     a.write("commit web 1 first")
     etcd.stop()
     began = time.monotonic()
     a.say("state web never")
-    assert a.expect("done")[1].endswith("store.lost")
-    when, _ = a.expect("lost store.lost")
-    assert when - began < 3
-    a.say("leads")
-    a.expect("leads no")
+    assert leading(a) - began < 3
+    until(lambda: any(line.startswith("lost store.lost") for _, line in a.all))
+    assert next(line for _, line in a.all if line.startswith("done 2")).endswith("store.lost")
     etcd.start()
     assert a.expect("lead")[1] == "lead web@1=first/-/0"
 
 
-def test_what_somebody_changes_by_hand_is_read_again(etcd, probe):
-    a = probe("a")
+def test_what_somebody_changes_by_hand_is_read_again(etcd, probe, ends):
+    watched = []
+    a = probe("a", port=ends(Relay(etcd.client, told=watched.append)).port)
     a.expect("lead")
     a.write("commit web 1 first")
     a.write("commit db 1 first")
@@ -231,9 +239,13 @@ def test_what_somebody_changes_by_hand_is_read_again(etcd, probe):
     a.expect("lost store.lost")
     assert a.expect("lead")[1] == "lead web@1=first/-/9"
     a.write("commit web 2 second")
-    # What it writes itself it does not take for somebody else's.
+    # What it writes itself it does not take for somebody else's. A group that is there again before the watch tells of its end is read once more.
+    watched.clear()
     a.write("forget web")
-    time.sleep(0.5)  # a group that is there again before the watch tells of its end is read once more
+    until(lambda: b"DELETE" in b"".join(watched))
+    for _ in range(2):  # the first question may be read before what the watch has told, not the second
+        a.say("leads")
+        a.expect("leads yes")
     a.write("commit web 1 again")
     a.say("leads")
     a.expect("leads yes")
@@ -288,7 +300,7 @@ def test_old_events_go(etcd, probe):
     a = probe("a", events=300)
     a.expect("lead")
     a.write("flood web 2000 10")
-    until(lambda: len(etcd.keys("/bulkhead/v1/events/")) <= 3, 15)
+    until(lambda: len(etcd.keys("/bulkhead/v1/events/")) <= 3)
     a.say("events 1 1000")
     line = a.expect("log")[1].split()
     assert line[2] == "last=2000" and 300 <= len(line) - 3 <= 600
@@ -301,13 +313,13 @@ def test_a_member_of_three_is_killed(tmp_path, ends):
     cluster = ",".join(f"m{i}=http://127.0.0.1:{peer}" for i, (_, peer) in enumerate(ports))
     members = [ends(Etcd(tmp_path, f"m{i}", ports=ports[i], cluster=cluster)).start(wait=False) for i in range(3)]
     for m in members:
-        until(m.is_up, 30)
+        until(m.is_up)
     where = "etcd://" + ",".join(f"127.0.0.1:{client}" for client, _ in ports)
-    a = ends(Probe(where, name="a", address="at-a", lease=10))
+    a = ends(Probe(where, name="a", address="at-a", lease=60))
     a.expect("lead")
     a.write("commit web 1 first")
     members[0].stop()
-    a.write("state web on", timeout=9)
+    a.write("state web on", timeout=50)
     a.say("leads", "history web")
     a.expect("leads yes")
     assert a.expect("history")[1] == "history 1=first/probe"
@@ -331,11 +343,22 @@ class Stranger:
             except OSError:
                 return
             self.asked += 1
-            connection.recv(1 << 16)
             kept.append(connection)
             if self.answer is not None:
-                connection.sendall(self.answer)
-                connection.close()
+                self._reply(connection)
+
+    def _reply(self, connection):
+        """Closed with something unread, a connection would be reset, and the answer lost."""
+        try:
+            connection.recv(1 << 16)
+            connection.sendall(self.answer)
+            connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(2)
+            while connection.recv(1 << 16):
+                pass
+        except OSError:
+            pass
+        connection.close()
 
     def end(self):
         self.listener.close()
@@ -358,14 +381,14 @@ def reply(body, status="200 OK"):
 ])
 def test_an_endpoint_that_is_no_etcd_is_passed_over(etcd, ends, answer, trouble):
     stranger = ends(Stranger(answer))
-    alone = ends(Probe(f"etcd://127.0.0.1:{stranger.port}", name="alone", lease=2))
+    alone = ends(Probe(f"etcd://127.0.0.1:{stranger.port}", name="alone", lease=3))
     alone.expect(f"trouble {trouble}")
     until(lambda: stranger.asked > 2)
     alone.say("leads")
     alone.expect("leads no")
     if answer == reply("{}"):
         return  # a member that says nothing wrong: nobody passes it over
-    a = ends(Probe(f"etcd://127.0.0.1:{stranger.port},127.0.0.1:{etcd.client}", name="a", lease=3))
+    a = ends(Probe(f"etcd://127.0.0.1:{stranger.port},127.0.0.1:{etcd.client}", name="a", lease=15))
     a.expect("lead")
     a.write("commit web 1 x")
 
@@ -399,20 +422,18 @@ def test_partition_of_three_controllers(tmp_path, ends):
     others = [p for p in probes.values() if p is not first]
     networks[name].cut()
     first.say("state web cut-off")
-    lost, _ = first.expect("lost store.lost")
+    until_then = leading(first)
     second = leader_of(*others)
     led, line = second.expect("lead")
     assert line == "lead web@1=first/-/0"
-    assert lost < led
-    first.say("leads", "state web cut-off-again")
-    first.expect("leads no")
+    assert until_then < led
+    until(lambda: any(line.startswith("lost store.lost") for _, line in first.all))
+    first.say("state web cut-off-again")
     second.write("state web of-the-second")
     networks[name].mend()
     second_name = next(n for n, p in probes.items() if p is second)
     first.expect(f"leader at-{second_name}")
     second.say("stop")
-    third = leader_of(*[p for p in others if p is not second], first) if first.lines.empty() else first
-    assert third is not second
     until(lambda: any("of-the-second" in line for p in probes.values() if p is not second for _, line in p.all if line.startswith("lead ")))
 
 
@@ -469,7 +490,7 @@ def test_tls_with_certificates_on_both_sides(secure):
     a.say("stop")
     a.expect("stopped")
     a.process.stdin.close()
-    assert a.process.wait(5) == 0
+    assert a.ended() == 0
 
 
 @needs_tls
@@ -508,11 +529,11 @@ def test_a_key_that_everybody_can_read_is_refused(secure, tmp_path):
     (tmp_path / "open.key").write_text("")
     os.chmod(tmp_path / "open.key", 0o644)
     a = secure(key="open.key")
-    assert a.process.wait(5) == 1
-    until(lambda: any("can be read by everybody" in line for line in a.errors))
+    assert a.ended() == 1
+    assert any("can be read by everybody" in line for line in a.errors)
 
 
 def test_without_tls_only_this_machine_is_asked(ends):
     a = ends(Probe("etcd://10.0.0.1:2379"))
-    assert a.process.wait(5) == 1
-    until(lambda: any("store.address" in line for line in a.errors))
+    assert a.ended() == 1
+    assert any("store.address" in line for line in a.errors)

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 
 import pytest
-from etcd_world import PROBE, Probe, until
+from etcd_world import PROBE, Probe
 
 pytestmark = pytest.mark.skipif(not os.path.exists(PROBE), reason="store_probe is not built")
 
@@ -74,8 +74,8 @@ def test_a_second_controller_is_refused_with_the_pid_of_the_first(probe):
     a = probe()
     a.expect("lead")
     b = probe()
-    assert b.process.wait(10) == 1
-    until(lambda: any(f"pid {a.process.pid}" in line for line in b.errors))
+    assert b.ended() == 1
+    assert any(f"pid {a.process.pid}" in line for line in b.errors)
     a.end()
     probe().expect("lead")
 

@@ -18,12 +18,12 @@ PLUGINS = [("file", BUILD / "plugins/instance-file/bulkhead-instance-file"), ("v
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
               pytest.mark.skipif(not ETCD, reason="etcd is not installed (packaging/install-deps test)"),
               pytest.mark.skipif(not all(p.exists() for p in [GROUPD] + [p for _, p in PLUGINS]), reason="not built")]
-LEASE = 4
+LEASE = 5
 
 
 class Connection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("h", timeout=30)
+        super().__init__("h", timeout=60)
         self.path = str(path)
 
     def connect(self):
@@ -43,10 +43,10 @@ class Controller:
         self.name, self.folder, self.network = name, folder / name, network
         self.folder.mkdir()
         self.processes = [self.start(path, "--name", plugin, *(["--dir", str(instances)] if plugin == "file" else [])) for plugin, path in PLUGINS]
-        until(lambda: all((self.folder / plugin).exists() for plugin, _ in PLUGINS))
+        until(lambda: all((self.folder / f"{plugin}.pid").exists() for plugin, _ in PLUGINS))  # written when it listens
         self.main = self.start(GROUPD, "--store", "etcd://10.98.0.1:2379", "--etcd-plain", "--address", f"at-{name}", "--lease", str(LEASE), "--poll", "1s")
         self.processes.append(self.main)
-        until(lambda: (self.folder / "group").exists())
+        until(lambda: (self.folder / "group.pid").exists())
 
     def start(self, program, *words):
         with open(self.folder.parent / f"{self.name}.log", "ab") as log:
@@ -88,7 +88,7 @@ class World:
         self.instances.mkdir()
         self.controllers = [ends(Controller(folder, name, ends(Network(hub, f"10.98.0.{i}")), self.instances)) for i, name in enumerate("abc", 11)]
 
-    def leader(self, but=None, timeout=30):
+    def leader(self, but=None, timeout=60):
         return until(lambda: next((c for c in self.controllers if c is not but and c.leads()), None), timeout)
 
     def files(self):
@@ -106,7 +106,7 @@ class World:
         (self.instances / victim).unlink()
         return victim
 
-    def expect(self, count, timeout=40):
+    def expect(self, count, timeout=60):
         """So many, all of tokens of their own, and no more a second later."""
         until(lambda: len(self.files()) == count, timeout)
         for _ in range(10):
@@ -185,4 +185,4 @@ def test_the_leader_is_killed_in_the_middle_of_its_work(world):
         for path in list(world.files())[:10]:
             (world.instances / path).unlink(missing_ok=True)
     world.leader()
-    world.expect(60, 60)
+    world.expect(60)

@@ -17,7 +17,7 @@ HASH_V2 = "gpl7rxknme4yis3dulln7tjphjeya57l"
 def raw(path, data, to_the_end=False):
     """Sends bytes as they are and gives one whole answer, or all that comes until the other side closes."""
     with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(20)
+        s.settimeout(60)
         s.connect(str(path))
         s.sendall(data)
         got = b""
@@ -283,17 +283,19 @@ def test_what_a_commit_does_is_told_in_infrakits_words(world):
 
 def read_events(world, name, topic, found, ready):
     with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(20)
+        s.settimeout(60)
         s.connect(str(world.plugins / name))
         s.sendall(f"GET /events?topic={topic} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
         data = b""
         while b"\r\n\r\n" not in data:
-            data += s.recv(4096)
+            assert (part := s.recv(4096))
+            data += part
         assert b"text/event-stream" in data
         data = data.split(b"\r\n\r\n", 1)[1]
         ready.set()
         while len(found) < 2:
-            data += s.recv(4096)
+            assert (part := s.recv(4096))
+            data += part
             *whole, data = data.split(b"\n\n")
             found += [json.loads(w.removeprefix(b"data: ")) for w in whole]
 
@@ -304,10 +306,10 @@ def test_events_are_streamed_to_who_asks_for_their_topic(world):
     found, ready = [], threading.Event()
     thread = threading.Thread(target=read_events, args=(world, "file", "instances", found, ready))
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(60)
     made = world.client("file").call("Instance.Provision", Spec={"Tags": {"a": "1"}})["ID"]
     os.unlink(world.files / made)
-    thread.join(20)
+    thread.join(60)
     assert [(e["Topic"], e["Type"], e["ID"]) for e in found] == [("instances", "appeared", made), ("instances", "vanished", made)]
     assert found[0]["Data"]["Tags"] == {"a": "1"} and set(found[0]) >= {"Topic", "Type", "ID", "Message", "Timestamp", "Data", "Error"}
 
@@ -329,7 +331,7 @@ def test_a_socket_that_somebody_listens_on_is_not_taken_over(world):
     import subprocess
     from fleet_world import program
     world.start_file()
-    second = subprocess.run([program("bulkhead-instance-file"), "--dir", str(world.files)], env=world.environment, capture_output=True, text=True, timeout=20)
+    second = subprocess.run([program("bulkhead-instance-file"), "--dir", str(world.files)], env=world.environment, capture_output=True, text=True, timeout=60)
     assert second.returncode == 1 and "rpc.taken" in second.stderr
     assert world.client("file").call("Instance.Validate", Properties={})
 
@@ -349,7 +351,7 @@ def test_plugins_in_the_foreground_end_with_their_supervisor(world, signal_name)
     pids = [int((world.plugins / f"{name}.pid").read_text()) for name in ("group", "file", "vanilla")]
     runs = [int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1]) for pid in pids]  # who supervises each
     process.send_signal(getattr(signal, signal_name))
-    process.wait(20)
+    process.wait(60)
     until(lambda: not any((world.plugins / name).exists() for name in ("group", "file", "vanilla")))
     until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids + runs))
     assert world.count() == 2  # instances are not the plugins'

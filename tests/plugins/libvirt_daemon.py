@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+from socket import AF_UNIX, socket as unix
 
 from plugin import eventually
 
@@ -60,7 +61,11 @@ class Daemon:
                                         stdout=subprocess.DEVNULL, stderr=open(self.folder / "libvirtd.err", "ab"), start_new_session=True,
                                         env={**os.environ, "FOLDER": str(self.folder)})
         socket = self.folder / "sockets/libvirt-sock"
-        eventually(lambda: socket.exists() or self.process.poll() is not None, 30)
+
+        def listens():
+            with unix(AF_UNIX) as s:
+                return s.connect_ex(str(socket)) == 0
+        eventually(lambda: listens() or self.process.poll() is not None)
         assert self.process.poll() is None, (self.folder / "libvirtd.err").read_text()
 
     def uri(self, driver, path):
@@ -74,7 +79,7 @@ class Daemon:
             [unshare] = children(self.process.pid)
             [first] = children(unshare)
             os.kill(first, signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(60)
         for path in (self.folder / "sockets").iterdir():
             path.unlink()
 
@@ -90,7 +95,7 @@ class Virsh:
         self.holder.stdout.readline()
 
     def __call__(self, *words):
-        done = subprocess.run([VIRSH, "-q", "-c", self.uri, *map(str, words)], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([VIRSH, "-q", "-c", self.uri, *map(str, words)], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -105,5 +110,5 @@ class Virsh:
 
     def close(self):
         self.holder.stdin.close()
-        self.holder.wait(20)
+        self.holder.wait(60)
         self.holder.stdout.close()

@@ -12,11 +12,13 @@ import tempfile
 import threading
 import time
 
+from ports import free_ports
+
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 BULKHEAD = pathlib.Path(os.environ.get("BULKHEAD") or SOURCE / "build/src/bulkhead").resolve()
 BUILD = BULKHEAD.parent.parent
-PATIENCE = 30
+PATIENCE = 60
 
 
 class Failed(Exception):
@@ -182,16 +184,14 @@ class Host:
         return p
 
     def bulkhead(self, *args, check=True):
-        return subprocess.run([BULKHEAD, *args], env=self.env, capture_output=True, text=True, timeout=60, check=check)
+        return subprocess.run([BULKHEAD, *args], env=self.env, capture_output=True, text=True, timeout=120, check=check)
 
     def runs(self):
         """Names of units that run now, and the pids of their supervisors and processes."""
         return {r["unit"]: r for r in json.loads(self.bulkhead("ps", "--json").stdout)}
 
     def free_port(self):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            return s.getsockname()[1]
+        return free_ports()[0]
 
     def close(self):
         for p in self.plugins:

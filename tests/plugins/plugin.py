@@ -29,7 +29,7 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def eventually(true, seconds=10, step=0.05):
+def eventually(true, seconds=60, step=0.02):
     end = time.monotonic() + seconds
     while not (value := true()):
         assert time.monotonic() < end, "it did not become so in time"
@@ -74,7 +74,7 @@ class Plugin:
     def stop(self):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            assert self.process.wait(20) == 0, self.words()
+            assert self.process.wait(60) == 0, self.words()
 
     def __enter__(self):
         return self.start()
@@ -132,13 +132,16 @@ class Plugin:
 
 
 class Events:
-    """What the plugin tells, from now on."""
+    """What the plugin tells, from now on: it has begun to answer."""
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(str(path))
         self.socket.sendall(b"GET /events?topic=/ HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
         self.seen = b""
+        while b"\r\n\r\n" not in self.seen:
+            assert (data := self.socket.recv(65536)), self.seen
+            self.seen += data
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 
@@ -148,10 +151,10 @@ class Events:
 
     def tell(self, word, instance):
         def found():
-            for line in self.seen.decode().splitlines():
-                if line.startswith("data:"):
+            for line in self.seen.split(b"\n")[:-1]:  # the last may have come in part
+                if line.startswith(b"data:"):
                     event = json.loads(line[5:])
                     if event.get("Type") == word and event.get("ID") == instance:
                         return event
             return None
-        return eventually(found, 20)
+        return eventually(found)

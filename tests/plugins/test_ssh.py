@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from plugin import Plugin, Refused, eventually
+from ports import free_ports
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="sshd here takes root"), pytest.mark.skipif(not SSHD, reason="there is no sshd")]
@@ -41,34 +42,29 @@ class Host:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host_key"], check=True)
         self.key = " ".join((folder / "host_key.pub").read_text().split()[:2])
         shutil.copy(authorized, folder / "authorized_keys")
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        [self.port] = free_ports()
         (folder / "sshd_config").write_text(CONFIG.format(port=self.port, folder=folder))
         self.process = None
         self.start()
 
     def start(self):
-        # In a mount namespace: what sshd wants below /run is not the host's.
-        self.process = subprocess.Popen(["unshare", "-m", "sh", "-c", 'mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec "$0" "$@"',
+        # In a mount namespace: what sshd wants below /run is not the host's. In one of processes, so that all that it started ends with it.
+        self.process = subprocess.Popen(["unshare", "-m", "-p", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
+                                         'mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec "$0" "$@"',
                                          SSHD, "-D", "-e", "-f", self.folder / "sshd_config"], stderr=subprocess.DEVNULL, start_new_session=True)
 
         def up():
+            assert self.process.poll() is None
             with socket.socket() as s:
                 return s.connect_ex(("127.0.0.1", self.port)) == 0
         eventually(up)
 
     def stop(self):
-        """The server and all its sessions: the host is out of reach."""
+        """The server, all its sessions and what they run: the host is out of reach, and nothing there writes any more."""
         if self.process:
-            children = [int(p) for p in subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True).stdout.split()]
-            self.process.kill()
+            [first] = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            os.kill(int(first), signal.SIGKILL)  # it ends after all the others, and unshare after it
             self.process.wait()
-            for child in children:
-                try:
-                    os.kill(child, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             self.process = None
 
     def set(self, name):
@@ -82,8 +78,10 @@ class Host:
         return [line.split()[0] for line in path.read_text().splitlines()] if path.exists() else []
 
     def claim(self):
-        path = self.folder / "claims/claim"
-        return path.read_text() if path.exists() else None
+        try:
+            return (self.folder / "claims/claim").read_text()
+        except FileNotFoundError:
+            return None
 
     def document(self):
         return {"Address": "127.0.0.1", "Port": self.port, "User": "root", "HostKey": self.key, "Folder": str(self.folder / "claims")}
@@ -94,7 +92,7 @@ class Pool:
         self.hosts = hosts
 
     def document(self, **more):
-        return {"Hosts": [h.document() for h in self.hosts], "Provision": PROVISION, "Destroy": DESTROY, "Limit": "20s", **more}
+        return {"Hosts": [h.document() for h in self.hosts], "Provision": PROVISION, "Destroy": DESTROY, "Limit": "60s", **more}
 
     def of(self, instance):
         [host] = [h for h in self.hosts if f":{h.port}-" in instance]
@@ -218,7 +216,7 @@ def test_kill_9_in_the_middle_of_a_provision_is_finished_without_asking(ssh, poo
     [host] = pool.claimed()
     free_all(pool)
     ssh.start()
-    eventually(lambda: " ready" in host.claim())
+    eventually(lambda: " ready" in (host.claim() or ""))
     assert len(ssh.ids({"infrakit.group": "db"})) == 1
 
 

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """instance-vagrant with a stand-in for vagrant: what must hold when it is slow, fails or is killed. test_vagrant_real.py has the real one."""
 import json
-import os
 import pathlib
-import shutil
 
 import pytest
 
@@ -24,6 +22,9 @@ class World:
 
     def calls(self):
         return (self.path / "calls").read_text().splitlines() if (self.path / "calls").exists() else []
+
+    def ended(self):
+        return (self.path / "ended").read_text().splitlines() if (self.path / "ended").exists() else []
 
     def set(self, name):
         (self.path / name).touch()
@@ -97,7 +98,7 @@ def test_the_same_token_at_the_same_time_gives_one(vagrant, world):
     assert len(vagrant.ids({"bulkhead.token": "t"})) == 1
     world.unset("slow-up")
     for t in threads:
-        t.join(30)
+        t.join(60)
     assert {t.outcome for t in threads} == set(world.machines()) and len(world.machines()) == 1
     assert sum(" up " in c for c in world.calls()) == 1
 
@@ -109,7 +110,7 @@ def test_one_slow_machine_holds_up_no_other(vagrant, world):
     vagrant.label(vagrant.ids()[0], seen="yes")
     assert vagrant.describe()[0]["Tags"]["seen"] == "yes"
     world.unset("slow-up")
-    slow.join(30)
+    slow.join(60)
     assert vagrant.describe()[0]["Tags"]["seen"] == "yes", "the label is lost when the machine is ready"
 
 
@@ -142,7 +143,7 @@ def test_a_vagrant_that_outlives_its_plugin_is_waited_for(vagrant, world):
     again.join(0.5)
     assert again.is_alive() and sum(" up " in c for c in world.calls()) == 1, "two vagrants in one folder"
     world.unset("slow-up")
-    again.join(30)
+    again.join(60)
     assert world.machines() == [again.outcome]
 
 
@@ -153,9 +154,11 @@ def test_a_plugin_that_is_told_to_end_does_not_wait_for_what_it_finishes_by_itse
     vagrant.kill()
     # The first one ends, so that it is the next plugin's own work.
     world.set("fail-up"), world.set("fail-destroy"), world.unset("slow-up")
-    [i] = eventually(world.machines)
+    eventually(lambda: any(c.endswith(" up") for c in world.ended()))
+    [i] = world.machines()
     world.unset("fail-up"), world.unset("fail-destroy"), world.set("slow-up")
     vagrant.start()
+    eventually(lambda: sum(" up " in c for c in world.calls()) == 2)
     vagrant.stop()
     world.unset("slow-up")
     vagrant.start()
@@ -264,7 +267,7 @@ def test_a_vagrantfile_is_taken_where_the_operator_allows_it(vagrant, folder):
 def test_vagrant_sees_only_the_environment_that_is_meant_for_it(vagrant, folder, world):
     seen = folder / "seen"
     script = folder / "show"
-    script.write_text(f"#!/bin/sh\nenv >{seen}\nls -l /proc/self/fd >{seen}.fds\nexec {STAND_IN} \"$@\"\n")
+    script.write_text(f"#!/bin/sh\nenv >{seen}.$$\nmv {seen}.$$ {seen}\nls -l /proc/self/fd >{seen}.$$\nmv {seen}.$$ {seen}.fds\nexec {STAND_IN} \"$@\"\n")
     script.chmod(0o755)
     vagrant.stop()
     vagrant.options[vagrant.options.index("--vagrant") + 1] = str(script)
@@ -283,8 +286,9 @@ def test_init_is_there_for_the_first_boot_and_not_kept(vagrant, folder, world):
     init = folder / "state" / i / "init"
     assert init.read_text() == "echo secret\n" and init.stat().st_mode & 0o077 == 0
     world.unset("slow-up")
-    t.join(30)
+    t.join(60)
     assert not init.exists()
+    vagrant.stop()  # or it would write while we read
     for p in (folder / "state").rglob("*"):
         assert p.is_dir() or "secret" not in p.read_text()
 
