@@ -110,6 +110,25 @@ void hub_send_all(struct hub *h, enum wire_type type, const void *payload, size_
                         hub_send(h, i, type, payload, size);
 }
 
+static void on_client_readable(struct hub *h, unsigned i);
+
+static bool has_hung_up(const struct hub *h, unsigned i)
+{
+        struct pollfd p = { .fd = h->sources[HUB_CLIENT + i].fd };
+        return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
+/* Where there seems to be none: who has gone, which we had no time to hear, takes no room from who comes. Whose input has to wait still waits. */
+static void make_room(struct hub *h)
+{
+        for (unsigned i = 0; i < HUB_CLIENTS_MAX; i++)
+                if (!h->clients[i].used)
+                        return;
+        for (unsigned i = 0; i < HUB_CLIENTS_MAX; i++)
+                for (int k = 0; k < 4 && h->clients[i].used && (h->sources[HUB_CLIENT + i].want & EPOLLIN) && has_hung_up(h, i); k++)
+                        on_client_readable(h, i); /* its last words, and then its end */
+}
+
 static void accept_client(struct hub *h)
 {
         struct ucred peer;
@@ -118,6 +137,7 @@ static void accept_client(struct hub *h)
         if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
             (peer.uid != 0 && peer.uid != geteuid()))
                 return;
+        make_room(h);
         for (unsigned i = 0; i < HUB_CLIENTS_MAX; i++)
                 if (!h->clients[i].used) {
                         h->clients[i] = (struct hub_client){ .used = true, .serial = ++h->serials };
@@ -245,7 +265,7 @@ static void on_client(struct hub *h, unsigned i, uint32_t events)
                 chunk_deliver(h, i);
         if ((events & EPOLLIN) && h->clients[i].used)
                 on_client_readable(h, i);
-        else if ((events & (EPOLLHUP | EPOLLERR)) && h->clients[i].used)
+        else if ((events & (EPOLLHUP | EPOLLERR)) && h->clients[i].used && has_hung_up(h, i)) /* the event may be one of who was there before */
                 hub_drop(h, i);
 }
 

@@ -78,10 +78,13 @@ static void start(struct path *k, const char *reason)
                 return;
         }
         CLEAN_FREE char *variables = xprintf("TRIGGER_UNIT=%s\nTRIGGER_PATH=%s", k->t.run.unit, reason);
+        trigger_set(&k->t, "running"); /* before it can be seen to run: who is told that we wait may rely on it */
         int fd = trigger_launch(&k->t, k->unit.unit, NULL, 0, NULL, strchr(reason, '\n') ? NULL : variables);
         if (fd >= 0)
                 hold(k, fd);
-        else if (fd != -EAGAIN)
+        else if (fd == -EAGAIN)
+                trigger_set(&k->t, k->unit_fd >= 0 ? "running" : "waiting");
+        else
                 trigger_fail(&k->t, "resources", &k->t.launch_error);
 }
 
