@@ -272,13 +272,24 @@ int run_reconcile(int root_fd, const char *unit)
         return reconcile_locked(dir_fd);
 }
 
+/* As run_load_state, of a run that may just be about to begin: its folder is there and locked before its first record. */
+static int load_first(int dir_fd, struct run_state *ret, struct error *e)
+{
+        int r = run_load_state(dir_fd, ret, e);
+        for (int i = 0; r == -ENOENT && i < 200 && run_is_live(dir_fd); i++) {
+                (void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+                r = run_load_state(dir_fd, ret, e);
+        }
+        return r;
+}
+
 int run_refresh(int root_fd, const char *unit, struct run_state *ret, struct error *e)
 {
         CLEAN_FD int dir_fd = run_open(root_fd, unit, e);
         if (dir_fd < 0)
                 return dir_fd;
         CLEAN_RUN_STATE struct run_state s = { 0 };
-        int r = run_load_state(dir_fd, &s, e);
+        int r = load_first(dir_fd, &s, e);
         if (r < 0 && r != -EPROTONOSUPPORT && !run_is_live(dir_fd)) {
                 /* It died before its first record, or the record is damaged, which is kept to be looked at. */
                 (void)(r == -ENOENT ? run_remove(root_fd, unit) : run_reconcile(root_fd, unit));

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs the built bulkhead in folders of the test's own, as root or as an ordinary user, with or without a terminal."""
 import collections
+import ctypes
 import fcntl
 import json
 import os
@@ -18,12 +19,23 @@ import zlib
 
 import pytest
 
+from lifecycle import PATIENCE, eventually
 from services import Services, remove_actor
 
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parent.parent
 USER = 65534
+CLONE_NEWNS = 0x20000
 
+
+
+def has_capability(number):
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1], 16) for line in f if line.startswith("CapEff")) >> number & 1
+
+
+# For who is to have a processor whatever else runs, where root may ask for that (CAP_SYS_NICE).
+AHEAD = "Nice=-19" if has_capability(23) else "Nice=0"
 Result = collections.namedtuple("Result", "status out err")
 
 
@@ -37,6 +49,14 @@ def binary():
 def remove(path):
     """Removes a tree of ours; never follows a link, never crosses into a mount."""
     subprocess.run(["rm", "-rf", "--one-file-system", "--", str(path)], check=False)
+
+
+def pytest_configure():
+    """As root in a mount namespace of our own: what other suites mount meanwhile is no mount that a run of ours has left."""
+    if os.geteuid() == 0:
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
+            raise OSError(ctypes.get_errno(), "unshare")
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +121,7 @@ class Terminal:
         self.seen += data
         return data
 
-    def expect(self, text, seconds=15):
+    def expect(self, text, seconds=PATIENCE):
         """Reads until the text comes; returns what came before it, and forgets both."""
         text = text.encode() if isinstance(text, str) else text
         end = time.monotonic() + seconds
@@ -111,13 +131,13 @@ class Terminal:
         before, self.seen = self.seen.split(text, 1)
         return before.decode(errors="replace").replace("\r\n", "\n")
 
-    def command(self, line, seconds=20):
+    def command(self, line, seconds=PATIENCE):
         """Runs one line of shell: what it printed, and its status."""
         self.send(f"{line}; echo \"<en\"\"d $?>\"\n")
         out = self.expect("<end ", seconds)
         return out, int(self.expect(">", seconds))
 
-    def wait(self, seconds=20):
+    def wait(self, seconds=PATIENCE):
         end = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < end:
             self.read(0.05)
@@ -157,7 +177,7 @@ class Box:
     def identity(self):
         return {} if self.uid == 0 else {"user": self.uid, "group": self.uid, "extra_groups": []}
 
-    def call(self, *argv, input=None, timeout=60, env=None, cwd="/"):
+    def call(self, *argv, input=None, timeout=2 * PATIENCE, env=None, cwd="/"):
         p = subprocess.run([str(binary()), *map(str, argv)], input=input, stdin=subprocess.DEVNULL if input is None else None,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", timeout=timeout,
                            env=env or self.env(), cwd=cwd, **self.identity())
@@ -208,10 +228,7 @@ class Box:
             self.call("kill", "--signal=KILL", name)
         for t in self.terminals:
             t.close()
-        for _ in range(100):
-            if not any(self.supervised()):
-                break
-            time.sleep(0.02)
+        eventually(lambda: not any(self.supervised()))
 
     def supervised(self):
         """Pids of shims that hold something in our runtime folder; only to wait for them."""

@@ -18,9 +18,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BULKHEAD = os.path.abspath(os.environ.get("BULKHEAD", os.path.join(HERE, "../../build/src/bulkhead")))
 IS_ROOT = os.geteuid() == 0
 CGROUP_ROOT = "/sys/fs/cgroup"
+PATIENCE = 60  # for what comes for certain, on a machine that has much else to do
 
 
-def eventually(check, timeout=5.0):
+def eventually(check, timeout=PATIENCE):
     """Calls check until it is true or time is up; returns its last value."""
     end = time.monotonic() + timeout
     while True:
@@ -44,6 +45,7 @@ def children(pid):
 
 
 def kill(pid, number=signal.SIGKILL):
+    assert pid > 0, "that would be our own process group"
     try:
         os.kill(pid, number)
         return True
@@ -64,7 +66,7 @@ class Bulkhead:
     def name(self, suffix):
         return f"{self.token}-{suffix}"
 
-    def __call__(self, *args, timeout=60, **kw):
+    def __call__(self, *args, timeout=2 * PATIENCE, **kw):
         """Runs the program; text out, never a shell."""
         kw.setdefault("stdin", subprocess.DEVNULL)
         r = subprocess.run([*self.command, *map(os.fsencode, args)], env=self.env, stdout=subprocess.PIPE,
@@ -99,7 +101,7 @@ class Bulkhead:
     def inspect(self, unit):
         return json.loads(self.ok("inspect", unit))
 
-    def ended(self, unit, timeout=10):
+    def ended(self, unit, timeout=PATIENCE):
         """The record of a run, once it has ended."""
         def look():
             record = self.inspect(unit)
@@ -149,7 +151,7 @@ class Bulkhead:
             left["records"] = self.records()
         return {k: v for k, v in left.items() if v}
 
-    def assert_clean(self, records=False, timeout=5):
+    def assert_clean(self, records=False, timeout=PATIENCE):
         left = {}
 
         def look():

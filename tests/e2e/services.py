@@ -10,10 +10,9 @@ import subprocess
 import tempfile
 import time
 
-from lifecycle import Bulkhead, eventually
+from lifecycle import PATIENCE, Bulkhead, eventually
 
 HERE = pathlib.Path(__file__).resolve().parent
-PATIENCE = 30
 built = None
 
 
@@ -111,6 +110,13 @@ class Services(Bulkhead):
         assert line.startswith(text + " "), line
         return int(line[len(text):])
 
+    def rest(self):
+        """All that was said and not heard yet: of who was ended in the midst of it, perhaps nothing."""
+        lines = []
+        while not self.silent():
+            lines.append(self.line())
+        return lines
+
     def silent(self):
         """Whether nothing more was said."""
         return not self.seen and not select.select([self.events], [], [], 0)[0]
@@ -127,7 +133,7 @@ class Services(Bulkhead):
             record.clear()
             record.update(self.status(name))
             return all(record.get(k) == v for k, v in fields.items())
-        assert eventually(look, PATIENCE), {k: record.get(k) for k in [*fields, "result", "error"]}
+        assert eventually(look), {k: record.get(k) for k in [*fields, "result", "error"]}
         return dict(record)
 
     def over(self, name):
@@ -135,7 +141,7 @@ class Services(Bulkhead):
         def look():
             record = self.status(name)
             return record if record["state"] in ("exited", "failed") and record["ended_usec"] else None
-        record = eventually(look, PATIENCE)
+        record = eventually(look)
         assert record, self.status(name)
         return record
 

@@ -13,7 +13,7 @@ import stat
 import subprocess
 
 import pytest
-from conftest import binary
+from conftest import AHEAD, binary
 
 MOUNTS = "/proc/self/mountinfo"
 HOMES = tuple(p for p in ("/home", "/root", "/run/user") if os.path.isdir(p))  # the last one only after a login
@@ -214,7 +214,7 @@ def test_links_are_followed(box, tree):
 def test_link_loop(box, tree):
     (tree / "loop1").symlink_to("loop2")
     (tree / "loop2").symlink_to("loop1")
-    assert box.run([f"InaccessiblePaths={tree}/loop1"], "true", timeout=10).status == 226
+    assert box.run([f"InaccessiblePaths={tree}/loop1"], "true").status == 226
 
 
 @pytest.mark.parametrize("spelling", ["{}//a", "{}/./a", "{}/a/", "{}/a/.", "+{}/a", "-{}/a", "-+{}/a", '"{}/a"', "'{}/a'"])
@@ -295,7 +295,7 @@ def test_private_tmp_storage(box):
     unit = box.name(".service")
     with open("/proc/sys/kernel/random/boot_id") as f:
         boot = f.read().strip().replace("-", "")
-    r = box.call("run", "-q", "-u", unit, "-p", "PrivateTmp=yes", "sh", "-c", "echo keep >/tmp/f; sleep 60")
+    r = box.call("run", "-q", "-u", unit, "-p", "PrivateTmp=yes", "sh", "-c", "echo keep >/tmp/f; sleep 600")
     assert r.status == 0
     for base in ("/tmp", "/var/tmp"):
         found = [n for n in os.listdir(base) if n.startswith(f"systemd-private-{boot}-{unit}-")]
@@ -401,7 +401,7 @@ def test_dynamic_user_hashed_name(box):
 
 def test_dynamic_user_ids_differ(box):
     """The id is taken while the run lives, and free again after it."""
-    assert box.call("run", "-q", "-u", "demo", "-p", "DynamicUser=yes", "sleep", "60").status == 0
+    assert box.call("run", "-q", "-u", "demo", "-p", "DynamicUser=yes", "sleep", "600").status == 0
     box.units.append("demo")
     second = int(box.good("DynamicUser=yes\nUser=demo", "id", "-u"))
     assert 61184 <= second <= 65519 and second != 62579
@@ -566,8 +566,8 @@ def test_tasks_max(box):
 
 def test_cpu_quota(box):
     assert box.json("CPUQuota=20%", "spin", "1000")["cpu_ms"] < 400
-    # Other programs may have the processors for a while, but not each time.
-    assert any(box.json("", "spin", "500")["cpu_ms"] > 200 for _ in range(20))
+    # Other programs may have the processors for a while, but not each time, and not before who is served first.
+    assert any(box.json(AHEAD, "spin", "500")["cpu_ms"] > 200 for _ in range(20))
 
 
 # ---- executable paths, binds, tmpfs ----
@@ -631,7 +631,7 @@ def test_tmpfs(box, tree):
 def test_protect_home(box):
     assert box.good("ProtectHome=yes", "stat", "-c", "%a", *HOMES).split() == ["0"] * len(HOMES)
     got = box.access("ProtectHome=read-only", *HOMES)
-    assert [v["write"] for v in got.values()] == [errno.EROFS] * len(HOMES) and got["/home"]["entries"] == len([n for n in os.listdir("/home")])
+    assert [v["write"] for v in got.values()] == [errno.EROFS] * len(HOMES) and got["/home"]["entries"] == len([n for n in os.listdir("/home") if not n.startswith("probe-")])
     got = box.access("ProtectHome=tmpfs", *HOMES)
     assert [v["entries"] for v in got.values()] == [0] * len(HOMES) and [v["write"] for v in got.values()] == [errno.EROFS] * len(HOMES)
     assert [v["mode"] for v in got.values()] == [0o755, 0o700, 0o755][:len(HOMES)]

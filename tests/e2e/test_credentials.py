@@ -79,7 +79,7 @@ def test_a_socket_that_is_told_what_for(any_box):
     t = serve(path, [b"from a socket"], peers)
     name = any_box.name()
     r = any_box.shell(f"LoadCredential=key:{path}", SHOW, options=["-u", name], env=any_box.env(**env_of(any_box)))
-    t.join(10)
+    t.join(60)
     assert r.out == "key=from a socket\n", r
     assert peers[0].startswith(b"\0") and peers[0].decode().split("/", 1)[1] == f"unit/{name}.service/key"
 

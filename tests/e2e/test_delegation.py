@@ -103,6 +103,6 @@ def test_a_service_with_groups_of_its_own_ends_and_starts_again():
         s.heard("up")
         s.ok("unit", "stop", name)
         assert not groups(name)
-        assert not s.leftovers(), s.leftovers()
+        s.assert_clean()
     finally:
         s.close()

@@ -14,8 +14,8 @@ def state_folders():
 
 @pytest.fixture
 def place(box):
-    """A name below /var/lib, and what is left there is taken away."""
-    name, had = box.name(), os.path.exists(f"{BASE}/private")
+    """A name below /var/lib, and what is left there is taken away, but for "private": others may just be about to use it."""
+    name = box.name()
     yield name
     for entry in [e for e in os.listdir(BASE) if e.startswith(name)]:
         path = f"{BASE}/{entry}"
@@ -25,8 +25,6 @@ def place(box):
             shutil.rmtree(path, ignore_errors=True)
     for entry in [e for e in os.listdir(f"{BASE}/private") if e.startswith(name)] if os.path.isdir(f"{BASE}/private") else []:
         shutil.rmtree(f"{BASE}/private/{entry}", ignore_errors=True)
-    if not had and os.path.isdir(f"{BASE}/private") and not os.listdir(f"{BASE}/private"):
-        os.rmdir(f"{BASE}/private")
 
 
 @pytest.mark.parametrize("directive, base", state_folders())

@@ -22,15 +22,10 @@ def user():
     services.close()
 
 
-def drain(s):
-    while not s.silent():
-        s.line()
-
-
 def learn(s, unit, *options, status=0):
     r = s("learn", "--json", "-q", *options, "--unit", unit, timeout=180)
     assert r.returncode == status, (r.returncode, r.stderr[-3000:])
-    drain(s)
+    s.rest()
     return json.loads(r.stdout[r.stdout.index('{"runs":'):]) if not status else r
 
 
@@ -72,7 +67,7 @@ def test_what_a_daemon_does_in_the_background_is_seen_and_all_else_denied(s):
         (s.base / "data" / name).unlink(missing_ok=True)
     install(s, u, learned)
     s.ok("unit", "start", u)
-    assert eventually((s.base / "data/written").exists, 10)
+    assert eventually((s.base / "data/written").exists)
     s.ok("unit", "stop", u)
     attacker = s.unit("b", start.format("pidfile=DATA/../units/file"))
     install(s, attacker, learned)
@@ -96,8 +91,9 @@ def test_all_commands_are_watched_but_those_outside_of_the_sandbox(s):
 
 def test_two_commands_that_begin_together_are_both_seen(s):
     u = s.unit("a", "Type=simple\nExecStart=ACT pidfile=DATA/one stay\nExecStartPost=ACT pidfile=DATA/two")
+    both = f"cd {s.base}/data; until [ -e one ] && [ -e two ]; do sleep 0.02; done; rm one two"
     for _ in range(3):
-        learned = learn(s, u, "--for", "1", "--verify=no")
+        learned = learn(s, u, "--exercise", both, "--verify=no")
         assert {"one", "two"} <= {os.path.basename(p) for p in paths(learned)}
     s.assert_clean()
 
@@ -125,8 +121,8 @@ def test_an_interrupted_watch_leaves_nothing(s, number):
     p = subprocess.Popen([str(binary()), "learn", "-q", "--unit", u], env=s.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     s.number("main")
     p.send_signal(number)
-    assert p.wait(30) != 0
-    s.assert_clean(timeout=30)
+    assert p.wait(60) != 0
+    s.assert_clean()
 
 
 def test_a_service_that_cannot_start_is_an_error(s):

@@ -44,7 +44,7 @@ class Stack:
         return ["unshare", "-m", "--propagation", "private", "sh", "-c", 'mount --bind "$0" /etc/pam.d && exec "$@"', self.etc, *map(str, argv)]
 
     def lines(self, count):
-        assert eventually(lambda: self.told.exists() and len(self.told.read_text().splitlines()) >= count, 20), self.told.exists() and self.told.read_text()
+        assert eventually(lambda: self.told.exists() and len(self.told.read_text().splitlines()) >= count), self.told.exists() and self.told.read_text()
         return self.told.read_text().splitlines()
 
 
@@ -56,7 +56,7 @@ def stack(box):
 
     def count(word):
         return s.told.read_text().count(word) if s.told.exists() else 0
-    assert eventually(lambda: count("open_session") == count("close_session"), 20), s.told.read_text()
+    assert eventually(lambda: count("open_session") == count("close_session")), s.told.read_text()
 
 
 def run(box, stack, properties, script, *options):
@@ -176,7 +176,7 @@ ExecStart=/bin/sh -c "echo start $FROM_PAM $$FROM_PAM"
         assert record["state"] == "exited", (record, s.logs(unit))
         assert s.logs(unit).splitlines() == ["pre seen", "plus", "start seen seen"], s.logs(unit)
         assert sorted(stack.lines(4)) == [f"close_session {name} nobody 0"] * 2 + [f"open_session {name} nobody 0"] * 2
-        assert not s.leftovers(), s.leftovers()
+        s.assert_clean()
     finally:
         s.close()
 
@@ -192,7 +192,7 @@ def test_a_service_that_stays_and_is_stopped(box, stack):
         s.ok("unit", "stop", unit)
         assert stack.lines(2)[1].startswith("close_session")
         assert s.status(unit)["state"] in ("exited", "stopped", "inactive"), s.status(unit)
-        assert not s.leftovers(), s.leftovers()
+        s.assert_clean()
     finally:
         s.close()
 
@@ -205,6 +205,6 @@ def test_who_holds_the_session_is_not_taken_for_the_main_process(box, stack):
         s.heard("up")
         assert s.until(unit, state="running", pid=s.number("main"))
         s.ok("unit", "stop", unit)
-        assert not s.leftovers(), s.leftovers()
+        s.assert_clean()
     finally:
         s.close()

@@ -228,7 +228,7 @@ def test_verify_has_nothing_to_note(s):
 def test_boot_units_starts_paths_and_not_their_services(s):
     u = watch(s, "PathExists=DATA/f")
     p = s.popen("boot-units", str(s.base / "units"))
-    s.until(u, sub="waiting") if eventually(lambda: u in s.ps("-a"), PATIENCE) else None
+    s.until(u, sub="waiting") if eventually(lambda: u in s.ps("-a")) else None
     assert s.silent()
     put(s, "f")
     s.heard("started")

@@ -13,10 +13,9 @@ import tempfile
 
 import pytest
 
-from lifecycle import BULKHEAD, CGROUP_ROOT, eventually, kill
+from lifecycle import BULKHEAD, CGROUP_ROOT, PATIENCE, eventually, kill
 
 CAP_SYS_RESOURCE = 24
-PATIENCE = 20
 # Overlays keep what is written in a tmpfs that only these mounts know.
 ENTER = """set -e
 ip link set lo up
@@ -66,7 +65,7 @@ class World:
             pytest.skip("no overlays in namespaces here: " + self.holder.stderr.read().strip())
         self.network = namespace(self.holder.pid)
 
-    def __call__(self, *argv, timeout=60, **more):
+    def __call__(self, *argv, timeout=120, **more):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("BULKHEAD_") and k != "NOTIFY_SOCKET"}
         r = subprocess.run(["nsenter", "-t", str(self.holder.pid), "-m", "-n", "-i", "--", *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                            stdin=None if "input" in more else subprocess.DEVNULL, text=True, cwd="/", timeout=timeout, errors="replace",
@@ -99,10 +98,10 @@ class World:
     def close(self):
         try:
             self(BULKHEAD, "unit", "stop", self.name)
-            left = [] if eventually(lambda: not self.left(), 5) else self.left()
+            left = [] if eventually(lambda: not self.left()) else self.left()
             for pid in self.processes():
                 kill(pid, signal.SIGKILL)
-            eventually(lambda: not self.processes(), 5)
+            eventually(lambda: not self.processes())
         finally:
             self.holder.stdin.close()
             self.holder.wait()
@@ -113,7 +112,7 @@ class World:
 # ---- clients: what the service said, or an error ----
 
 def nginx_client(w):
-    return "nginx" in w.ok("curl", "-m", "5", "-sf", "http://127.0.0.1/")
+    return "nginx" in w.ok("curl", "-m", "30", "-sf", "http://127.0.0.1/")
 
 
 def redis_client(w):
@@ -144,7 +143,7 @@ def chrony_client(w):
 
 MEMCACHED_TALK = r"""
 import socket
-s = socket.create_connection(("127.0.0.1", 11211), 5)
+s = socket.create_connection(("127.0.0.1", 11211), 30)
 s.sendall(b"set key 0 0 5\r\nvalue\r\nget key\r\n")
 f = s.makefile()
 assert [f.readline().strip() for _ in range(3)] == ["STORED", "VALUE key 0 5", "value"]
@@ -187,7 +186,7 @@ def nginx_spoil(w):
 
 def nginx_attack(w):
     """A location that shows a file of the host, by workers that stayed root."""
-    return "root:" in w("curl", "-m", "5", "-sf", "http://127.0.0.1/leak").stdout
+    return "root:" in w("curl", "-m", "30", "-sf", "http://127.0.0.1/leak").stdout
 
 
 def redis_attack(w):
@@ -203,7 +202,7 @@ def postgres_attack(w):
 
 def ssh_attack(w):
     """A port on the server, opened for whoever logged in."""
-    script = 'exec "$@" "exec curl -m 5 -s telnet://127.0.0.1:8022 </dev/null"'
+    script = 'exec "$@" "exec bash -c \\"exec 3<>/dev/tcp/127.0.0.1/8022; head -c 7 <&3\\""'
     r = w("sh", "-c", script, "sh", *SSH, "-o", "ExitOnForwardFailure=yes", "-R", "8022:127.0.0.1:22", "guest-of-test@127.0.0.1")
     return "SSH-2.0" in r.stdout
 
@@ -240,7 +239,7 @@ class Service:
 
 PSQL = "cd / && runuser -u postgres -- psql -AtqX -c "
 SERVICES = [
-    Service("nginx", "nginx curl", nginx_client, "curl -m 2 -sf http://127.0.0.1/", nginx_attack, spoil=nginx_spoil),
+    Service("nginx", "nginx curl", nginx_client, "curl -m 30 -sf http://127.0.0.1/", nginx_attack, spoil=nginx_spoil),
     Service("redis-server", "redis-server redis-cli", redis_client, "redis-cli set key value && redis-cli get key && redis-cli save", redis_attack,
             weak_host="LimitNOFILE=1024\n"),
     Service("postgresql@15-main", "/usr/lib/postgresql/15/bin/postgres psql", postgres_client,
@@ -290,7 +289,7 @@ def serves(service, w):
             seen.append(e)
             return False
     seen = []
-    assert eventually(look, PATIENCE), (seen[-1:], w(BULKHEAD, "unit", "status", w.name).stdout, w(BULKHEAD, "logs", w.name).stdout[-3000:])
+    assert eventually(look), (seen[-1:], w(BULKHEAD, "unit", "status", w.name).stdout, w(BULKHEAD, "logs", w.name).stdout[-3000:])
 
 
 # ---- under the package's own unit ----
@@ -305,16 +304,16 @@ def test_a_service_works_under_the_unit_of_its_package(service, world):
     world.unit("restart")
     serves(service, world)
     world.unit("stop")
-    assert eventually(lambda: not world.left(), 5), world.left()
+    assert eventually(lambda: not world.left()), world.left()
 
 
 @pytest.mark.parametrize("service", SERVICES[:1], ids=ids, indirect=True)
 def test_nginx_takes_a_new_configuration_when_it_is_reloaded(service, world):
     world.unit("start")
     world.write("/etc/nginx/conf.d/more.conf", "server { listen 127.0.0.1:8080; return 200 'more'; }\n")
-    assert world("curl", "-m", "5", "-sf", "http://127.0.0.1:8080/").returncode != 0
+    assert world("curl", "-m", "30", "-sf", "http://127.0.0.1:8080/").returncode != 0
     world.unit("reload")
-    assert eventually(lambda: world("curl", "-m", "5", "-sf", "http://127.0.0.1:8080/").stdout == "more", PATIENCE)
+    assert eventually(lambda: world("curl", "-m", "30", "-sf", "http://127.0.0.1:8080/").stdout == "more")
     assert nginx_client(world)
 
 

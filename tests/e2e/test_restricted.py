@@ -87,7 +87,7 @@ class Place(Bulkhead):
                 words += ["-p", f"SystemCallFilter=~{denied}", "-p", "SystemCallErrorNumber=EPERM"]
             self.outer = [BULKHEAD, "run", "-q", "-P", "--seal=off", "-u", self.name("outer"), *words]
 
-    def inside(self, *args, timeout=30):
+    def inside(self, *args, timeout=120):
         self.command = []
         try:
             return self(*self.outer, *self.inner, BULKHEAD, *args, timeout=timeout)
@@ -171,7 +171,7 @@ def test_detached_runs_work(place):
     script = (f"{BULKHEAD} run -q -u one -p Environment=BULKHEAD_TEST={place.token} sleep 1000 && {BULKHEAD} ps --json && "
               f"{BULKHEAD} stop one && {BULKHEAD} ps -a --json")
     place.command = []
-    r = place(*place.outer, *place.inner, "sh", "-c", script, timeout=30)
+    r = place(*place.outer, *place.inner, "sh", "-c", script, timeout=120)
     place.command = [BULKHEAD]
     assert r.returncode == 0, r.stderr
     assert '"state":"running"' in r.stdout and r.stdout.endswith("[]\n")

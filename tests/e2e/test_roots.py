@@ -11,6 +11,7 @@ import time
 import pytest
 
 from conftest import binary
+from lifecycle import PATIENCE
 
 TOOLS = ("sh", "ls", "cat", "touch", "stat", "id", "readlink", "sleep", "grep", "mkdir", "chroot", "head")
 
@@ -103,7 +104,6 @@ def test_no_link_leads_out(any_box, tree):
     source = any_box.data / "source"
     source.mkdir()
     (source / "f").write_text("x")
-    before = sorted(os.listdir("/etc"))
     for link in ("out", "absolute"):
         r = any_box.shell(f"RootDirectory={tree}\nBindPaths={source}:/{link}/sub\nReadOnlyPaths=+/{link}", "cat /etc/sub/f; touch /etc/no || echo closed")
         assert r.out == "xclosed\n", r
@@ -112,7 +112,7 @@ def test_no_link_leads_out(any_box, tree):
         assert r.out.strip() == "0", r
     r = any_box.shell(f"RootDirectory={tree}\nTemporaryFileSystem=/out", "ls -A /etc; ls /out/")
     assert r.out == "", r
-    assert sorted(os.listdir("/etc")) == before
+    assert not {"no", "sub"} & set(os.listdir("/etc"))
 
 
 def test_paths_with_and_without_plus(any_box, tree):
@@ -212,7 +212,7 @@ def loops():
     return found
 
 
-def wait_for_none(image, seconds=10):
+def wait_for_none(image, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while str(image) in loops().values():
         assert time.monotonic() < end, loops()

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import subprocess
 import pytest
 
 from conftest import USER
+from lifecycle import eventually
 
 
 def measure(box, *options, file=None, **more):
@@ -263,7 +265,9 @@ def test_the_table_shows_both_numbers(box):
 def test_no_node_is_made_that_could_not_be_taken_away(box, lines):
     unit = measure(box, *given(*lines))
     assert unit["whole"] and badness(unit, "CapabilityBoundingSet_CAP_MKNOD") == 0
-    assert not [p for folder in ("/dev", "/run", "/var/lib", "/var/tmp", "/tmp", "/") for p in pathlib.Path(folder).glob(".bulkhead-probe*")]
+    def left():
+        return [p for folder in ("/dev", "/run", "/var/lib", "/var/tmp", "/tmp", "/") for p in pathlib.Path(folder).glob(".bulkhead-probe*")]
+    assert eventually(lambda: not left()), left()  # another suite may be in the midst of measuring
 
 
 def test_threshold_is_of_what_was_measured(box):
@@ -279,5 +283,6 @@ def test_the_host_is_as_before(box):
     before = state()
     measure(box)
     after = state()
-    ours = [line for line in after if line not in before and ("bulkhead" in line or "probe" in line)]
+    # Folders of other suites, and what they try at this moment, are called "bulkhead-" and "probe-" something.
+    ours = [line for line in after if line not in before and ("bulkhead" in line or "probe" in line) and not re.match("(bulkhead|probe)(-|$)", line)]
     assert ours == [] and box.leftovers() == []

@@ -14,8 +14,7 @@ def services():
     s = Services()
     yield s
     try:
-        left = s.leftovers()
-        assert not left, left
+        s.assert_clean()
     finally:
         s.close()
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Services as they live: systemd's kinds, ends, limits and words, with real processes. What they do is told by actor.c."""
+import json
 import os
 import random
 import signal
@@ -141,7 +142,7 @@ def test_forking_has_a_pid_file(s, by):
             (s.base / "data/hidden").rename(s.base / "data/new/er/pid")
         else:
             (s.base / "data/new/er/pid").write_text((s.base / "data/hidden").read_text())
-    assert p.wait(30) == 0, p.stderr.read()
+    assert p.wait(60) == 0, p.stderr.read()
     s.until(u, pid=main, sub="running")
     stopped(s, u)
     s.assert_clean()
@@ -163,7 +164,7 @@ def test_a_pid_file_is_waited_for_without_looking(s):
         return wakes() == before
     assert eventually(rests)
     s.ok("unit", "stop", u)
-    p.communicate(timeout=30)
+    p.communicate(timeout=60)
 
 
 def test_forking_whose_daemon_is_gone_fails(s):
@@ -179,7 +180,7 @@ def test_notify_is_up_when_it_says_so(s):
     s.heard("begun")
     assert p.poll() is None and s.status(u)["sub"] == "start"
     s.go("go")
-    assert p.wait(30) == 0
+    assert p.wait(60) == 0
     stopped(s, u)
 
 
@@ -205,7 +206,7 @@ def test_commands_run_in_their_order(s):
     s.heard("condition", "pre1", "pre2", "start")
     s.go("go")
     s.heard("post")
-    assert p.wait(30) == 0
+    assert p.wait(60) == 0
     stopped(s, u)
     s.heard("stop", "stop-post")
     assert s.silent()
@@ -251,7 +252,7 @@ def test_commands_know_the_main_process(s):
     main = s.number("main")
     s.go("go")
     s.heard(f"MAINPID={main}")
-    assert p.wait(30) == 0
+    assert p.wait(60) == 0
     s.ok("unit", "reload", u)
     s.heard(f"MAINPID={main}")
     stopped(s, u)
@@ -298,7 +299,7 @@ def test_status_text_and_main_process_can_be_said(s):
     s.heard("said")
     s.go("go")
     s.heard("up")
-    assert p.wait(30) == 0
+    assert p.wait(60) == 0
     s.until(u, status_text="all is well", pid=new)
     assert "all is well" in s.ok("unit", "status", u)
     # It is no child of the supervisor's, and its end is noticed.
@@ -385,11 +386,12 @@ def test_a_failed_reload_says_so_and_the_service_goes_on(s):
 def test_reload_takes_no_longer_than_it_may(s):
     u = s.up("a", "TimeoutStartSec=100ms\nExecStart=ACT say=up stay\nExecReload=ACT say=reload stay")
     s.heard("up")
-    assert s("unit", "reload", u).returncode
-    s.heard("reload")
+    r = s("unit", "reload", u)
+    assert r.returncode and "ExecReload=" in r.stderr, r.stderr
     assert s.status(u)["sub"] == "running"
     stopped(s, u)
     s.assert_clean()
+    assert s.rest() in ([], ["reload"])  # its time may be over before its first word
 
 
 def test_reload_by_signal_waits_for_the_word(s):
@@ -501,10 +503,12 @@ def test_who_does_not_listen_is_killed(s):
 
 
 def test_signals_can_be_chosen(s):
-    u = s.up("a", "KillSignal=SIGUSR1\nSendSIGHUP=yes\nTimeoutStopSec=200ms\nExecStart=ACT echo say=up stay")
-    s.heard("up")
-    stopped(s, u)
+    u = s.up("a", "KillSignal=SIGUSR1\nSendSIGHUP=yes\nExecStart=ACT echo pid=main stay")
+    main = s.number("main")
+    p = s.popen("unit", "stop", u)
     assert {s.line(), s.line()} == {"SIGUSR1", "SIGHUP"}
+    kill(main)
+    assert p.wait(60) == 0, p.stderr.read()
 
 
 def test_success_can_be_another_status(s):
@@ -518,28 +522,28 @@ def test_a_start_takes_no_longer_than_it_may(s):
     u = s.unit("a", "Type=notify\nTimeoutStartSec=100ms\nExecStart=ACT say=begun stay")
     r = s("unit", "start", u)
     assert r.returncode and "timeout" in r.stderr
-    s.heard("begun")
     assert s.over(u)["result"] == "timeout"
+    assert s.rest() in ([], ["begun"])
 
 
 def test_more_time_can_be_asked_for(s):
-    u = s.unit("a", "Type=notify\nTimeoutStartSec=2s\nExecStart=ACT notify=EXTEND_TIMEOUT_USEC=60000000 barrier say=begun hear=DATA/go notify=READY=1 stay")
+    u = s.unit("a", "Type=notify\nTimeoutStartSec=3s\nExecStart=ACT notify=EXTEND_TIMEOUT_USEC=60000000 barrier say=begun hear=DATA/go notify=READY=1 stay")
     p = s.popen("unit", "start", u)
     s.heard("begun")
-    time.sleep(2.1)  # the time that it had at first
+    time.sleep(3.1)  # the time that it had at first
     s.go("go")
-    assert p.wait(30) == 0
+    assert p.wait(60) == 0
     stopped(s, u)
 
 
 def test_a_life_takes_no_longer_than_it_may(s):
     u = s.up("a", "RuntimeMaxSec=100ms\nExecStart=ACT say=up stay")
-    s.heard("up")
     assert s.over(u)["result"] == "timeout"
+    assert s.rest() in ([], ["up"])
 
 
 def test_a_watchdog_that_is_not_fed_bites(s):
-    u = s.up("a", "Type=notify\nWatchdogSec=200ms\nWatchdogSignal=SIGKILL\nExecStart=ACT env=WATCHDOG_USEC notify=READY=1 notify=WATCHDOG=1 say=up stay")
+    u = s.up("a", "Type=notify\nWatchdogSec=200ms\nWatchdogSignal=SIGKILL\nExecStart=ACT env=WATCHDOG_USEC say=up notify=READY=1 notify=WATCHDOG=1 stay")
     s.heard("WATCHDOG_USEC=200000", "up")
     assert s.over(u)["result"] == "watchdog"
 
@@ -627,8 +631,11 @@ def test_a_limit_of_none_and_one_that_is_over(s):
 
 
 def test_the_default_limit_is_systemds(s):
-    u = s.unit("a", "Type=oneshot\nExecStart=/bin/true")
-    assert [s("unit", "start", u).returncode == 0 for _ in range(6)] == [True] * 5 + [False]
+    """Five in ten seconds: the supervisor's own starts, which take no time."""
+    u = s.unit("a", "Restart=on-failure\nRestartSec=0\nExecStart=ACT say=run exit=1")
+    s("unit", "start", u)
+    s.heard(*["run"] * 5)
+    assert s.over(u)["result"] == "start-limit-hit" and s.silent()
 
 
 @pytest.mark.parametrize("text", ["", "x", "0" * 36 + " 1 9", "{boot} 99999999999999999999 9", "{boot} 1", "{boot} 18446744073709551615 9", "\0" * 100])
@@ -707,7 +714,7 @@ def test_a_restart_waits_for_the_new_one(s):
     s.heard("up")
     assert p.poll() is None
     s.go("go")
-    assert p.wait(30) == 0
+    assert p.wait(60) == 0
     stopped(s, u)
 
 
@@ -737,7 +744,7 @@ def test_two_starts_at_once_start_once_and_both_wait(s):
     with pytest.raises(subprocess.TimeoutExpired):
         second.wait(0.2)
     s.go("go")
-    assert first.wait(30) == 0 and second.wait(30) == 0, second.stderr.read()
+    assert first.wait(60) == 0 and second.wait(60) == 0, second.stderr.read()
     assert s.silent()
     stopped(s, u)
 
@@ -748,11 +755,11 @@ def test_a_start_during_the_stop_starts_again(s):
     stop = s.popen("unit", "stop", u)
     s.heard("stop")
     start = s.popen("unit", "start", u)
-    assert stop.wait(30) == 1 and b"service.overtaken" in stop.stderr.read()  # so the start was heard
+    assert stop.wait(60) == 1 and b"service.overtaken" in stop.stderr.read()  # so the start was heard
     assert start.poll() is None
     s.go("go")
     s.heard("up")
-    assert start.wait(30) == 0, start.stderr.read()
+    assert start.wait(60) == 0, start.stderr.read()
     assert s.until(u, sub="running")
     stopped(s, u)
 
@@ -867,14 +874,14 @@ def test_death_at_any_moment(s):
         if victims:
             kill(rng.choice(victims))
         elif record.returncode == 0:
-            kill(s.status(u)["supervisor_pid"])
-        p.wait(30)
+            kill(json.loads(record.stdout)["supervisor_pid"])
+        p.wait(60)
     for u in units:
         s("unit", "status", u)
     for u in units:
-        pid = s("unit", "status", "--json", u)
-        if pid.returncode == 0:
-            kill(s.status(u)["supervisor_pid"])
+        record = s("unit", "status", "--json", u)
+        if record.returncode == 0:
+            kill(json.loads(record.stdout)["supervisor_pid"])
             assert eventually(lambda: s.status(u)["state"] == "failed")
     s.assert_clean()
 
@@ -920,7 +927,7 @@ def test_a_first_process_that_the_kernel_tells_nothing_is_stopped_at_once(s):
     s.ok("unit", "start", unit)
     before = time.monotonic()
     s.ok("unit", "stop", unit)
-    assert time.monotonic() - before < 30
+    assert time.monotonic() - before < 50
     record = s.ended(unit)
     assert (record["code"], record["status"], record["result"]) == ("killed", signal.SIGTERM, "success")
 

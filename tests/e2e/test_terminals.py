@@ -14,6 +14,7 @@ import time
 import pytest
 
 from conftest import binary
+from lifecycle import PATIENCE
 
 
 class Line:
@@ -24,7 +25,7 @@ class Line:
         self.path = os.ttyname(self.side)
         os.chown(self.path, uid, -1)
 
-    def read(self, until, seconds=10):
+    def read(self, until, seconds=PATIENCE):
         seen, end = b"", time.monotonic() + seconds
         while until not in seen:
             assert time.monotonic() < end, seen
@@ -90,7 +91,7 @@ def test_waiting_for_it(any_box, line, taken):
     assert p.poll() is None
     taken.kill()
     taken.wait()
-    assert p.wait(10) == 0 and b"at last" in line.read(b"at last")
+    assert p.wait(PATIENCE) == 0 and b"at last" in line.read(b"at last")
 
 
 def test_size_and_reset(any_box, line):

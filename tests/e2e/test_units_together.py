@@ -228,13 +228,13 @@ def test_a_service_for_each_connection(s):
     write(s, "each@.service", "[Service]\nExecStart=/bin/sh -c 'read x <&3; echo \"got $x\" >&3'")
     s.ok("unit", "start", unit)
     clients = [connect(str(s.base / "data/socket")) for _ in range(2)]
-    assert eventually(lambda: sum(n.startswith(s.name("each@")) for n in s.ps()) == 2, PATIENCE)
+    assert eventually(lambda: sum(n.startswith(s.name("each@")) for n in s.ps()) == 2)
     third = connect(str(s.base / "data/socket"))
     assert third.recv(10) == b""  # one too many
     for i, c in enumerate(clients):
         c.sendall(b"%d\n" % i)
         assert c.recv(100) == b"got %d\n" % i
-    assert eventually(lambda: not any(n.startswith(s.name("each@")) for n in s.ps("-a")), PATIENCE)
+    assert eventually(lambda: not any(n.startswith(s.name("each@")) for n in s.ps("-a")))
     s.ok("unit", "stop", unit)
 
 
@@ -362,7 +362,8 @@ def test_a_condition_holds_back_what_starts_others(s, kind):
     assert r.returncode == 0 and "ConditionPathExists=" in r.stderr, r
     record = s.over(u)
     assert (record["state"], record["result"]) == ("exited", "exec-condition"), record
-    assert s.silent() and not (s.base / "data/socket").exists() and not s.leftovers()
+    assert s.silent() and not (s.base / "data/socket").exists()
+    s.assert_clean()
     s.go("wanted")
     s.ok("unit", "start", u)
     if kind == "socket":
@@ -382,7 +383,8 @@ def test_an_assertion_fails_what_starts_others(s, kind):
     assert r.returncode == 1 and "condition.assert" in r.stderr and "AssertPathExists=" in r.stderr, r
     record = s.over(u)
     assert record["state"] == "failed" and record["error"]["id"] == "condition.assert", record
-    assert s.silent() and not s.leftovers()
+    assert s.silent()
+    s.assert_clean()
 
 
 @pytest.mark.parametrize("kind", TRIGGERS)
