@@ -87,8 +87,8 @@ static void on_reset(struct supervisor *s, unsigned client)
         int32_t done = 0;
         s->machine.starts = (struct rate_count){ 0 };
         s->machine.restarts = 0;
-        s->saves = true;
         start_count_forget(s->run.dir_fd);
+        service_save(s);
         hub_send(&s->hub, client, WIRE_DONE, &done, sizeof done);
 }
 

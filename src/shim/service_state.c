@@ -95,6 +95,7 @@ void service_tell_reload(struct supervisor *s)
         const struct hub_client *c = &s->hub.clients[s->reload_client];
         bool stays = c->used && c->serial == s->reload_serial;
         s->reload_serial = 0;
+        service_save(s); /* who hears it may look */
         if (stays)
                 hub_send(&s->hub, s->reload_client, WIRE_DONE, &r, sizeof r);
 }

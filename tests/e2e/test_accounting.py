@@ -124,7 +124,7 @@ def need(*controllers):
 
 def test_what_is_used_is_shown_while_it_runs(s):
     need("memory", "pids", "cpuacct")
-    u = s.up("a", ALL + "ExecStart=/usr/bin/python3 -c 'import time; b = bytearray(64 << 20)\\nwhile time.process_time() < 0.2: pass\\n"
+    u = s.up("a", ALL + "ExecStart=/usr/bin/python3 -c 'import time; b = bytearray(64 << 20)\\nwhile time.process_time() < 0.3: pass\\n"
                         "open(\"DATA/events\", \"w\").write(\"done\\\\n\"); time.sleep(1000)'")
     s.heard("done")
     usage = s.status(u)["usage"]

@@ -36,6 +36,13 @@ def b():
     bulkhead.close()
 
 
+def killed(*pids):
+    """Dead, and not only about to be: until then all that it held counts as held."""
+    for pid in pids:
+        kill(pid)
+    assert eventually(lambda: not any(map(is_alive, pids))), pids
+
+
 def mix(b, i):
     return [p.format(unit=b.name(i)) for p in MIXES[i % len(MIXES)]]
 
@@ -87,8 +94,7 @@ def test_a_killed_supervisor_is_noticed(b, i):
     unit = b.start(i, "sh", "-c", FAMILY, properties=mix(b, i))
     r = b.ps()[unit]
     assert eventually(lambda: len(b.processes()) >= 5), b.processes()
-    assert kill(r["supervisor_pid"])
-    assert eventually(lambda: not is_alive(r["supervisor_pid"]))
+    killed(r["supervisor_pid"])
     after = check_honest(b)[unit]
     assert (after["state"], after["result"], after["code"]) == ("failed", "supervisor-killed", None)
     assert b.ps() == {}
@@ -191,8 +197,7 @@ def test_death_at_any_moment_of_the_start(b, mode):
         if victim in ("program", "all"):
             p.kill()
         if victim in ("child", "all"):
-            for pid in below:
-                kill(pid)
+            killed(*below)
         if victim == "child" and mode == "foreground":
             time.sleep(0.005)
             p.kill()
@@ -216,8 +221,10 @@ def test_death_at_any_moment_of_the_stop(b):
         shim = b.ps()[unit]["supervisor_pid"]
         p = b.popen("stop", "-t", "0", unit)
         time.sleep(rng.random() * 0.015)
-        kill(rng.choice([shim, shim, p.pid]))
+        victim = rng.choice([shim, shim, p.pid])
+        kill(victim)
         p.communicate(timeout=60)
+        assert eventually(lambda: not is_alive(victim))
         check_honest(b)
     rest = list(b.ps())
     if rest:
@@ -229,11 +236,13 @@ def test_ps_killed_while_it_reconciles(b):
     rng = random.Random(SEED)
     for i in range(40):
         unit = b.start(i, "sh", "-c", FAMILY, properties=mix(b, i))
-        kill(b.ps()[unit]["supervisor_pid"])
+        supervisor = b.ps()[unit]["supervisor_pid"]
+        kill(supervisor)
         p = b.popen("ps", "-a")
         time.sleep(rng.random() * 0.01)
         p.kill()
         p.communicate()
+    assert eventually(lambda: not is_alive(supervisor))
     check_honest(b)
     check_gone(b)
 
@@ -241,9 +250,7 @@ def test_ps_killed_while_it_reconciles(b):
 def test_a_new_run_of_the_name_of_a_dead_one(b):
     for i, properties in enumerate(MIXES):
         first = b.start("same", "sh", "-c", FAMILY, properties=mix(b, i))
-        supervisor = b.ps()[first]["supervisor_pid"]
-        kill(supervisor)
-        assert eventually(lambda: not is_alive(supervisor))
+        killed(b.ps()[first]["supervisor_pid"])
         assert b.start("same", "sleep", "1000") == first
         assert eventually(lambda: len(b.processes()) == 2), b.processes()
         b.ok("stop", first)
@@ -277,9 +284,7 @@ def test_a_frozen_supervisor_is_still_alive(b):
 def test_a_damaged_record_breaks_only_itself(b, damage):
     good = b.start("good", "sleep", "1000")
     bad = b.start("bad", "sleep", "1000")
-    supervisor = b.ps()[bad]["supervisor_pid"]
-    kill(supervisor)
-    assert eventually(lambda: not is_alive(supervisor))
+    killed(b.ps()[bad]["supervisor_pid"])
     with open(os.path.join(b.folder, "runs", bad, "state.json"), "w") as f:
         f.write(damage)
     assert b.ps("-a")[good]["state"] == "running"

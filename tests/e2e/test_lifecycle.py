@@ -302,7 +302,7 @@ def test_foreground_has_a_record_while_it_runs(b):
                 "echo up; sleep 1000")
     assert p.stdout.readline() == b"up\n"
     unit = b.name("fg") + ".service"
-    assert b.ps()[unit]["state"] == "running"
+    assert eventually(lambda: b.ps()[unit]["state"] == "running")
     p.send_signal(signal.SIGTERM)
     p.communicate(timeout=PATIENCE)
     assert p.returncode == 0

@@ -130,10 +130,10 @@ def test_forking_has_a_pid_file(s, by):
     p = s.popen("unit", "start", u)
     main = s.number("main")
     if by == "itself":
-        assert s.status(u)["state"] == "starting"
+        s.until(u, state="starting", sub="start")  # the record follows what is begun
         s.go("go")
     if by in ("later", "renamed"):
-        assert s.status(u)["sub"] == "start"
+        s.until(u, sub="start")
         (s.base / "data/new/er").mkdir(parents=True)
         (s.base / "data/new/er/pid").write_text("1\n")  # none of ours
         assert p.poll() is None
@@ -178,7 +178,8 @@ def test_notify_is_up_when_it_says_so(s):
     u = s.unit("a", "Type=notify\nExecStart=ACT say=begun hear=DATA/go notify=STATUS=all\\nis\\nREADY=1 stay")
     p = s.popen("unit", "start", u)
     s.heard("begun")
-    assert p.poll() is None and s.status(u)["sub"] == "start"
+    s.until(u, sub="start")
+    assert p.poll() is None
     s.go("go")
     assert p.wait(60) == 0
     stopped(s, u)

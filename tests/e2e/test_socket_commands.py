@@ -47,7 +47,8 @@ def test_a_start_waits_for_the_commands(s):
     u = sockets(s, "ExecStartPost=ACT say=post hear=DATA/go")
     p = s.popen("unit", "start", u)
     s.heard("post")
-    assert p.poll() is None and (s.status(u)["state"], s.status(u)["sub"]) == ("starting", "start-post")
+    s.until(u, state="starting", sub="start-post")
+    assert p.poll() is None
     s.go("go")
     assert p.wait(PATIENCE) == 0
     s.ok("unit", "stop", u)
