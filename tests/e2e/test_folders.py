@@ -114,7 +114,7 @@ TMPFS = [("", "rw,nodev", "mode=755"), ("ro,mode=0700,nostrictatime", "ro,nodev,
 
 @pytest.mark.parametrize("options, attributes, data", TMPFS)
 def test_options_of_a_tmpfs(box, options, attributes, data):
-    line = box.good([f"TemporaryFileSystem=/srv{options and ':' + options}"], "/bin/grep", " /srv ", "/proc/self/mountinfo").split()
+    line = box.good([f"TemporaryFileSystem=/opt{options and ':' + options}"], "/bin/grep", " /opt ", "/proc/self/mountinfo").split()
     assert line[5] == attributes and data in line[-1].split(","), line
 
 

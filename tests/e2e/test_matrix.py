@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from conftest import AHEAD, binary
+from conftest import AHEAD, NOBODY_ELSE, binary
 
 
 
@@ -303,10 +303,10 @@ def test_users_are_mapped_whatever_is_read_only(box, tree, users):
 
 def test_remove_ipc(box):
     for more, left in (("", 1), ("\nRemoveIPC=yes", 0)):
-        out = box.good(f"User=54321{more}", "ipcmk", "-M", "4096")
+        out = box.good(f"User={NOBODY_ELSE}{more}", "ipcmk", "-M", "4096")
         shm = out.split()[-1]
         r = subprocess.run(["ipcs", "-m", "-i", shm], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        there = "uid=54321" in r.stdout
+        there = f"uid={NOBODY_ELSE}" in r.stdout
         subprocess.run(["ipcrm", "-m", shm], stderr=subprocess.DEVNULL)
         assert there == bool(left), more
 

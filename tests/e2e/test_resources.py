@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import tempfile
 
 import pytest
 
@@ -138,17 +139,24 @@ def test_rates(box, directive, old, new, word, number):
         "", f"{numbers} 9", f"{numbers} rbps=max wbps=max riops=9 wiops=max")
 
 
-def test_rates_have_their_effect(box):
+@pytest.fixture
+def on_disk():
+    """The folders of tests may lie in memory."""
+    with tempfile.NamedTemporaryFile(prefix="bulkhead-e2e-", dir="/var/tmp") as f:
+        f.write(bytes(2 << 20))
+        f.flush()
+        os.fsync(f.fileno())
+        yield f.name
+
+
+def test_rates_have_their_effect(box, on_disk):
     """Read past the cache, twice as much as a second allows takes a second at least."""
     need("blkio" if on_v1("blkio") else "io")
     node, numbers, st = disk()
     if f"{os.major(st.st_dev)}:{os.minor(st.st_dev)}" != numbers:
         pytest.skip("/ is not on it")
-    with open(box.data / "file", "wb") as f:
-        f.write(bytes(2 << 20))
-        os.fsync(f.fileno())
     script = f"""import os, mmap, time
-fd = os.open("{box.data}/file", os.O_RDONLY | os.O_DIRECT)
+fd = os.open("{on_disk}", os.O_RDONLY | os.O_DIRECT)
 page = mmap.mmap(-1, 65536)
 begin = time.monotonic()
 for i in range(32):
