@@ -27,6 +27,19 @@ void path_watch_add(struct path_watch *w, const char *path, uint32_t mask)
         w->items[w->count++] = (struct watched_path){ .path = xstrdup(path), .mask = mask, .primary = -1 };
 }
 
+void path_watch_keep(struct path_watch *w, size_t count)
+{
+        while (w->count > count) {
+                struct watched_path *p = &w->items[--w->count];
+                for (size_t k = 0; k < p->place_count; k++) {
+                        w->left = xgrow(w->left, &w->left_room, w->left_count + 1, sizeof *w->left);
+                        w->left[w->left_count++] = p->places[k].number;
+                }
+                free(p->path);
+                free(p->places);
+        }
+}
+
 static bool is_watched(const struct path_watch *w, int watch)
 {
         for (size_t i = 0; i < w->count; i++)
@@ -111,9 +124,10 @@ static void forgo(struct path_watch *w)
 
 int path_watch_renew(struct path_watch *w, struct error *e)
 {
-        CLEAN_FREE int *old = NULL;
-        size_t count = 0, room = 0;
+        CLEAN_FREE int *old = TAKE_PTR(w->left);
+        size_t count = w->left_count, room = w->left_room;
         int r = 0;
+        w->left_count = w->left_room = 0;
         for (size_t i = 0; i < w->count; i++) {
                 for (size_t k = 0; k < w->items[i].place_count; k++) {
                         old = xgrow(old, &room, count + 1, sizeof *old);
@@ -169,6 +183,7 @@ void path_watch_close(struct path_watch *w)
                 free(w->items[i].places);
         }
         free(w->items);
+        free(w->left);
         fd_close(w->fd);
         *w = (struct path_watch)PATH_WATCH_INIT;
 }

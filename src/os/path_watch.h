@@ -31,6 +31,8 @@ struct path_watch {
         int fd; /* readable when something happened; or -EBADF */
         struct watched_path *items;
         size_t count, room;
+        int *left; /* watches of paths that are no longer wanted, until path_watch_renew */
+        size_t left_count, left_room;
 };
 #define PATH_WATCH_INIT { .fd = -EBADF }
 
@@ -38,6 +40,8 @@ struct path_watch {
 int path_watch_open(struct path_watch *w, struct error *e);
 /* An absolute path without ".."; it is watched from path_watch_renew on. */
 void path_watch_add(struct path_watch *w, const char *path, uint32_t mask);
+/* Forgets all but the first so many paths, from path_watch_renew on. */
+void path_watch_keep(struct path_watch *w, size_t count);
 /* Watches all as they are now. To be called after adding, and after path_watch_read returned true; then is the time to look at the paths. */
 int path_watch_renew(struct path_watch *w, struct error *e);
 /* Takes what has happened: sets changed, new for each path. Whether there was anything. */

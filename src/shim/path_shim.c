@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The supervisor of a path unit: watches what it names, and starts its unit when that is there or changes. */
 #include <fcntl.h>
+#include <glob.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -16,11 +17,12 @@
 #include "shim/trigger.h"
 
 enum { SOURCE_WATCH = TRIGGER_SOURCE, SOURCE_UNIT };
+enum { WAYS_MAX = 10000 };
 
 struct path {
         struct trigger t;
         struct path_unit unit;
-        struct path_watch watch; /* a path of it for each of the unit, in their order */
+        struct path_watch watch; /* a path of it for each of the unit, in their order, then ways of patterns */
         bool *was_there;         /* of each */
         struct trigger_limit limit;
         int unit_fd;             /* connection to what was started, while it runs; or -EBADF */
@@ -52,6 +54,32 @@ static char *find_reason(struct path *k, bool first, bool after_unit)
                         reason = there ? TAKE_PTR(there) : xstrdup(s->path);
         }
         return reason;
+}
+
+/* ---- watching ---- */
+
+/* What comes below the folders that a pattern leads through is seen in them alone: each that there is by now is watched for the rest of the pattern. */
+static void add_ways(struct path *k, const char *pattern, uint32_t mask)
+{
+        const char *wild = pattern + strcspn(pattern, "*?["), *rest = wild + strcspn(wild, "/");
+        CLEAN_FREE char *head = xstrndup(pattern, (size_t)(rest - pattern));
+        glob_t g = { 0 };
+        if (*rest && glob(head, GLOB_NOSORT | GLOB_ONLYDIR, NULL, &g) == 0)
+                for (size_t i = 0; i < g.gl_pathc && k->watch.count < WAYS_MAX; i++) {
+                        CLEAN_FREE char *path = xprintf("%s%s", g.gl_pathv[i], rest);
+                        path_watch_add(&k->watch, path, mask);
+                        add_ways(k, path, mask);
+                }
+        globfree(&g);
+}
+
+static int renew(struct path *k, struct error *e)
+{
+        path_watch_keep(&k->watch, k->unit.count);
+        for (size_t i = 0; i < k->unit.count; i++)
+                if (k->unit.specs[i].kind == PATH_GLOB_IS_THERE)
+                        add_ways(k, k->unit.specs[i].path, path_kind_mask(PATH_GLOB_IS_THERE));
+        return path_watch_renew(&k->watch, e);
 }
 
 /* ---- starting ---- */
@@ -109,7 +137,7 @@ static void on_watch(struct path *k)
         for (size_t i = 0; i < k->unit.count && !changed; i++)
                 if (k->watch.items[i].changed && path_kind_is_event(k->unit.specs[i].kind))
                         changed = k->unit.specs[i].path;
-        if (path_watch_renew(&k->watch, &e) < 0) {
+        if (renew(k, &e) < 0) {
                 trigger_fail(&k->t, "resources", &e);
                 return;
         }
@@ -169,7 +197,7 @@ static int set_up(struct path *k, struct error *e)
         k->was_there = xalloc(k->unit.count, sizeof *k->was_there);
         for (size_t i = 0; i < k->unit.count; i++)
                 path_watch_add(&k->watch, k->unit.specs[i].path, path_kind_mask(k->unit.specs[i].kind));
-        r = path_watch_renew(&k->watch, e);
+        r = renew(k, e);
         if (r < 0)
                 return r;
         hub_watch(&k->t.hub, SOURCE_WATCH, k->watch.fd);

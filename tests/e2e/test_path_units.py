@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import time
 
 import pytest
 
@@ -48,6 +49,21 @@ def test_what_comes_starts_the_service(s, line, comes):
     assert s.status(u)["sub"] == "dead" and s.status(s.name("w"))["sub"] == "running"
     s.ok("unit", "stop", s.name("w"))
     s.assert_clean()
+
+
+def test_what_comes_in_a_folder_that_a_pattern_leads_through(s):
+    """However much later than the folder."""
+    u = watch(s, "PathExistsGlob=DATA/*/x?/in", "Type=oneshot\nExecStart=ACT say=run")
+    for folder in ("old/x1", "new/x2"):
+        s.ok("unit", "start", u)
+        data(s, folder).mkdir(parents=True)
+        time.sleep(0.2)  # it may look at both before there is anything in them
+        assert s.status(u)["sub"] == "waiting" and s.silent()
+        put(s, f"{folder}/in")
+        s.heard("run")
+        s.ok("unit", "stop", u)
+        s.rest()
+        data(s, f"{folder}/in").unlink()
 
 
 @pytest.mark.parametrize("line,comes", KINDS)

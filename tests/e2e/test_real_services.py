@@ -239,7 +239,7 @@ class Service:
 
 PSQL = "cd / && runuser -u postgres -- psql -AtqX -c "
 SERVICES = [
-    Service("nginx", "nginx curl", nginx_client, "curl -m 30 -sf http://127.0.0.1/", nginx_attack, spoil=nginx_spoil),
+    Service("nginx", "nginx curl", nginx_client, "curl -m 5 -sf http://127.0.0.1/", nginx_attack, spoil=nginx_spoil),
     Service("redis-server", "redis-server redis-cli", redis_client, "redis-cli set key value && redis-cli get key && redis-cli save", redis_attack,
             weak_host="LimitNOFILE=1024\n"),
     Service("postgresql@15-main", "/usr/lib/postgresql/15/bin/postgres psql", postgres_client,
