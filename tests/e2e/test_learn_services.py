@@ -60,7 +60,7 @@ def test_a_service_that_notifies_is_learned_under_its_own_type(s):
 def test_what_a_daemon_does_in_the_background_is_seen_and_all_else_denied(s):
     start = "Type=forking\nPIDFile=DATA/pid\nExecStart=ACT daemon pidfile=DATA/pid {} stay"
     u = s.unit("a", start.format("hear=DATA/pid pidfile=DATA/written"))
-    learned = learn(s, u, "--exercise", "true")
+    learned = learn(s, u, "--exercise", f"cd {s.base}/data; until [ -e written ]; do sleep 0.02; done; rm written")
     assert f"{s.base}/data/written" in paths(learned) and learned["verified"]
     s.assert_clean()
     for name in ("pid", "written"):
