@@ -39,10 +39,11 @@ class Manager:
 
 # ---- order ----
 
+# Each says something before it is up: what is only forked may speak after who comes after it.
 CHAIN = {
     "db.service": "[Unit]\nBefore=@web@.service\n[Service]\nType=notify\nExecStart=ACT say=db-begins hear=DATA/go say=db-ready notify=READY=1 stay\nExecStop=ACT say=db-stops",
-    "app.service": "[Unit]\nRequires=@db@.service\nAfter=@db@.service network.target\n[Service]\nExecStart=ACT say=app stay\nExecStop=ACT say=app-stops",
-    "web.service": "[Unit]\nBindsTo=@app@.service\nAfter=@app@.service\n[Service]\nExecStart=ACT say=web stay\nExecStop=ACT say=web-stops",
+    "app.service": "[Unit]\nRequires=@db@.service\nAfter=@db@.service network.target\n[Service]\nType=notify\nExecStart=ACT say=app notify=READY=1 stay\nExecStop=ACT say=app-stops",
+    "web.service": "[Unit]\nBindsTo=@app@.service\nAfter=@app@.service\n[Service]\nType=notify\nExecStart=ACT say=web notify=READY=1 stay\nExecStop=ACT say=web-stops",
 }
 
 
