@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -163,6 +164,16 @@ static void lend_cgroup(struct creation *c)
         c->sandbox.cgroup = c->record.cgroup;
 }
 
+/* Of the caller's terminal, which the payload's stands for: its program may ask before we come to tell it of changes. */
+static void take_size(struct plan_container *k)
+{
+        struct winsize size;
+        if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0 || (!size.ws_row && !size.ws_col))
+                return;
+        k->rows = size.ws_row;
+        k->columns = size.ws_col;
+}
+
 int creation_connect_console(struct creation *c, int *ret, struct error *e)
 {
         int ends[2];
@@ -184,6 +195,7 @@ int creation_connect_console(struct creation *c, int *ret, struct error *e)
                 return error_errno(e, errno, "terminal.failed", "socketpair");
         *ret = ends[0];
         c->terminal_fd = ends[1];
+        take_size(c->plan.container);
         return 0;
 }
 
@@ -353,8 +365,8 @@ static void unmake(struct creation *c)
         }
         if (!c->made)
                 return;
-        (void)cgroup_kill(&c->record.cgroup, 2000, NULL);
-        (void)resources_remove(&c->record, 2000, NULL);
+        (void)cgroup_kill(&c->record.cgroup, 10000, NULL);
+        (void)resources_remove(&c->record, 10000, NULL);
         if (c->born)
                 run_poststop(&c->record, &c->plan);
         (void)record_remove(&c->record);
