@@ -35,7 +35,7 @@
 #include <linux/ptrace.h>
 
 enum mode { COUNT, ENTRY, EXIT, FAIL };
-enum { PROCESSES_MAX = 256, TIMEOUT_MS = 30000, COUNT_ON_MS = 50 };
+enum { PROCESSES_MAX = 256, TIMEOUT_MS = 60000, COUNT_ON_MS = 50 };
 
 struct process {
         pid_t pid;
@@ -263,7 +263,7 @@ static void turn(int wait_ms)
 /* With options that kill what we trace, all must be let go before we end. */
 static void release_all(void)
 {
-        int64_t end = now_ms() + 5000;
+        int64_t end = now_ms() + 30000;
         w.released = true;
         for (unsigned i = 0; i < w.count; i++)
                 if (!w.processes[i].dead && w.processes[i].traced)
