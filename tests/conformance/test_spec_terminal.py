@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """config.json: process.terminal and consoleSize; --console-socket, exec --tty."""
-import contextlib
 import fcntl
 import json
 import os
@@ -26,8 +25,7 @@ class Console:
         self.thread.start()
 
     def _take(self):
-        with contextlib.suppress(OSError):  # nobody comes where no terminal is made
-            self.got = self.listener.take()
+        self.got = self.listener.take()
 
     @property
     def option(self):
@@ -40,8 +38,9 @@ class Console:
         return self.got[1][0]
 
     def close(self):
-        with contextlib.suppress(OSError):
-            self.listener.socket.shutdown(socket.SHUT_RDWR)
+        if self.thread.is_alive():  # nobody has come
+            with socket.socket(socket.AF_UNIX) as nobody:
+                nobody.connect(str(self.listener.path))
         self.thread.join(60)
         self.listener.socket.close()
         for fd in self.got[1] if self.got else []:
