@@ -136,6 +136,12 @@ static int serve(void *context, char request, pid_t pid, struct error *e)
         return error_set(e, ENOTSUP, "spawn.failed", "an unknown request of the set-up process");
 }
 
+static bool has_ended(pid_t child)
+{
+        siginfo_t i = { 0 };
+        return waitid(P_PID, (id_t)child, &i, WEXITED | WNOHANG | WNOWAIT) == 0 && i.si_pid == child;
+}
+
 /* From here on whoever finds us dead knows the process; until it waits or runs it dies with us. */
 static int on_born(void *context, pid_t pid, struct error *e)
 {
@@ -143,6 +149,10 @@ static int on_born(void *context, pid_t pid, struct error *e)
         c->record.pid = pid;
         c->record.pid_start = record_process_start(pid);
         c->born = true;
+        if (!c->record.pid_start && has_ended(pid)) { /* while it was set up: it has left word of why, and needs no record */
+                c->record.pid = 0;
+                return 0;
+        }
         if (!c->record.pid_start) /* without it nobody would know the process again */
                 return error_set(e, ESRCH, "spawn.failed", "the container's process is not to be found in /proc");
         int r = resources_add(&c->record, pid, e);

@@ -223,7 +223,7 @@ def test_statistics_once(box):
 
 
 def test_events_until_the_container_is_gone(up):
-    p = subprocess.Popen(up.command("events", "--interval", "1s", up.id), stdout=subprocess.PIPE,
+    p = subprocess.Popen(up.command("events", "--interval", "50ms", up.id), stdout=subprocess.PIPE,
                          stdin=subprocess.DEVNULL, text=True)
     try:
         assert json.loads(p.stdout.readline())["type"] == "stats"
