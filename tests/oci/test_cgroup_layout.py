@@ -49,6 +49,13 @@ def command_name(pid):
         return ""
 
 
+def children(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 class Group:
     def __init__(self, folder):
         self.name = f"bulkhead-test-{uuid.uuid4().hex[:8]}"
@@ -77,12 +84,9 @@ class Group:
     def start(self, *command, sub="-"):
         p = subprocess.Popen([TOOL, "run", self.record, sub, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.children.append(p)
-        assert until(lambda: self.runs_others() or p.poll() is not None)
+        # Until the command runs its process may have entered some hierarchies only.
+        assert until(lambda: p.poll() is not None or any(command_name(pid) not in ("", TOOL.name) for pid in children(p.pid)))
         return p
-
-    def runs_others(self):
-        """Whether a command runs in the group: until then its process may have entered some hierarchies only."""
-        return any(command_name(pid) not in ("", TOOL.name) for pid in self.pids())
 
     def pids(self):
         return [int(x) for x in self.ok("list").split()]
