@@ -19,7 +19,7 @@ import time
 
 class Controller(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("controller", timeout=10)
+        super().__init__("controller", timeout=60)
         self.path = path
 
     def connect(self):
@@ -60,7 +60,7 @@ class Load:
                 continue
             ok = False
             try:
-                connection = http.client.HTTPConnection("127.0.0.1", random.choice(ports), timeout=5)
+                connection = http.client.HTTPConnection("127.0.0.1", random.choice(ports), timeout=30)
                 connection.request("GET", "/index.html")
                 ok = connection.getresponse().status == 200
                 connection.close()
@@ -93,7 +93,7 @@ def heal(controller, group, bulkhead):
         now = good(controller.status(group))
         if len(now) >= len(before) and victim not in [i["ID"] for i in now]:
             return victim, (time.monotonic() - begun) * 1000
-        if time.monotonic() - begun > 30:
+        if time.monotonic() - begun > 120:
             raise SystemExit("it was not healed within 30 s")
         time.sleep(0.002)
 

@@ -131,7 +131,7 @@ int oci_cmd_run(const struct oci_globals *g, int argc, char **argv)
 /* Whoever sees a container by its state may start it while its create is still at work: that will be over soon. */
 static int open_created(const struct oci_globals *g, const char *id, struct record *ret, struct error *e)
 {
-        enum { WAIT_MS = 5000, STEP_MS = 5 };
+        enum { WAIT_MS = 30000, STEP_MS = 5 };
         for (int waited_ms = 0;; waited_ms += STEP_MS) {
                 CLEAN_RECORD struct record r = RECORD_INIT;
                 int k = oci_open(g, id, &r, e);

@@ -164,16 +164,22 @@ static void *serve(void *data)
         }
 }
 
-static void server_open(struct server *s, const char *answer)
+/* Bound and not listening: a port that nobody else can get, and that refuses. */
+static void server_bind(struct server *s)
 {
         struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         socklen_t size = sizeof a;
-        s->answer = answer;
         s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         assert_int_equal(bind(s->fd, (struct sockaddr *)&a, sizeof a), 0);
-        assert_int_equal(listen(s->fd, 8), 0);
         assert_int_equal(getsockname(s->fd, (struct sockaddr *)&a, &size), 0);
         (void)snprintf(s->port, sizeof s->port, "%u", ntohs(a.sin_port));
+}
+
+static void server_open(struct server *s, const char *answer)
+{
+        server_bind(s);
+        s->answer = answer;
+        assert_int_equal(listen(s->fd, 8), 0);
         assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
 }
 
@@ -239,7 +245,7 @@ static void test_http_is_judged_by_its_status(void **state)
         for (size_t i = 0; i < ELEMENTS(rows); i++) {
                 struct server s;
                 server_open(&s, rows[i].answer);
-                struct told told = ask("{\"HTTP\":{\"Path\":\"/health\"}}", s.port);
+                struct told told = ask("{\"HTTP\":{\"Path\":\"/health\",\"Timeout\":\"1m\"}}", s.port);
                 server_close(&s);
                 assert_int_equal(told.health, rows[i].health);
                 assert_string_equal(told.why.id, rows[i].id);
@@ -254,7 +260,7 @@ static void test_a_server_that_says_nothing_is_bad_when_time_is_up(void **state)
         struct told told = ask("{\"HTTP\":{\"Timeout\":\"50ms\"}}", s.port);
         assert_int_equal(told.health, HEALTH_BAD);
         assert_string_equal(told.why.id, "check.timeout");
-        told = ask("{\"TCP\":{}}", s.port);
+        told = ask("{\"TCP\":{\"Timeout\":\"1m\"}}", s.port);
         assert_int_equal(told.health, HEALTH_GOOD);
         server_close(&s);
 }
@@ -263,9 +269,9 @@ static void test_nobody_listening_is_bad(void **state)
 {
         struct server s;
         (void)state;
-        server_open(&s, "");
-        server_close(&s);
-        struct told told = ask("{\"TCP\":{}}", s.port);
+        server_bind(&s);
+        struct told told = ask("{\"TCP\":{\"Timeout\":\"1m\"}}", s.port);
+        close(s.fd);
         assert_int_equal(told.health, HEALTH_BAD);
         assert_string_equal(told.why.id, "check.failed");
 }
@@ -278,9 +284,9 @@ static void test_a_command_is_judged_by_its_status(void **state)
                 enum health health;
                 const char *id;
         } rows[] = {
-                { "{\"Exec\":{\"Command\":[\"/bin/sh\",\"-c\",\"test $1 = web-1 && test $BULKHEAD_INSTANCE = web-1\",\"x\",\"{{id}}\"]}}", HEALTH_GOOD, "" },
-                { "{\"Exec\":{\"Command\":[\"/bin/sh\",\"-c\",\"exit 3\"]}}", HEALTH_BAD, "check.failed" },
-                { "{\"Exec\":{\"Command\":[\"/bin/sh\",\"-c\",\"kill -9 $$\"]}}", HEALTH_BAD, "check.failed" },
+                { "{\"Exec\":{\"Command\":[\"/bin/sh\",\"-c\",\"test $1 = web-1 && test $BULKHEAD_INSTANCE = web-1\",\"x\",\"{{id}}\"],\"Timeout\":\"1m\"}}", HEALTH_GOOD, "" },
+                { "{\"Exec\":{\"Command\":[\"/bin/sh\",\"-c\",\"exit 3\"],\"Timeout\":\"1m\"}}", HEALTH_BAD, "check.failed" },
+                { "{\"Exec\":{\"Command\":[\"/bin/sh\",\"-c\",\"kill -9 $$\"],\"Timeout\":\"1m\"}}", HEALTH_BAD, "check.failed" },
                 { "{\"Exec\":{\"Command\":[\"/nowhere/at/all\"]}}", HEALTH_BAD, "check.failed" },
                 { "{\"Exec\":{\"Command\":[\"/bin/sh\",\"-c\",\"sleep 600 & sleep 600\"],\"Timeout\":\"50ms\"}}", HEALTH_BAD, "check.timeout" },
         };

@@ -14,7 +14,7 @@
 #include "os/file.h"
 #include "os/process.h"
 
-enum { DEPTH_MAX = 64, PROCS_SIZE_MAX = 64 << 20, FREEZE_TIMEOUT_MS = 2000 };
+enum { DEPTH_MAX = 64, PROCS_SIZE_MAX = 64 << 20, FREEZE_TIMEOUT_MS = 10000 };
 
 static uint64_t now_ms(void)
 {

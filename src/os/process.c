@@ -147,6 +147,16 @@ int process_copy_descriptor(pid_t thread, int number)
         return fd < 0 ? -errno : (int)fd;
 }
 
+void process_forget_signals(void)
+{
+        static const uint64_t by_default[4]; /* what the kernel takes: signal() refuses those that the C library has for itself */
+        sigset_t none;
+        sigemptyset(&none);
+        for (int n = 1; n < NSIG; n++)
+                (void)syscall(SYS_rt_sigaction, n, by_default, NULL, sizeof(uint64_t));
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 int process_signal(int pidfd, int signal)
 {
         return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;

@@ -26,6 +26,8 @@ int process_open(pid_t pid);             /* a pidfd or -errno */
 /* A copy of the descriptor that a thread of a process has at this number; takes the right to trace it. -errno on failure. */
 int process_copy_descriptor(pid_t thread, int number);
 int process_signal(int pidfd, int signal); /* 0 or -errno */
+/* Every signal does again what it does by default, and none is blocked. */
+void process_forget_signals(void);
 /* Marks every descriptor from first up close-on-exec, without a limit to miss one. */
 int process_cloexec_from(unsigned first);
 /* Closes every descriptor from first up but the count ones in kept (negative ones are passed over). */

@@ -56,15 +56,6 @@ static bool gone(int pidfd)
 
 /* ---- the program ---- */
 
-static void forget_signals(void)
-{
-        sigset_t none;
-        sigemptyset(&none);
-        for (int s = 1; s < NSIG; s++)
-                (void)signal(s, SIG_DFL);
-        (void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static _Noreturn void become_program(const struct keeper *k)
 {
         const struct program_run *p = k->run;
@@ -142,7 +133,7 @@ static void end_group(struct keeper *k)
 static _Noreturn void become_keeper(struct keeper *k)
 {
         uint64_t due = now_usec() + k->run->limit_usec;
-        forget_signals();
+        process_forget_signals();
         (void)setsid();
         if (k->run->hold_fd < 0) {
                 (void)prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -135,6 +136,12 @@ static int serve(void *context, char request, pid_t pid, struct error *e)
         return error_set(e, ENOTSUP, "spawn.failed", "an unknown request of the set-up process");
 }
 
+static bool has_ended(pid_t child)
+{
+        siginfo_t i = { 0 };
+        return waitid(P_PID, (id_t)child, &i, WEXITED | WNOHANG | WNOWAIT) == 0 && i.si_pid == child;
+}
+
 /* From here on whoever finds us dead knows the process; until it waits or runs it dies with us. */
 static int on_born(void *context, pid_t pid, struct error *e)
 {
@@ -142,6 +149,10 @@ static int on_born(void *context, pid_t pid, struct error *e)
         c->record.pid = pid;
         c->record.pid_start = record_process_start(pid);
         c->born = true;
+        if (!c->record.pid_start && has_ended(pid)) { /* while it was set up: it has left word of why, and needs no record */
+                c->record.pid = 0;
+                return 0;
+        }
         if (!c->record.pid_start) /* without it nobody would know the process again */
                 return error_set(e, ESRCH, "spawn.failed", "the container's process is not to be found in /proc");
         int r = resources_add(&c->record, pid, e);
@@ -161,6 +172,16 @@ static int save_intent(struct creation *c, const struct text *config, struct err
 static void lend_cgroup(struct creation *c)
 {
         c->sandbox.cgroup = c->record.cgroup;
+}
+
+/* Of the caller's terminal, which the payload's stands for: its program may ask before we come to tell it of changes. */
+static void take_size(struct plan_container *k)
+{
+        struct winsize size;
+        if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0 || (!size.ws_row && !size.ws_col))
+                return;
+        k->rows = size.ws_row;
+        k->columns = size.ws_col;
 }
 
 int creation_connect_console(struct creation *c, int *ret, struct error *e)
@@ -184,6 +205,7 @@ int creation_connect_console(struct creation *c, int *ret, struct error *e)
                 return error_errno(e, errno, "terminal.failed", "socketpair");
         *ret = ends[0];
         c->terminal_fd = ends[1];
+        take_size(c->plan.container);
         return 0;
 }
 
@@ -353,8 +375,8 @@ static void unmake(struct creation *c)
         }
         if (!c->made)
                 return;
-        (void)cgroup_kill(&c->record.cgroup, 2000, NULL);
-        (void)resources_remove(&c->record, 2000, NULL);
+        (void)cgroup_kill(&c->record.cgroup, 10000, NULL);
+        (void)resources_remove(&c->record, 10000, NULL);
         if (c->born)
                 run_poststop(&c->record, &c->plan);
         (void)record_remove(&c->record);

@@ -90,11 +90,7 @@ static int make_keyring(struct child *c, struct error *e)
 
 static int stage_session(struct child *c, struct error *e)
 {
-        sigset_t none;
-        sigemptyset(&none);
-        (void)sigprocmask(SIG_SETMASK, &none, NULL);
-        for (int n = 1; n < NSIG; n++)
-                (void)signal(n, SIG_DFL);
+        process_forget_signals();
         const struct plan_attribute *ignore = &c->s->plan->process.attributes[PLAN_IGNORE_SIGPIPE];
         if (!is_container(c) && (!ignore->origin || ignore->value)) /* yes is systemd's default */
                 (void)signal(SIGPIPE, SIG_IGN);

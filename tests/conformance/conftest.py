@@ -88,7 +88,7 @@ def sweep(c):
     """Deletes a container, and by hand what a runtime that failed has left of it."""
     if (c.bundle / "config.json").exists():
         try:
-            c.delete()
+            c.delete_what_is_there()
         except subprocess.TimeoutExpired:
             pass  # what follows ends its processes
     for path in sorted(c.cgroups(), key=lambda p: len(p.parts), reverse=True):

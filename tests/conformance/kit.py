@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -94,10 +95,7 @@ def last_object(text):
 class Box(oci.Container):
     """A container with the probe in it."""
     probe = None  # the compiled probe, set by the fixture
-    names = ["cat", "chmod", "chown", "cp", "date", "dd", "echo", "env", "false", "find", "grep", "head", "hostname",
-             "id", "ip", "kill", "ln", "ls", "mkdir", "mkfifo", "mknod", "mount", "mv", "nc", "pidof", "printf", "ps",
-             "pwd", "readlink", "rm", "sed", "sh", "sleep", "sort", "stat", "stty", "sync", "tail", "test", "touch",
-             "tr", "true", "tty", "umount", "uname", "wc"]
+    names = oci.named_in(HERE)
 
     def __init__(self, *args, **kw):
         super().__init__(*args, **kw)
@@ -158,7 +156,7 @@ class Box(oci.Container):
 
     # -- running
 
-    def call(self, *argv, timeout=25, **kw):
+    def call(self, *argv, timeout=120, **kw):
         return super().call(*argv, timeout=timeout, **kw)
 
     def ran(self, *options, **kw):
@@ -208,7 +206,7 @@ class Box(oci.Container):
     def pid(self):
         return self.state()["pid"]
 
-    def ended(self, seconds=10):
+    def ended(self, seconds=60):
         assert self.wait_for("stopped", seconds), self.state()
         return self
 
@@ -268,7 +266,7 @@ def need_unified(name):
         pytest.skip(f"no {name} controller of cgroup version 2")
 
 
-def until(what, seconds=10, said="it did not happen"):
+def until(what, seconds=60, said="it did not happen"):
     """Polls until what() is true; returns it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -299,7 +297,7 @@ class Listener:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.bind(str(path))
         self.socket.listen(4)
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
 
     def __enter__(self):
         return self
@@ -310,7 +308,7 @@ class Listener:
     def take(self, enough=lambda data: False):
         """The bytes of one connection and its descriptors: to its end, or until the bytes are enough."""
         connection, _ = self.socket.accept()
-        connection.settimeout(20)
+        connection.settimeout(60)
         got, fds = b"", []
         with connection:
             while not enough(got):
@@ -330,16 +328,14 @@ def is_json(data):
         return False
 
 
-def read_until(fd, mark, seconds=10):
+def read_until(fd, mark, seconds=60):
     """Reads a terminal until a text appears."""
-    os.set_blocking(fd, False)
     got, end = b"", time.monotonic() + seconds
     while time.monotonic() < end:
+        if not select.select([fd], [], [], 1)[0]:
+            continue
         try:
             data = os.read(fd, 4096)
-        except BlockingIOError:
-            time.sleep(0.01)
-            continue
         except OSError:
             break
         if not data:
@@ -348,6 +344,14 @@ def read_until(fd, mark, seconds=10):
         if mark and mark.encode() in got:
             break
     return got.decode(errors="replace")
+
+
+def gone(pid):
+    """Ended; whether its parent has read the status is the parent's matter."""
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
 
 
 def inode(link):

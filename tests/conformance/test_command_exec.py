@@ -172,7 +172,7 @@ def test_a_process_file_that_is_not_there(up, folder):
 def test_the_pid_file_and_detach(up, folder):
     r = subprocess.run(up.command("exec", "--detach", "--pid-file", folder / "pid", up.id, "sleep", "999"),
                        stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20)
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
     assert r.returncode == 0
     pid = int((folder / "pid").read_text())
     until(lambda: open(f"/proc/{pid}/cmdline").read() == "sleep\x00999\x00")
@@ -251,7 +251,7 @@ def test_a_stopped_container_is_refused(box):
 def test_a_paused_container_is_refused(up):
     if up.call("pause", up.id).status != 0:
         pytest.skip("cannot pause here")
-    r = up.exec("true", timeout=20)
+    r = up.exec("true")
     assert r.status != 0 and "paused" in r.err
     assert up.call("resume", up.id).status == 0
     assert up.exec("true").status == 0
@@ -264,7 +264,7 @@ def test_a_paused_container_with_ignore_paused(up, folder):
                          stdout=subprocess.DEVNULL)
     try:
         assert up.call("resume", up.id).status == 0
-        assert p.wait(20) == 0
+        assert p.wait(60) == 0
     finally:
         p.kill()
         p.wait()
@@ -280,7 +280,7 @@ def test_exec_and_the_end_of_the_container(up):
     p = subprocess.Popen(up.command("exec", up.id, "sh", "-c", "echo > /begun; sleep 1000"), stdin=subprocess.DEVNULL)
     until(lambda: (up.rootfs / "begun").exists())
     up.kill("KILL")
-    assert p.wait(10) == 137
+    assert p.wait(60) == 137
 
 
 def test_many_at_once(up):
@@ -298,7 +298,7 @@ def test_exec_forwards_signals(up):
         until(lambda: 15 in up.signals())
     finally:
         up.kill("KILL")
-        p.wait(10)
+        p.wait(60)
         p.stdout.close()
 
 

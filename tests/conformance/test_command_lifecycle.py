@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from kit import until
+from kit import gone, until
 
 NAMES = ["HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "CONT", "WINCH"]
 
@@ -17,14 +17,6 @@ def listening(box):
     box.args("/probe", "signals").up()
     until(lambda: "ready" in box.out())
     return box
-
-
-def gone(pid):
-    """Ended; whether its parent has read the status is the parent's matter."""
-    try:
-        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] in "ZX"
-    except OSError:
-        return True
 
 
 def fails(result, *words):
@@ -315,7 +307,7 @@ def test_delete_ends_every_process_without_a_pid_namespace(box):
     until(lambda: len((box.cgroup() / "cgroup.procs").read_text().split()) == 3)
     pids = (box.cgroup() / "cgroup.procs").read_text().split()
     assert box.delete().status == 0
-    until(lambda: not any(os.path.exists(f"/proc/{p}") and open(f"/proc/{p}/comm").read() == "sleep\n" for p in pids))
+    until(lambda: all(map(gone, pids)))
 
 
 # ---- run
@@ -334,7 +326,7 @@ def test_run_of_a_first_process_that_is_killed(box):
     p = subprocess.Popen(box.command("run", "--bundle", box.bundle, box.id), stdin=subprocess.DEVNULL)
     assert box.wait_for("running")
     os.kill(box.pid, signal.SIGKILL)
-    assert p.wait(10) == 128 + 9
+    assert p.wait(60) == 128 + 9
 
 
 def test_run_hands_on_stdin_stdout_and_stderr(box):
@@ -353,7 +345,7 @@ def test_run_forwards_signals(box, number):
         until(lambda: number in box.signals(), said=f"it got {box.signals()}")
     finally:
         box.delete()
-        p.wait(10)
+        p.wait(60)
         p.stdout.close()
 
 
@@ -374,7 +366,7 @@ def test_run_detached(box):
     with open(box.bundle / "out", "wb") as out:
         p = subprocess.run(box.command("run", "--detach", "--pid-file", box.bundle / "pid", "--bundle", box.bundle,
                                        box.id),
-                           stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=20)
+                           stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=120)
     assert p.returncode == 0, box.out()
     assert box.status() == "running" and (box.bundle / "pid").read_text() == str(box.pid)
 

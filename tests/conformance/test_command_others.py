@@ -223,12 +223,12 @@ def test_statistics_once(box):
 
 
 def test_events_until_the_container_is_gone(up):
-    p = subprocess.Popen(up.command("events", "--interval", "1s", up.id), stdout=subprocess.PIPE,
+    p = subprocess.Popen(up.command("events", "--interval", "50ms", up.id), stdout=subprocess.PIPE,
                          stdin=subprocess.DEVNULL, text=True)
     try:
         assert json.loads(p.stdout.readline())["type"] == "stats"
         up.delete()
-        p.wait(10)
+        p.wait(60)
     finally:
         p.kill()
         p.wait()
@@ -440,11 +440,11 @@ def test_LISTEN_FDS_and_kept_descriptors_together(box, folder):
 def test_NOTIFY_SOCKET_is_handed_through(box, folder):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         s.bind(str(folder / "notify"))
-        s.settimeout(15)
+        s.settimeout(60)
         env = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify")}
         box.args("sh", "-c", "/probe notify READY=1; sleep 1000")
         assert box.create(env=env).status == 0
-        assert box.call("start", box.id, env=env, timeout=30).status == 0
+        assert box.call("start", box.id, env=env).status == 0
         got = ""
         while "READY=1" not in got or "MAINPID=" not in got:
             got += s.recv(4096).decode() + "\n"
@@ -458,7 +458,7 @@ def test_the_hosts_notify_socket_is_not_in_the_environment(box, folder):
         env = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify")}
         box.args("sh", "-c", "/probe notify READY=1; echo $NOTIFY_SOCKET; test -S $NOTIFY_SOCKET && echo socket; sleep 1000")
         box.create(env=env)
-        box.call("start", box.id, env=env, timeout=30)
+        box.call("start", box.id, env=env)
     until(lambda: "socket" in box.out())
     assert str(folder) not in box.out()
 
@@ -473,7 +473,7 @@ def test_the_pidfd_socket_of_create(box, folder):
         assert f"Pid:\t{box.pid}\n" in info
         assert select.select([fds[0]], [], [], 0)[0] == []
         box.kill("KILL")
-        assert select.select([fds[0]], [], [], 10)[0] == fds
+        assert select.select([fds[0]], [], [], 60)[0] == fds
     finally:
         os.close(fds[0])
 

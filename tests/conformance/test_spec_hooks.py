@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from kit import until
+from kit import gone, until
 
 KINDS = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
 BEFORE_CREATED = KINDS[:3]
@@ -197,7 +197,7 @@ def test_a_failing_poststart_stops_and_undoes_the_container(box):
     pid = box.pid
     r = box.start()
     assert r.status != 0 and r.err.strip()
-    until(lambda: not os.path.exists(f"/proc/{pid}") or ") Z" in open(f"/proc/{pid}/stat").read())
+    until(lambda: gone(pid))
     assert box.state() is None and read(box).split() == ["poststop"]
 
 

@@ -325,7 +325,7 @@ def test_an_agent_answers_with_an_error(box, folder):
         agent = Agent(listener, error=71)
         filter(box, rule("NOTIFY", "acct"), listenerPath=str(folder / "agent"))
         assert box.errno("call", "acct", 0) == "EPROTO"
-        agent.join(10)
+        agent.join(60)
     assert len(agent.fds) == 1
 
 
@@ -342,7 +342,7 @@ def test_the_container_process_state(box, folder):
         agent = Agent(listener, error=71)
         filter(box, rule("NOTIFY", "acct"), listenerPath=str(folder / "agent"), listenerMetadata="opaque \"data\"")
         assert box.errno("call", "acct", 0) == "EPROTO"
-        agent.join(10)
+        agent.join(60)
     state = agent.state
     assert state["ociVersion"] and state["fds"] == ["seccompFd"] and state["metadata"] == 'opaque "data"'
     assert isinstance(state["pid"], int) and state["pid"] > 1
@@ -358,10 +358,10 @@ def test_an_exec_has_a_state_of_its_own(box, folder):
         first.start()
         filter(box, rule("NOTIFY", "acct"), listenerPath=str(folder / "agent"))
         box.idle()
-        first.join(10)
+        first.join(60)
         agent = Agent(listener, error=71)
         assert box.reports("call", "acct", 0)["errno"] == errno.EPROTO
-        agent.join(10)
+        agent.join(60)
         for fd in got[0][1]:
             os.close(fd)
     assert agent.state["pid"] != json.loads(got[0][0])["pid"] == agent.state["state"]["pid"]
@@ -374,7 +374,7 @@ def test_the_connection_is_closed_after_the_state(box, folder):
         thread.start()
         filter(box, rule("NOTIFY", "acct"), listenerPath=str(folder / "agent"))
         box.idle()
-        thread.join(5)
+        thread.join(60)
         assert got, "the connection is still open"
         for fd in got[0][1]:
             os.close(fd)

@@ -2,7 +2,7 @@
 /*
  * Runs a program and stops it at one chosen system call of one of its processes:
  *
- *      crashwalk -o REPORT [-p PROCESS] [-n CALL] [-m MODE] [-e ERRNO] [-l MS] [-t] PROGRAM [ARGUMENT...]
+ *      crashwalk -o REPORT [-p PROCESS] [-n CALL] [-m MODE] [-e ERRNO] [-l MS] [-t] [-d MS] PROGRAM [ARGUMENT...]
  *
  * Processes are numbered in the order of their birth; 0 is the program itself.  Calls are numbered from 1.  Modes:
  *
@@ -12,7 +12,7 @@
  *      fail    has the call not made and fail with ERRNO
  *
  * -t kills all processes and not this one alone.  -l lets the others go on for a while before the kill, up to where
- * they wait.  A process that executes another program (a payload, a hook) is let go.  The last line of the report is
+ * they wait.  -d holds the program up for a while each time that it has made a process, which goes on.  A process that executes another program (a payload, a hook) is let go.  The last line of the report is
  * "exit STATUS", "signal NUMBER" or "hang", of the program itself; before it stands "hit NAME" when the call was reached.
  */
 #include <errno.h>
@@ -35,7 +35,7 @@
 #include <linux/ptrace.h>
 
 enum mode { COUNT, ENTRY, EXIT, FAIL };
-enum { PROCESSES_MAX = 256, TIMEOUT_MS = 30000, COUNT_ON_MS = 50 };
+enum { PROCESSES_MAX = 256, TIMEOUT_MS = 60000, COUNT_ON_MS = 50 };
 
 struct process {
         pid_t pid;
@@ -47,7 +47,7 @@ static struct {
         struct process processes[PROCESSES_MAX];
         unsigned count, victim, call;
         enum mode mode;
-        int error, linger_ms, status;
+        int error, linger_ms, delay_ms, status;
         bool whole_tree, hit, failing, over, released;
         FILE *report;
 } w;
@@ -207,6 +207,8 @@ static void on_event(struct process *p, int event)
         case PTRACE_EVENT_CLONE:
                 if (ptrace(PTRACE_GETEVENTMSG, p->pid, NULL, &child) == 0)
                         add((pid_t)child)->started = true;
+                for (int64_t end = now_ms() + w.delay_ms; p == &w.processes[0] && now_ms() < end;)
+                        turn((int)(end - now_ms()));
                 go_on(p, 0);
                 return;
         case PTRACE_EVENT_EXEC:
@@ -263,7 +265,7 @@ static void turn(int wait_ms)
 /* With options that kill what we trace, all must be let go before we end. */
 static void release_all(void)
 {
-        int64_t end = now_ms() + 5000;
+        int64_t end = now_ms() + 30000;
         w.released = true;
         for (unsigned i = 0; i < w.count; i++)
                 if (!w.processes[i].dead && w.processes[i].traced)
@@ -351,7 +353,7 @@ static enum mode parse_mode(const char *s)
 
 static void parse(int argc, char **argv)
 {
-        for (int c; (c = getopt(argc, argv, "+o:p:n:m:e:l:t")) >= 0;)
+        for (int c; (c = getopt(argc, argv, "+o:p:n:m:e:l:td:")) >= 0;)
                 switch (c) {
                 case 'o': w.report = fopen(optarg, "we"); break;
                 case 'p': w.victim = (unsigned)atoi(optarg); break;
@@ -360,11 +362,12 @@ static void parse(int argc, char **argv)
                 case 'e': w.error = atoi(optarg); break;
                 case 'l': w.linger_ms = atoi(optarg); break;
                 case 't': w.whole_tree = true; break;
+                case 'd': w.delay_ms = atoi(optarg); break;
                 default: exit(99);
                 }
         if (!w.report || optind == argc || w.victim >= PROCESSES_MAX) {
                 errno = EINVAL;
-                die("usage: crashwalk -o REPORT [-p PROCESS] [-n CALL] [-m MODE] [-e ERRNO] [-l MS] [-t] PROGRAM [ARGUMENT...]");
+                die("usage: crashwalk -o REPORT [-p PROCESS] [-n CALL] [-m MODE] [-e ERRNO] [-l MS] [-t] [-d MS] PROGRAM [ARGUMENT...]");
         }
 }
 

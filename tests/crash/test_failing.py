@@ -39,6 +39,15 @@ def test_a_call_of_the_set_up_of_exec_that_fails_is_an_error_or_of_no_consequenc
     go(plain, walk.Exec, 2, 2)
 
 
+def test_a_set_up_that_fails_before_the_runtime_goes_on_says_why(plain):
+    """The process is dead by the time that it is put on record."""
+    box = plain.container
+    box.args("/etc/passwd").save()
+    outcome, _ = plain.walk(["run", "--bundle", box.bundle, plain.id], "-m", "count", "-d", 300)
+    assert outcome.end == "exit 126" and "/etc/passwd" in outcome.err, outcome
+    assert not plain.left()
+
+
 @pytest.mark.parametrize("process", [0, 1], ids=["runtime", "set-up"])
 def test_a_call_that_fails_on_the_way_to_a_user_namespace_is_an_error_or_of_no_consequence(users, process):
     go(users, walk.Create, process, 3)

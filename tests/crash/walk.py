@@ -61,6 +61,19 @@ def is_alive(pid):
         return False
 
 
+def is_ending(pid):
+    """On its way out, which only the kernel can hold up: killed and not yet gone, or without its memory."""
+    kill_bit, exiting = 1 << signal.SIGKILL - 1, 0x4
+    try:
+        with open(f"/proc/{pid}/status") as f:
+            pending = [int(line.split()[1], 16) for line in f if line.startswith(("SigPnd:", "ShdPnd:"))]
+        with open(f"/proc/{pid}/stat") as f:
+            flags = int(f.read().rpartition(")")[2].split()[6])
+    except OSError:
+        return True
+    return flags & exiting or any(p & kill_bit for p in pending) or not exe(pid)
+
+
 def reap():
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
@@ -177,7 +190,7 @@ class Place:
         said, wrong = self.said, self.said.with_suffix(".err")
         with open(said, "wb") as out, open(wrong, "wb") as err:
             p = subprocess.Popen(self.container.command(*argv), stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=self.container.bundle)
-            wait(p, 60)
+            wait(p, 120)
         return oci.Result(p.returncode, said.read_text(errors="replace"), wrong.read_text(errors="replace"))
 
     def ok(self, *argv):
@@ -204,8 +217,8 @@ class Place:
     def left(self):
         """What differs from the baseline, as text; "" when nothing does.
 
-        A process whose memory is gone already is on its way out, and only the kernel's to end."""
-        eventually(lambda: not any(not exe(p) for p in living()), 2)
+        What is on its way out already is waited for."""
+        eventually(lambda: not any(map(is_ending, living())))
         now = self.look()
         wrong = []
         for kind, before in self.baseline.items():
@@ -246,7 +259,7 @@ class Place:
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             p = subprocess.Popen([self.tool, "-o", self.report, *map(str, options), *self.container.command(*argv)], stdin=subprocess.DEVNULL,
                                  stdout=out, stderr=err, cwd=self.container.bundle, extra_groups=[4242])
-            wait(p, 90)
+            wait(p, 120)
         assert p.returncode == 0, (p, self.err.read_text(errors="replace"))
         lines = self.report.read_text().splitlines()
         hit = next((line[4:] for line in lines if line.startswith("hit ")), None)
@@ -267,7 +280,7 @@ def remove(path):
         return False
 
 
-def eventually(condition, seconds=5):
+def eventually(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -415,7 +428,7 @@ class Exec(Operation):
         s = place.state()
         if not s or s["status"] != "running":
             return f"exec succeeded, and the state is {s}"
-        return "" if eventually(lambda: exe(self.child()) == "busybox", 2) else f"exec succeeded, and the processes are {describe(living())}"
+        return "" if eventually(lambda: exe(self.child()) == "busybox") else f"exec succeeded, and the processes are {describe(living())}"
 
     def sign(self, place):
         # A helper of exec may be about to end.
@@ -471,7 +484,7 @@ def lie(place, operation):
 def honest(place, operation):
     """A process that dies with another takes its moment: the state may be of the way there for that long."""
     wrong = []
-    eventually(lambda: not wrong.append(lie(place, operation)) and not wrong[-1], 3)
+    eventually(lambda: not wrong.append(lie(place, operation)) and not wrong[-1], 20)
     return wrong[-1]
 
 

@@ -5,9 +5,11 @@ The runtime under test is build/src/bulkhead-oci, or what BULKHEAD_OCI names (ru
 A bundle's root holds a static busybox with its links, and /probe if a test wants one.  Everything lies in a folder
 of the test's own; what a test leaves behind is found by Baseline.
 """
+import atexit
 import collections
 import contextlib
 import copy
+import fcntl
 import functools
 import json
 import os
@@ -84,16 +86,37 @@ def applets():
     return subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split()
 
 
-def make_rootfs(path, names=None):
-    """A root with busybox, links of these names to it (or of all it knows), and the folders that mounts need."""
+def named_in(folder):
+    """The names of busybox's commands that stand in a suite's sources, which are those that its tests can use."""
+    words = {word for source in folder.glob("*.py") for word in re.findall(r"[\w.\[-]+", source.read_text())}
+    return [name for name in applets() if name in words]
+
+
+@functools.lru_cache(maxsize=None)
+def shared_programs():
+    """A folder with busybox and its links, each of which all roots have as one of theirs: to make them anew takes longer than many a test."""
+    place = tempfile.mkdtemp(prefix="bulkhead-busybox-", dir="/srv")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    shutil.copy(BUSYBOX, place)
+    for name in applets():
+        if name != "busybox":
+            os.symlink("busybox", f"{place}/{name}")
+    return place
+
+
+def make_rootfs(path, names=None, own=False):
+    """A root with busybox, links of these names to it (or of all it knows), and the folders that mounts need.
+
+    own: with a busybox of its own, where its owner will be changed."""
     for name in ("bin", "proc", "sys", "dev", "tmp", "etc", "root", "home", "run", "var", "usr/bin", "sbin", "mnt"):
         os.makedirs(path / name, exist_ok=True)
     (path / "tmp").chmod(0o1777)
-    shutil.copy(BUSYBOX, path / "bin/busybox")
-    folder = f"{path}/bin/"
-    for name in names or applets():
-        if name != "busybox":
-            os.symlink("busybox", folder + name)
+    programs = shared_programs()
+    for name in {"busybox", *(names or applets())}:
+        if name == "busybox" and own:
+            shutil.copy(BUSYBOX, path / "bin")
+        else:
+            os.link(f"{programs}/{name}", f"{path}/bin/{name}", follow_symlinks=False)
     (path / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n")
     (path / "etc/group").write_text("root:x:0:\nuser:x:1000:\nextra:x:2000:user\n")
     return path
@@ -102,12 +125,14 @@ def make_rootfs(path, names=None):
 class Container:
     """One bundle and the container made of it.  names: of busybox's commands, where a test can do with few."""
     prefix = ()  # put before the runtime: nsenter, unshare...
+    names = None  # of busybox's commands: those that a suite uses; all, where it does not say
+    own_busybox = False
 
     def __init__(self, folder, state_root, program=None, config=None, names=None):
         self.id = "t" + uuid.uuid4().hex[:10]
         self.bundle = folder / self.id
         self.bundle.mkdir(mode=0o755)
-        self.rootfs = make_rootfs(self.bundle / "rootfs", names)
+        self.rootfs = make_rootfs(self.bundle / "rootfs", names or self.names, self.own_busybox)
         self.root = state_root
         self.program = program or runtime()
         self.config = config or default_config()
@@ -126,7 +151,7 @@ class Container:
     def command(self, *argv):
         return [*self.prefix, self.program, "--root", str(self.root), *[str(a) for a in argv]]
 
-    def call(self, *argv, timeout=60, input=None, env=None, **options):
+    def call(self, *argv, timeout=120, input=None, env=None, **options):
         """RUNTIME --root ROOT ARGV...: status, stdout and stderr as text."""
         p = subprocess.run(self.command(*argv), capture_output=True, timeout=timeout, input=input, env=env, text=True,
                            errors="replace", cwd=str(self.bundle), **options)
@@ -142,7 +167,7 @@ class Container:
         self.save()
         with open(self.bundle / "out", "wb") as out, open(self.bundle / "err", "wb") as err:
             p = subprocess.run(self.command("create", *options, "--bundle", self.bundle, self.id), stdin=subprocess.DEVNULL,
-                               stdout=out, stderr=err, timeout=kw.pop("timeout", 60), cwd=str(self.bundle), **kw)
+                               stdout=out, stderr=err, timeout=kw.pop("timeout", 120), cwd=str(self.bundle), **kw)
         return Result(p.returncode, self.out(), self.err())
 
     def start(self):
@@ -170,7 +195,7 @@ class Container:
         s = self.state()
         return s["status"] if s else None
 
-    def wait_for(self, status, seconds=10):
+    def wait_for(self, status, seconds=60):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.status() == status:
@@ -183,6 +208,11 @@ class Container:
 
     def kill(self, signal="KILL"):
         return self.call("kill", self.id, signal)
+
+    def delete_what_is_there(self):
+        """A container that has no state is gone, and the runtime need not be asked."""
+        if os.path.lexists(f"{self.root}/{self.id}"):
+            self.delete()
 
     def delete(self, force=True):
         return self.call("delete", *(["--force"] if force else []), self.id)
@@ -201,7 +231,31 @@ def remove_tree(path):
     left = mounts_below(path)
     if left:
         raise RuntimeError(f"mounted below {path}, so it stays: {left}")
-    subprocess.run(["rm", "-rf", "--one-file-system", "--", str(path)], check=False)
+    try:
+        shutil.rmtree(path)
+    except (OSError, RecursionError):  # what it cannot do: a very deep tree
+        subprocess.run(["rm", "-rf", "--one-file-system", "--", str(path)], check=False)
+
+
+@contextlib.contextmanager
+def shared_out(controller):
+    """What the top of v2 beside v1 hands down meanwhile is taken back at the end, unless it was so before or another suite's test needs it:
+    suites run side by side, and the top is one for all."""
+    top = pathlib.Path("/sys/fs/cgroup/unified")
+    if not (top / "cgroup.subtree_control").exists():
+        yield
+        return
+    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        before = (top / "cgroup.subtree_control").read_text().split()
+        yield
+        with contextlib.suppress(OSError):  # others are using it, of our own or not
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if controller not in before:
+                (top / "cgroup.subtree_control").write_text(f"-{controller}")
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager
@@ -224,4 +278,4 @@ def containers_in(folder):
 
     yield new
     for c in made:
-        c.delete()
+        c.delete_what_is_there()

@@ -5,7 +5,8 @@
  *      cgroup_tool make RECORD ROOT PATH FLAGS RESOURCES     FLAGS: words of all, track, exist, rootless, closed, default, apart with commas
  *      cgroup_tool run RECORD SUB COMMAND...                 starts it in the group and ends as it does; SUB "@PID": beside PID
  *      cgroup_tool update RECORD RESOURCES
- *      cgroup_tool freeze|thaw|frozen|list|kill|remove|stats|oom RECORD
+ *      cgroup_tool freeze|thaw|frozen|list|kill|stats|oom RECORD
+ *      cgroup_tool remove RECORD [MS]                        MS: how long processes in it may take to be gone
  *      cgroup_tool attach RECORD SUB PID
  *      cgroup_tool signal RECORD NUMBER
  *      cgroup_tool delegate RECORD UID
@@ -17,6 +18,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -26,7 +28,7 @@
 #include "os/process.h"
 #include "plan/oci_resources.h"
 
-enum { TIMEOUT_MS = 3000 };
+enum { TIMEOUT_MS = 60000 };
 
 static const char *or_null(const char *s)
 {
@@ -168,8 +170,7 @@ static int kill_all(struct cgroup *c, char **argv, struct error *e)
 
 static int remove_all(struct cgroup *c, char **argv, struct error *e)
 {
-        (void)argv;
-        return cgroup_remove(c, TIMEOUT_MS, e);
+        return cgroup_remove(c, argv[1] ? (unsigned)atoi(argv[1]) : TIMEOUT_MS, e);
 }
 
 static int stats(struct cgroup *c, char **argv, struct error *e)

@@ -8,6 +8,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import bundle as oci  # noqa: E402
 
+oci.Container.names = oci.named_in(pathlib.Path(__file__).resolve().parent)
+
 
 @pytest.fixture
 def folder():

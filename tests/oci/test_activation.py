@@ -18,7 +18,7 @@ s.sendto(sys.argv[1].encode().decode("unicode_escape").encode(), os.environ["NOT
 def manager(folder):
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     s.bind(str(folder / "manager"))
-    s.settimeout(10)
+    s.settimeout(60)
     yield s
     s.close()
 
@@ -36,7 +36,7 @@ def run_with(fds, command):
         for i, fd in enumerate(high):
             os.dup2(fd, 3 + i)
             os.close(fd)
-    return subprocess.run(command, preexec_fn=put, close_fds=False, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, preexec_fn=put, close_fds=False, capture_output=True, text=True, timeout=120)
 
 
 def test_listening_sockets_reach_the_container(container, folder):
@@ -112,7 +112,7 @@ def test_start_waits_until_the_container_is_ready_and_tells_its_pid(container, m
 def test_start_ends_when_the_container_ends_without_being_ready(container, manager):
     notify_config(container).sh("exit 3")
     assert container.create(env=env_of(manager)).status == 0
-    assert container.call("start", container.id, env=env_of(manager), timeout=20).status == 0
+    assert container.call("start", container.id, env=env_of(manager)).status == 0
     assert container.wait_for("stopped")
     assert container.delete(force=False).status == 0
     assert not (container.root / container.id).exists()
@@ -123,7 +123,7 @@ def test_a_detached_run_waits_as_well(container, manager):
     container.save()
     with open(container.bundle / "out", "wb") as out:
         p = subprocess.run(container.command("run", "--detach", "--bundle", container.bundle, container.id), env=env_of(manager), stdin=subprocess.DEVNULL,
-                           stdout=out, stderr=out, timeout=20)
+                           stdout=out, stderr=out, timeout=120)
     assert p.returncode == 0, container.out()
     assert manager.recv(4096) == f"READY=1\nMAINPID={container.state()['pid']}\n".encode()
 

@@ -177,12 +177,12 @@ def stub(tmp_path):
 
     yield new
     for s in made:
-        s.join(5)
+        s.join(60)
         assert s.error is None, s.error
 
 
 def scope(tmp_path, action="start", kind="direct", version="v2", path="machine-web.slice:docker:one", pid=4242, resources="{}"):
-    return subprocess.run([TOOL, "scope", action, tmp_path / "socket", kind, version, path, str(pid), resources], capture_output=True, text=True, timeout=60)
+    return subprocess.run([TOOL, "scope", action, tmp_path / "socket", kind, version, path, str(pid), resources], capture_output=True, text=True, timeout=120)
 
 
 LIMITS = """{"memory": {"limit": 1000000, "swap": 1500000, "reservation": 500000}, "pids": {"limit": 7},

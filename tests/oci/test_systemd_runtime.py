@@ -58,7 +58,7 @@ def systemd(folder, make):
     yield new
     for m in made:
         m.door.shutdown(socket.SHUT_RDWR)
-        m.join(5)
+        m.join(60)
         m.door.close()
     for group in pathlib.Path("/sys/fs/cgroup").glob(f"*/{SLICE}"):
         group.rmdir()

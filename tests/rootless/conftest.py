@@ -53,7 +53,7 @@ def make(user):
     for c in made:
         c.delete()
     assert {c.user.name: c.left() for c in made if c.left()} == {}, "the state root is not empty"
-    end = time.monotonic() + 5  # who was killed takes a moment to be gone
+    end = time.monotonic() + 60  # who was killed takes a moment to be gone
     while any(c.user.processes() for c in made) and time.monotonic() < end:
         time.sleep(0.02)
     assert {c.user.name: c.user.processes() for c in made if c.user.processes()} == {}, "processes are left"

@@ -26,11 +26,18 @@ FILES = ("passwd", "group", "subuid", "subgid")
 
 
 def free_number():
-    """An id that no account, no range and no process has."""
+    """An id that no account, no range and no process has, and so the thousands behind it."""
     while True:
-        n = random.randrange(3_000_000, 3_900_000)
+        n = random.randrange(3_000_000, 2_000_000_000, 5000)
         if not processes_of(n):
             return n
+
+
+def wait(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
 
 
 def processes_of(uid):
@@ -61,7 +68,7 @@ def overlay(folder, user, first=0, count=0):
     return ("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh")
 
 
-def on_terminal(words, cwd, keys="", seconds=30):
+def on_terminal(words, cwd, keys="", seconds=120):
     """Runs a program on a terminal of its own and types what is given once it has said "ready": status and what it said."""
     pid, fd = pty.fork()
     if pid == 0:
@@ -121,7 +128,7 @@ class User:
         return (*self.before, "setpriv", "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups", "/usr/bin/env", "-i",
                 *[f"{k}={v}" for k, v in variables.items() if v is not None])
 
-    def call(self, *argv, env=None, timeout=60, **options):
+    def call(self, *argv, env=None, timeout=120, **options):
         """Any program as this user."""
         options.setdefault("cwd", str(self.home))
         options.setdefault("stdin", subprocess.DEVNULL)
@@ -167,7 +174,7 @@ class User:
             subprocess.run(["kill", "-KILL", str(pid)], check=False, capture_output=True)
         for top in self.groups.values():
             for p in sorted([top, *(p for p in top.rglob("*") if p.is_dir())], key=lambda p: -len(p.parts)):
-                for _ in range(200):
+                for _ in range(2000):
                     try:
                         p.rmdir()
                         break
@@ -177,6 +184,8 @@ class User:
 
 class Container(oci.Container):
     """A container of an ordinary user, made from what `spec --rootless` writes."""
+
+    own_busybox = True
 
     def __init__(self, user, **kw):
         self.user = user

@@ -14,6 +14,8 @@ sys.path[:0] = [str(HERE.parent / "oci"), str(HERE)]
 import bundle as oci  # noqa: E402
 import hostile  # noqa: E402
 
+oci.Container.names = oci.named_in(HERE)
+
 
 def pytest_collection_modifyitems(items):
     if not os.access(oci.runtime(), os.X_OK):
@@ -56,13 +58,13 @@ def make(folder, probe):
 
     def new(**kw):
         c = oci.Container(folder, folder / "state", **kw)
-        shutil.copy(probe, c.rootfs / "probe")
+        os.link(probe, c.rootfs / "probe")
         made.append(c)
         return c
 
     yield new
     for c in made:
-        c.delete()
+        c.delete_what_is_there()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import secrets
+import select
 import socket
 import stat
 import subprocess
@@ -197,19 +198,17 @@ class Console:
                 _, fds, _, _ = socket.recv_fds(peer, 4096, 4)
                 self.main = fds[0] if fds else None
 
-    def read(self, until, seconds=10):
+    def read(self, until, seconds=60):
         """What comes from the terminal up to a text or the end."""
         seen, end = b"", time.monotonic() + seconds
         while self.main is None and time.monotonic() < end:
             time.sleep(0.01)
         assert self.main is not None, "no terminal came"
-        os.set_blocking(self.main, False)
         while until.encode() not in seen and time.monotonic() < end:
+            if not select.select([self.main], [], [], 1)[0]:
+                continue
             try:
                 data = os.read(self.main, 4096)
-            except BlockingIOError:
-                time.sleep(0.01)
-                continue
             except OSError:
                 break
             if not data:
@@ -221,12 +220,12 @@ class Console:
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
-        self.thread.join(5)
+        self.thread.join(60)
         if self.main is not None:
             os.close(self.main)
 
 
-def wait_for_text(path, text, seconds=10):
+def wait_for_text(path, text, seconds=60):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if path.exists() and text in path.read_text(errors="replace"):

@@ -454,6 +454,7 @@ static int watch(const char *seconds, const char *canary)
         static const char *const own[] = { "/probe", "/bin/busybox", "/probe" };
         struct timespec now, end;
         struct stat st;
+        int told = 0, told_reached = 0;
         snprintf(w.canary, sizeof w.canary, "%s", canary);
         for (int i = 0; i < 3; i++)
                 if (stat(own[i], &st) == 0)
@@ -472,6 +473,11 @@ static int watch(const char *seconds, const char *canary)
                 if (d)
                         closedir(d);
                 clock_gettime(CLOCK_MONOTONIC, &now);
+                if (w.looked && !told++)
+                        printf("sees another\n");
+                if (w.reached && !told_reached++)
+                        printf("reaches another\n");
+                fflush(stdout);
         } while (now.tv_sec < end.tv_sec && access("/tmp/stop", F_OK) < 0);
         usleep(300000);
         for (int i = 0; i < w.exe_count; i++) {

@@ -39,7 +39,7 @@ def call_with_id(container, verb, name):
     argv += [name]
     argv += {"exec": ["true"], "kill": ["KILL"]}.get(verb[0], [])
     # A container that is created in spite of its id would hold the pipes: that is a failure by time.
-    return container.call(*argv, stdin=subprocess.DEVNULL, timeout=20)
+    return container.call(*argv, stdin=subprocess.DEVNULL, timeout=60)
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
@@ -113,7 +113,7 @@ def test_an_annotation_that_climbs_makes_nothing_outside(container, canary, anno
 
 def test_a_cgroup_path_that_does_not_climb_works(container):
     """Twin of the two above."""
-    name = f"bulkhead-test-{container.id}"
+    name = f"bulkhead-names-{container.id}"
     container.config["linux"]["cgroupsPath"] = f"/{name}/inner"
     container.args("sleep", "60").up()
     told = pathlib.Path(f"/proc/{hostile.init_pid(container)}/cgroup").read_text()
@@ -124,9 +124,9 @@ def test_a_cgroup_path_that_does_not_climb_works(container):
 
 @pytest.fixture(autouse=True)
 def no_cgroups_left():
-    """Parents of a cgroup that a test named are the test's to remove."""
+    """Parents of a cgroup that a test named are the test's to remove; no other test names one so."""
     yield
-    for p in sorted(pathlib.Path("/sys/fs/cgroup").glob("*/bulkhead-test-*/**/"), reverse=True):
+    for p in sorted(pathlib.Path("/sys/fs/cgroup").glob("*/bulkhead-names-*/**/"), reverse=True):
         with contextlib.suppress(OSError):
             p.rmdir()
 
@@ -179,7 +179,7 @@ def test_the_callers_umask_does_not_reach_the_container(container, umask):
 
 def reap(pid):
     """Waits for the container's process where this process is its parent by adoption."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
             os.waitpid(pid, os.WNOHANG)

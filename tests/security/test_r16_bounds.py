@@ -10,7 +10,7 @@ import pytest
 import hostile
 
 VERBS = ["run", "exec", "exec-user"]
-SECONDS = 10    # hangs are meant, not slowness
+SECONDS = 60    # hangs are meant, not slowness
 
 
 def home_of(container, verb):

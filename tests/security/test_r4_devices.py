@@ -113,7 +113,7 @@ def with_stdio(container, verb, payload, files):
             return False
         argv = [*start, "exec", "--detach", container.id, *payload]
     with open(files[0], "rb") as i, open(files[1], "ab") as o, open(files[2], "ab") as e:
-        status = subprocess.run(argv, stdin=i, stdout=o, stderr=e, timeout=60, check=False).returncode
+        status = subprocess.run(argv, stdin=i, stdout=o, stderr=e, timeout=120, check=False).returncode
     return status == 0 and (verb == "exec" or container.start().status == 0)
 
 
@@ -123,7 +123,7 @@ STAT_STDIO = ["sh", "-c",
 
 def seen_stdio(container):
     """The payload's own view of its stdio: one line each."""
-    end = oci.time.monotonic() + 10
+    end = oci.time.monotonic() + 60
     while not (container.rootfs / "seen-all").exists() and oci.time.monotonic() < end:
         oci.time.sleep(0.02)
     return (container.rootfs / "seen").read_text().splitlines()
@@ -281,7 +281,7 @@ def test_pts_that_is_swapped_meanwhile_does_not_get_onto_the_console(make, folde
             n += 1
             console = hostile.Console(folder / f"c{n}")
             if c.create("--console-socket", console.path).status == 0 and c.start().status == 0:
-                said = console.read("end\n", 5)
+                said = console.read("end\n")
                 assert not re.search(r"^(file|dir|missing) .* (/dev/console|0)$", said, re.M), said
             c.delete()
             console.close()
