@@ -170,16 +170,6 @@ static int op_spawn(void *context, enum service_list list, size_t index, enum ma
         return 0;
 }
 
-/* Whom a signal ends that it would otherwise not reach. */
-static bool kill_if_deaf(struct service_process *p, int sig)
-{
-        if (!service_process_is_deaf(p, sig)) /* it would only make all wait for the time-out */
-                return false;
-        p->killed_for = sig;
-        (void)process_signal(p->pidfd, SIGKILL);
-        return true;
-}
-
 void service_on_status(struct supervisor *s, unsigned source)
 {
         struct service_process *p = source == SOURCE_MAIN ? &s->main : &s->control;
@@ -197,8 +187,6 @@ void service_on_status(struct supervisor *s, unsigned source)
         if (r == 0)
                 return;
         hub_unwatch(&s->hub, source);
-        if (p->asked && service_process_lives(p))
-                (void)kill_if_deaf(p, p->asked); /* it was held back during the set-up, and dropped when that was over */
         if (source == SOURCE_MAIN && !p->failed && service_process_lives(p))
                 machine_main_executed(&s->machine);
 }
@@ -209,12 +197,11 @@ static void signal_process(struct service_process *p, int sig, bool also_hup)
 {
         if (p->pidfd < 0)
                 return;
-        if (p->status_fd >= 0 && sig != SIGKILL)
-                p->asked = sig;
-        if (kill_if_deaf(p, sig))
+        if (service_process_is_deaf(p, sig)) { /* it would only make all wait for the time-out */
+                p->killed_for = sig;
                 sig = SIGKILL;
-        else
-                (void)process_signal(p->pidfd, sig);
+        }
+        (void)process_signal(p->pidfd, sig);
         if (also_hup)
                 (void)process_signal(p->pidfd, SIGHUP);
         if (sig != SIGKILL && sig != SIGCONT)

@@ -13,7 +13,6 @@ struct service_process {
         pid_t pid; /* 0: none */
         int pidfd, status_fd;
         bool failed; /* its set-up */
-        int asked; /* the signal that came while it was set up, or 0 */
         int killed_for; /* the signal that SIGKILL was sent for (service_process_is_deaf), or 0 */
 };
 #define SERVICE_PROCESS_NONE { .pidfd = -EBADF, .status_fd = -EBADF }
