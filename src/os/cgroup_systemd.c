@@ -328,8 +328,19 @@ static void scope_text(struct text *b, const struct cgroup_scope *s, pid_t pid, 
         dbus_end_array(b, dbus_begin_array(b, 8), 8); /* no other units */
 }
 
+static char *folder_of_manager(struct dbus *d)
+{
+        CLEAN_TEXT struct text b = { 0 };
+        CLEAN_FREE char *path = NULL;
+        dbus_add_string(&b, manager);
+        dbus_add_string(&b, "ControlGroup");
+        if (dbus_call(d, destination, object, "org.freedesktop.DBus.Properties", "Get", "ss", &b, &path, NULL) < 0 || *path != '/')
+                return NULL;
+        return text_equal(path, "/") ? xstrdup("") : TAKE_PTR(path);
+}
+
 int cgroup_scope_start(const struct cgroup_systemd *m, const struct cgroup_scope *s, pid_t pid, const struct cgroup_resources *r,
-                       bool v2, struct error *e)
+                       bool v2, char **ret_folder, struct error *e)
 {
         struct manner manner = { .v2 = v2, .period = true };
         struct dbus d = { .fd = -EBADF };
@@ -341,6 +352,8 @@ int cgroup_scope_start(const struct cgroup_systemd *m, const struct cgroup_scope
                         scope_text(&b, s, pid, r, &manner);
                         k = call_job(&d, "StartTransientUnit", "ssa(sv)a(sa(sv))", &b, &why);
                 } while (asks_again(k, &manner, &why));
+        if (ret_folder)
+                *ret_folder = k == 0 ? folder_of_manager(&d) : NULL;
         dbus_close(&d);
         if (k < 0 && e)
                 *e = why;

@@ -25,9 +25,12 @@ struct cgroup_systemd {
         const char *socket; /* NULL: found by trying */
         bool is_bus;        /* of socket: a bus, not the manager itself */
 };
-/* Starts the scope with the process in it and waits until it stands. Errors: "systemd.missing" and those of dbus.h. */
+/*
+ * Starts the scope with the process in it and waits until it stands. ret_folder, unless NULL: the manager's own folder, below which s->path is; NULL
+ * where it does not tell. Errors: "systemd.missing" and those of dbus.h.
+ */
 int cgroup_scope_start(const struct cgroup_systemd *m, const struct cgroup_scope *s, pid_t pid, const struct cgroup_resources *r,
-                       bool v2, struct error *e);
+                       bool v2, char **ret_folder, struct error *e);
 /* Tells systemd the new limits, so that it does not write the old ones again. */
 int cgroup_scope_update(const struct cgroup_systemd *m, const char *unit, const struct cgroup_resources *r, bool v2, struct error *e);
 /* Stops the unit and forgets a failure. A unit that is gone is success. */

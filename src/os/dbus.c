@@ -322,13 +322,17 @@ static int authenticate(struct dbus *d, struct error *e)
         text_add(&t, "AUTH EXTERNAL ");
         for (const char *p = uid; *p; p++)
                 text_addf(&t, "%02x", (unsigned)(unsigned char)*p);
-        text_add(&t, "\r\n");
+        /*
+         * Both at once, as libsystemd's own clients do: a server of that library that reads BEGIN and the first message in one go does not look at the
+         * message before more comes. So it has read BEGIN before it answers, and there is no message before the answer.
+         */
+        text_add(&t, "\r\nBEGIN\r\n");
         int r = transmit(d, t.data, t.length, e);
         if (r == 0)
                 r = receive_line(d, line, sizeof line, e);
         if (r == 0 && !text_starts(line, "OK "))
                 return error_set(e, EACCES, "dbus.connect", "the D-Bus socket does not take user %s", uid);
-        return r < 0 ? r : transmit(d, "BEGIN\r\n", 7, e);
+        return r;
 }
 
 /* The name of an abstract socket is exactly as long as it is. */
@@ -450,6 +454,17 @@ static void add_call(struct dbus *d, struct text *t, const char *destination, co
                 text_add_bytes(t, body->data, body->length);
 }
 
+/* The text that a body begins with, by itself or as a variant; "" for anything else. */
+static const char *first_text(struct message *m)
+{
+        const char *signature = m->signature;
+        if (text_equal(signature, "v")) {
+                uint8_t n = get_u8(&m->body);
+                signature = get_chars(&m->body, n);
+        }
+        return *signature == 's' || *signature == 'o' ? get_string(&m->body) : "";
+}
+
 int dbus_call(struct dbus *d, const char *destination, const char *path, const char *interface, const char *member,
               const char *signature, const struct text *body, char **ret_path, struct error *e)
 {
@@ -468,7 +483,7 @@ int dbus_call(struct dbus *d, const char *destination, const char *path, const c
                         continue;
                 if (d->is_bus && text_equal(destination, bus) && *m.sender && !text_equal(m.sender, bus))
                         continue; /* nobody else answers for the bus, which names the sender of what others say */
-                const char *first = m.signature[0] == 's' || m.signature[0] == 'o' ? get_string(&m.body) : "";
+                const char *first = first_text(&m);
                 if (m.body.failed)
                         return protocol(e, "sent a damaged answer");
                 if (m.type == ERROR_REPLY)

@@ -45,7 +45,7 @@ int dbus_open_address(const char *address, bool is_bus, struct dbus *ret, struct
 void dbus_close(struct dbus *d);
 /*
  * Calls a method and waits for its answer, at most 30 seconds.  ret_path, unless NULL: the object path or string that the answer
- * begins with.  "dbus.refused" with the words of the other side; "dbus.protocol".
+ * begins with, or that it has as a variant.  "dbus.refused" with the words of the other side; "dbus.protocol".
  */
 int dbus_call(struct dbus *d, const char *destination, const char *path, const char *interface, const char *member,
               const char *signature, const struct text *body, char **ret_path, struct error *e);

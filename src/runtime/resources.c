@@ -27,7 +27,7 @@ static bool v2_alone(void)
         return access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
 }
 
-/* The user manager's own folder: what it makes is below it. */
+/* The user manager's own folder where it does not tell: what it makes is below it. */
 static char *user_folder(void)
 {
         CLEAN_TEXT struct text t = { 0 };
@@ -82,10 +82,12 @@ static char *make_scope(struct creation *c, struct error *e)
         if (cgroup_scope_parse(k->cgroups_path, c->record.id, m.user, &s, e) < 0)
                 return NULL;
         c->stand_in = start_stand_in(&c->stand_in_fd, e);
-        if (c->stand_in < 0 || cgroup_scope_start(&m, &s, c->stand_in, k->resources, v2_alone(), e) < 0)
+        CLEAN_FREE char *folder = NULL;
+        if (c->stand_in < 0 || cgroup_scope_start(&m, &s, c->stand_in, k->resources, v2_alone(), m.user ? &folder : NULL, e) < 0)
                 return NULL;
         c->record.scope = TAKE_PTR(s.unit);
-        CLEAN_FREE char *folder = m.user ? user_folder() : NULL;
+        if (m.user && !folder)
+                folder = user_folder();
         return folder ? xprintf("%s%s", folder, s.path) : TAKE_PTR(s.path);
 }
 

@@ -231,7 +231,7 @@ static int scope(char **argv, struct error *e)
         if (k == 0)
                 printf("%s %s %s\n", s.unit, s.slice, s.path);
         if (k == 0 && text_equal(argv[0], "start"))
-                k = cgroup_scope_start(&m, &s, atoi(argv[5]), r, v2, e);
+                k = cgroup_scope_start(&m, &s, atoi(argv[5]), r, v2, NULL, e);
         else if (k == 0 && text_equal(argv[0], "update"))
                 k = cgroup_scope_update(&m, s.unit, r, v2, e);
         else if (k == 0)
