@@ -84,6 +84,29 @@ static int make_folder(const struct maker *m, int mount_fd, const char *path)
         return mkdirat(mount_fd, path, 0755) < 0 ? -errno : 1;
 }
 
+/*
+ * The same, with the folder opened. Where systemd is in charge it may still be at work on the slices that it has made for a scope, and removes what is
+ * empty of hierarchies that it does not use: then it is made once more, and who is in it first keeps it.
+ */
+static int make_and_open(const struct maker *m, int mount_fd, const char *path, int *ret_fd)
+{
+        enum { TRIES = 100 };
+        for (unsigned i = 0;; i++) {
+                int r = make_folder(m, mount_fd, path);
+                int fd = r < 0 ? -1 : openat(mount_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (r >= 0 && fd < 0) {
+                        int error = errno;
+                        if (r == 1)
+                                (void)unlinkat(mount_fd, path, AT_REMOVEDIR);
+                        r = -error;
+                }
+                *ret_fd = fd;
+                if (r != -ENOENT || !m->wish->may_exist || i == TRIES)
+                        return r;
+                (void)usleep(1000);
+        }
+}
+
 static struct cgroup_folder *add_folder(struct maker *m, struct cgroup_hierarchy *h, const char *path, int *ret, struct error *e)
 {
         CLEAN_FREE char *whole = xprintf("%s/%s", h->mount, path);
@@ -96,7 +119,8 @@ static struct cgroup_folder *add_folder(struct maker *m, struct cgroup_hierarchy
                 *ret = refused(r, "noting", whole, e);
                 return NULL;
         }
-        r = make_folder(m, h->fd, path);
+        int fd = -EBADF;
+        r = make_and_open(m, h->fd, path, &fd);
         if (r == -EBUSY || r == -ENOTEMPTY) {
                 *ret = error_set(e, EBUSY, "cgroup.busy", "the control group %s exists, with processes or groups in it", whole);
                 error_hint(e, "another container uses it, or an earlier one was not deleted; choose another cgroupsPath or id");
@@ -105,13 +129,6 @@ static struct cgroup_folder *add_folder(struct maker *m, struct cgroup_hierarchy
         }
         if (r < 0) {
                 *ret = refused(r, "making", whole, e);
-                return NULL;
-        }
-        int fd = openat(h->fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0) {
-                *ret = refused(-errno, "opening", whole, e);
-                if (r == 1)
-                        (void)unlinkat(h->fd, path, AT_REMOVEDIR);
                 return NULL;
         }
         m->made |= (uint32_t)r << m->c->count;

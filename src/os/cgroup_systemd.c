@@ -178,8 +178,8 @@ static void add_unified(struct text *b, const struct strings *unified, const str
 }
 
 /*
- * On v1 systemd would open all devices when it reads its units again. On v2 it leaves those alone of which it knows nothing, and our program stays.
- * "All but some" it cannot say.
+ * On v1 a systemd that has the devices in its care opens all of them when it writes what it knows of a unit, unless it knows which. On v2 it leaves
+ * those alone of which it knows nothing, and our program stays. "All but some" it cannot say.
  */
 static void add_devices(struct text *b, const struct cgroup_resources *r, const struct manner *m)
 {

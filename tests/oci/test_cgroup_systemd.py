@@ -227,7 +227,7 @@ DEVICES = [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "majo
            {"allow": True, "type": "c", "major": 136, "access": "rwm"}]
 
 
-def test_on_v1_systemd_knows_the_devices_for_it_would_open_them_all(stub, tmp_path):
+def test_on_v1_systemd_knows_the_devices_for_it_could_open_them_all(stub, tmp_path):
     s = stub()
     assert scope(tmp_path, version="v1", resources=json.dumps({"devices": DEVICES})).returncode == 0
     have = [p for p in s.calls[0][1][2] if p[0].startswith("Device")]

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""tests/systemd in guests: a real systemd in charge of control groups of version 2, and of both versions."""
+import pytest
+
+import inside
+
+MODULE = "tests/systemd/test_scopes.py"
+
+
+@pytest.fixture(scope="module", params=["v2", "hybrid"])
+def guest(request):
+    inside.need("systemd")
+    return inside.run(MODULE, "--package", "systemd", "--package", "procps", "--env", "BULKHEAD_GUEST=yes", "--memory", "2048", "--cpus", "2",
+                      "--cgroups", request.param, "--timeout", "1200")
+
+
+@pytest.mark.parametrize("guest, name", [(g, t) for g in ("v2", "hybrid") for t in inside.tests_in(MODULE)], indirect=["guest"], scope="module")
+def test_in_the_guest(guest, name):
+    ends, said = guest
+    assert ends.get(name) and ends[name] <= {"PASSED", "SKIPPED"}, said
