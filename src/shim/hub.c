@@ -202,6 +202,13 @@ ssize_t hub_pump(struct hub *h, unsigned id, int stream)
         return n;
 }
 
+void hub_pump_now(struct hub *h, unsigned id, int stream)
+{
+        enum { PIECES_MAX = 1024 }; /* more than any pipe holds */
+        for (unsigned i = 0; i < PIECES_MAX && h->sources[id].fd >= 0 && !hub_owes(h) && hub_pump(h, id, stream) > 0; i++)
+                ;
+}
+
 void hub_log(struct hub *h, const char *line)
 {
         CLEAN_FREE char *text = xprintf("bulkhead: %s\n", line);

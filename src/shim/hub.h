@@ -74,6 +74,8 @@ void hub_hear_late(struct hub *h);
 bool hub_owes(const struct hub *h);
 /* Waits for clients that are owed it, each until its patience ends. */
 void hub_settle(struct hub *h);
+/* Reads all that there is of a source until a client is owed a piece: without clients the log has then everything. The number of pieces is bounded. */
+void hub_pump_now(struct hub *h, unsigned id, int stream);
 /* Reads a piece of output, logs it and offers it to all. The read's result: 0 at the end, -EAGAIN when there is none. */
 ssize_t hub_pump(struct hub *h, unsigned id, int stream);
 /* Writes a line of the supervisor's own into the log; hub_say: to whoever is connected as well, who takes it for a note. */

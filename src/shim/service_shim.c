@@ -228,6 +228,8 @@ static void finish(struct supervisor *s)
                 service_describe_failure(s);
         (void)run_undo_all(s->run.dir_fd); /* what was kept for a restart */
         service_denials_finish(&s->denials);
+        hub_pump_now(&s->hub, SOURCE_OUT, 1); /* whoever reads the record finds the log whole */
+        hub_pump_now(&s->hub, SOURCE_ERR, 2);
         record(s, &x);
         hub_hear_late(&s->hub);
         drain(s);

@@ -284,6 +284,9 @@ static void act_finish(struct shim *s)
         run_read_usage(s->o.dir_fd, &s->usage);
         cgroup_usage_end(&s->usage);
         (void)run_undo_all(s->o.dir_fd);
+        /* Whoever reads the record finds the log whole; who listens and is slow does not hold the record up. */
+        hub_pump_now(&s->hub, SOURCE_OUT, 1);
+        hub_pump_now(&s->hub, SOURCE_ERR, 2);
         record_exit(s);
         hub_hear_late(&s->hub);
         drain(s);
