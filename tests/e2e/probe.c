@@ -446,7 +446,7 @@ int main(int argc, char **argv)
                 for (size_t i = 0; i < sizeof undo / sizeof *undo; i++)
                         puts(undo[i].name);
         } else if (!strcmp(what, "call")) {
-                char *low = mmap((void *)0x10000000, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+                char *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
                 if (low == MAP_FAILED)
                         return 99;
                 putchar('{');
