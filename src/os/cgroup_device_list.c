@@ -98,8 +98,8 @@ static char *number(int64_t n)
 static char *line_of(const struct cgroup_device_rule *x)
 {
         CLEAN_FREE char *major = number(x->major), *minor = number(x->minor);
-        return xprintf("%c %s:%s %s%s%s", x->type, major, minor, x->access & CGROUP_READ ? "r" : "", x->access & CGROUP_WRITE ? "w" : "",
-                       x->access & CGROUP_MKNOD ? "m" : "");
+        CLEAN_FREE char *access = cgroup_access_text(x->access);
+        return xprintf("%c %s:%s %s", x->type, major, minor, access);
 }
 
 static int write_line(int folder_fd, const char *file, const char *line, char **ret_line)

@@ -68,6 +68,11 @@ void cgroup_add_rule(struct cgroup_resources *r, const struct cgroup_device_rule
         r->rules[r->rule_count++] = *rule;
 }
 
+char *cgroup_access_text(unsigned access)
+{
+        return xprintf("%s%s%s", access & CGROUP_READ ? "r" : "", access & CGROUP_WRITE ? "w" : "", access & CGROUP_MKNOD ? "m" : "");
+}
+
 void cgroup_add_default_rules(struct cgroup_resources *r)
 {
         static const struct cgroup_device_rule defaults[] = {

@@ -61,6 +61,8 @@ struct cgroup_rdma {
 };
 
 enum { CGROUP_MKNOD = 1, CGROUP_READ = 2, CGROUP_WRITE = 4, CGROUP_ACCESS_ALL = 7 }; /* as BPF_DEVCG_ACC_* */
+/* "rwm", as the kernel and systemd write it. */
+char *cgroup_access_text(unsigned access);
 
 struct cgroup_device_rule {
         bool allow;

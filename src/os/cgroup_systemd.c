@@ -198,8 +198,7 @@ static void add_devices(struct text *b, const struct cgroup_resources *r, const 
                 CLEAN_FREE char *one = d->major < 0   ? xprintf("%s-*", kind)
                                        : d->minor < 0 ? xprintf("%s-%lld", kind, (long long)d->major)
                                                       : xprintf("/dev/%s/%lld:%lld", kind, (long long)d->major, (long long)d->minor);
-                CLEAN_FREE char *access = xprintf("%s%s%s", d->access & CGROUP_READ ? "r" : "", d->access & CGROUP_WRITE ? "w" : "",
-                                                  d->access & CGROUP_MKNOD ? "m" : "");
+                CLEAN_FREE char *access = cgroup_access_text(d->access);
                 if (d->major < 0 && d->minor >= 0)
                         continue; /* a minor of any major: systemd has no word for it */
                 dbus_align(b, 8);

@@ -48,11 +48,6 @@ static char *amount_words(const struct plan *p, enum plan_amount_kind kind, uint
         return xprintf("%llu us", (unsigned long long)period);
 }
 
-static char *access_words(unsigned access)
-{
-        return xprintf("%s%s%s", access & CGROUP_READ ? "r" : "", access & CGROUP_WRITE ? "w" : "", access & CGROUP_MKNOD ? "m" : "");
-}
-
 /* ---- text ---- */
 
 /* As if DeviceAllow=char-rtc r stood there. */
@@ -71,7 +66,7 @@ static void text_devices(const struct view *v)
         else if (r->rule_count)
                 line(v, "limits", "devices", policies[PLAN_DEVICES_CLOSED], r->rules[0].origin);
         for (size_t i = 0; i < r->rule_count; i++) {
-                CLEAN_FREE char *access = access_words(r->rules[i].access), *words = xprintf("%s, %s", r->rules[i].what, access);
+                CLEAN_FREE char *access = cgroup_access_text(r->rules[i].access), *words = xprintf("%s, %s", r->rules[i].what, access);
                 line(v, "limits", "and the device", words, r->rules[i].origin);
         }
         if (opens_clock(v->p))
@@ -161,7 +156,7 @@ static void json_devices(struct text *t, const struct plan *p)
         key(t, "devices");
         text_add(t, "[");
         for (size_t i = 0; i < r->rule_count; i++) {
-                CLEAN_FREE char *access = access_words(r->rules[i].access);
+                CLEAN_FREE char *access = cgroup_access_text(r->rules[i].access);
                 json_device(t, r->rules[i].what, access, r->rules[i].origin);
         }
         if (opens_clock(p))

@@ -56,10 +56,8 @@ static int failed(struct error *e, int r, const char *what, const char *object, 
 static int make_tmpfs(const struct plan_attach *a, const struct plan_container *k)
 {
         CLEAN_FREE char *data = xstrdup(a->data ? a->data : "");
-        struct mount_option options[32];
-        const char *label = labels_of_mount(k, a->type, a->data);
-        options[0] = (struct mount_option){ "context", label };
-        int r = mount_split_options(data, options, ELEMENTS(options), label ? 1 : 0);
+        struct mount_option options[32] = { labels_of_mount(k, a->type, a->data) };
+        int r = mount_split_options(data, options, ELEMENTS(options), options[0].key != NULL);
         return r < 0 ? r : mount_new_with(&(struct mount_request){ .type = "tmpfs", .source = a->source, .options = options, .attributes = a->set });
 }
 

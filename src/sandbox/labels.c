@@ -40,13 +40,13 @@ static bool names_context(const char *data)
         return false;
 }
 
-const char *labels_of_mount(const struct plan_container *k, const char *type, const char *data)
+struct mount_option labels_of_mount(const struct plan_container *k, const char *type, const char *data)
 {
         static const char *const own[] = { "proc", "sysfs", "cgroup", "cgroup2", "mqueue" };
-        for (size_t i = 0; k->mount_label && i < ELEMENTS(own); i++)
-                if (text_equal(type, own[i]))
-                        return NULL;
-        return k->mount_label && !names_context(data) && !MUTANT("ignore-mount-label") ? k->mount_label : NULL;
+        bool takes = k->mount_label && !names_context(data) && !MUTANT("ignore-mount-label");
+        for (size_t i = 0; takes && i < ELEMENTS(own); i++)
+                takes = !text_equal(type, own[i]);
+        return takes ? (struct mount_option){ "context", k->mount_label } : (struct mount_option){ 0 };
 }
 
 int labels_set(int fd, const char *label)

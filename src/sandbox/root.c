@@ -106,9 +106,8 @@ static int new_file_system(const struct root *b, const struct plan_attach *a, st
         mode_of_target(b, a, mode);
         if (*mode)
                 options[used++] = (struct mount_option){ "mode", mode };
-        const char *label = labels_of_mount(b->k, a->type, a->data);
-        if (label)
-                options[used++] = (struct mount_option){ "context", label };
+        options[used] = labels_of_mount(b->k, a->type, a->data);
+        used += options[used].key != NULL;
         int r = mount_split_options(data, options, ELEMENTS(options), used);
         if (r < 0) {
                 failed(e, NULL, r, "splitting the options of", a->target);
@@ -342,8 +341,7 @@ static int attach(struct root *b, const struct plan_attach *a, struct error *e)
 
 static int new_blank(const struct root *b)
 {
-        const char *label = labels_of_mount(b->k, "tmpfs", NULL);
-        const struct mount_option options[] = { { "mode", "0755" }, { "size", "4k" }, { "nr_inodes", "4" }, { label ? "context" : NULL, label }, { 0 } };
+        const struct mount_option options[] = { { "mode", "0755" }, { "size", "4k" }, { "nr_inodes", "4" }, labels_of_mount(b->k, "tmpfs", NULL), { 0 } };
         return mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 

@@ -124,8 +124,7 @@ static int attach_v2(const struct root *b, const struct plan_attach *a, const st
 
 static int attach_v1(const struct root *b, const struct plan_attach *a, const struct hierarchy *all, size_t count, int target)
 {
-        const char *label = labels_of_mount(b->k, "tmpfs", NULL);
-        const struct mount_option options[] = { { "mode", "0755" }, { label ? "context" : NULL, label }, { 0 } };
+        const struct mount_option options[] = { { "mode", "0755" }, labels_of_mount(b->k, "tmpfs", NULL), { 0 } };
         bool read_only = a->set & MOUNT_ATTR_RDONLY && !MUTANT("cgroup-rw");
         CLEAN_FD int tmpfs = mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
         int r = tmpfs < 0 ? tmpfs : mount_attach(tmpfs, target, "");

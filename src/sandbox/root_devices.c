@@ -76,8 +76,7 @@ static int make_kept_node(int folder, const struct plan_container *k, const stru
 
 int root_make_nodes(const struct plan_container *k, struct error *e)
 {
-        const char *label = labels_of_mount(k, "tmpfs", NULL);
-        const struct mount_option options[] = { { "mode", "0755" }, { label ? "context" : NULL, label }, { NULL, NULL } };
+        const struct mount_option options[] = { { "mode", "0755" }, labels_of_mount(k, "tmpfs", NULL), { NULL, NULL } };
         CLEAN_FD int nodes = mount_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
         if (nodes < 0)
                 return error_errno(e, nodes, "device.failed", "mounting a file system for the devices");

@@ -267,6 +267,18 @@ def folder_in_srv(prefix):
     remove_tree(path)
 
 
+def folder_fixture(prefix):
+    """A fixture "folder" of a suite: of each test's own, as folder_in_srv has it."""
+    @pytest.fixture
+    def folder():
+        if os.geteuid() != 0:
+            pytest.skip("needs root")
+        pathlib.Path("/srv").mkdir(exist_ok=True)
+        with folder_in_srv(prefix) as path:
+            yield path
+    return folder
+
+
 @contextlib.contextmanager
 def containers_in(folder):
     """new(): another container, deleted afterwards."""
@@ -279,3 +291,15 @@ def containers_in(folder):
     yield new
     for c in made:
         c.delete_what_is_there()
+
+
+@pytest.fixture
+def make(folder):
+    """make(): another container, deleted afterwards."""
+    with containers_in(folder) as new:
+        yield new
+
+
+@pytest.fixture
+def container(make):
+    return make()

@@ -76,11 +76,7 @@ def systemd():
     s.stop()
 
 
-@pytest.fixture
-def folder():
-    pathlib.Path("/srv").mkdir(exist_ok=True)
-    with oci.folder_in_srv("bulkhead-systemd-") as path:
-        yield path
+folder = oci.folder_fixture("bulkhead-systemd-")
 
 
 @pytest.fixture

@@ -21,20 +21,4 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture
-def folder():
-    pathlib.Path("/srv").mkdir(exist_ok=True)
-    with oci.folder_in_srv("bulkhead-v2-") as path:
-        yield path
-
-
-@pytest.fixture
-def make(folder):
-    """make(): another container, deleted afterwards."""
-    with oci.containers_in(folder) as new:
-        yield new
-
-
-@pytest.fixture
-def container(make):
-    return make()
+folder, make, container = oci.folder_fixture("bulkhead-v2-"), oci.make, oci.container
